@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Short names for what Meson and tools/ do. `make demo` and `make check` install what they need.
+
+BUILD = build
+FUZZ_SECONDS = 60
+
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) || { echo "Is a package missing? 'tools/setup build' installs them."; exit 1; }
+
+setup-%:
+	@tools/setup $*
+
+# The article's network and its pitfalls, and portreeve in it: real traffic in namespaces.
+demo: setup-demo
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD) portreeve
+	@$(BUILD)/portreeve rehearse examples/two-uplinks.yaml --naive
+
+# Everything: unit, command line and lab tests, static checks, sanitizers, fuzzing.
+check: setup-check
+	@tools/check
+
+install: build
+	meson install -C $(BUILD) --no-rebuild
+
+format:
+	@tools/format --fix
+
+lint: setup-check
+	@tools/check build static
+
+asan: setup-check
+	@tools/check asan
+
+fuzz: setup-check
+	@tools/check fuzz --fuzz-seconds $(FUZZ_SECONDS)
+
+bench: build
+	@bench/run $(BUILD)/portreeve
+
+clean:
+	rm -rf build build-asan build-fuzz
+
+.PHONY: build demo check install format lint asan fuzz bench clean

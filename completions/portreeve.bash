@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# bash completion for portreeve(8)
+
+_portreeve()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" word
+	local commands="check show diff apply confirm rollback remove rehearse"
+	local options="--json --color --help"
+
+	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
+		case " $commands " in *" $word "*)
+			command=$word
+			break
+			;;
+		esac
+	done
+	case $prev in
+	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur") && return ;;
+	--as) mapfile -t COMPREPLY < <(compgen -W "nft ip json" -- "$cur") && return ;;
+	--pcap) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+	--confirm) mapfile -t COMPREPLY < <(compgen -W "30 60 120 300" -- "$cur") && return ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur") && return ;;
+	esac
+	case $command in
+	check) options="$options --live" ;;
+	show) options="$options --as --paper" ;;
+	apply) options="$options --confirm --force" ;;
+	rehearse) options="$options --naive --live --pcap --keep" ;;
+	'') options="$options --version" ;;
+	esac
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+	elif [[ -z $command ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$commands help" -- "$cur")
+	else
+		case $command in
+		check | show | diff | apply | rehearse)
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			;;
+		esac
+	fi
+}
+complete -F _portreeve portreeve

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# fish completion for portreeve(8)
+
+set -l commands check show diff apply confirm rollback remove rehearse help
+set -l none "not __fish_seen_subcommand_from $commands"
+
+complete -c portreeve -f
+complete -c portreeve -l json -d 'Print the answer as JSON'
+complete -c portreeve -l color -x -a 'auto always never' -d 'Colour the text'
+complete -c portreeve -l help -d 'Print help'
+complete -c portreeve -n $none -l version -d 'Print the version'
+
+complete -c portreeve -n $none -a check -d 'Is the file right'
+complete -c portreeve -n $none -a show -d 'Exactly what would be put into the kernel'
+complete -c portreeve -n $none -a diff -d 'What apply would change'
+complete -c portreeve -n $none -a apply -d 'Make it so, all of it or nothing'
+complete -c portreeve -n $none -a confirm -d 'Keep what apply --confirm put in'
+complete -c portreeve -n $none -a rollback -d 'Undo the last apply'
+complete -c portreeve -n $none -a remove -d 'Take out everything that portreeve put in'
+complete -c portreeve -n $none -a rehearse -d 'Try the plan in namespaces, with real traffic'
+complete -c portreeve -n $none -a help -d 'Help of a command'
+
+complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse' -F
+complete -c portreeve -n '__fish_seen_subcommand_from help' -a "$commands"
+complete -c portreeve -n '__fish_seen_subcommand_from check' -l live -d 'Also check the file against this machine'
+complete -c portreeve -n '__fish_seen_subcommand_from show' -l as -x -a 'nft ip json' -d 'Only one form'
+complete -c portreeve -n '__fish_seen_subcommand_from show' -l paper -d 'Plan for a machine made up from the file'
+complete -c portreeve -n '__fish_seen_subcommand_from apply' -l confirm -x -a '30 60 120 300' -d 'Put it back unless confirmed in so many seconds'
+complete -c portreeve -n '__fish_seen_subcommand_from apply' -l force -d 'Go on although the connection in use would be cut'
+complete -c portreeve -n '__fish_seen_subcommand_from rehearse' -l naive -d 'Also show what the usual hand-made rules do'
+complete -c portreeve -n '__fish_seen_subcommand_from rehearse' -l live -d 'Take the state of this machine into the namespace'
+complete -c portreeve -n '__fish_seen_subcommand_from rehearse' -l pcap -x -a '(__fish_complete_directories)' -d 'Keep captures'
+complete -c portreeve -n '__fish_seen_subcommand_from rehearse' -l keep -d 'Leave the namespaces open'

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* portreeve apply: make the kernel what the file says. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/change.h"
+#include "cli/commands.h"
+#include "cli/judge.h"
+#include "kernel/state.h"
+
+#define MAX_TRIAL_SECONDS 86400u
+
+struct job {
+	struct cli_context *c;
+	struct kernel *k;
+	int lock;
+	struct gateway_state state;
+	struct apply_report report;
+	uint32_t seconds; /* on trial; 0: for good */
+};
+
+static int not_kept(struct job *j, int err)
+{
+	diag_error(&j->c->diag, NOWHERE, "cannot keep the config in the state directory: %s", strerror(-err));
+	return CLI_SYSTEM;
+}
+
+/* Everything that can say no before anything is changed. */
+static int prepare(struct job *j, const struct model *m)
+{
+	bool forced = cli_given(j->c, "force") || j->seconds;
+	char *text;
+	size_t len;
+	int err;
+
+	if (state_trial_read(j->k, j->c->arena, &text, &len) == 0) {
+		diag_error(&j->c->diag, NOWHERE, "an earlier change waits for its confirmation");
+		diag_hint(&j->c->diag, "portreeve confirm, or portreeve rollback, first");
+		return CLI_NO;
+	}
+	err = gateway_look(j->k, j->c->arena, m, &j->state, &j->c->diag);
+	if (err)
+		return CLI_SYSTEM;
+	if (!j->state.plan)
+		return CLI_USAGE;
+	if (!changes_empty(&j->state.changes) &&
+		change_cuts_session(j->c, j->k, j->state.plan, forced) && !forced)
+		return CLI_NO;
+	return CLI_OK;
+}
+
+static int make_it_so(struct job *j, const char *text, size_t len)
+{
+	int trial = -1, err;
+
+	if (j->seconds && !changes_empty(&j->state.changes)) {
+		err = state_trial_begin(j->k, text, len, &trial);
+		if (!err)
+			err = change_watch(j->k, trial, j->lock, j->seconds);
+		if (err) {
+			state_trial_end(j->k);
+			diag_error(&j->c->diag, NOWHERE, "cannot stand guard over the change: %s",
+				strerror(-err));
+			return CLI_SYSTEM;
+		}
+	}
+	err = gateway_apply(j->k, j->c->arena, &j->state, &j->report, &j->c->diag);
+	if (trial >= 0)
+		close(trial);
+	if (err) {
+		if (trial >= 0)
+			state_trial_end(j->k);
+		return CLI_SYSTEM;
+	}
+	if (trial >= 0)
+		return CLI_OK;
+	err = state_confirm(j->k, j->c->arena, text, len);
+	return err ? not_kept(j, err) : CLI_OK;
+}
+
+static int run(struct cli_context *c)
+{
+	struct job j = {.c = c};
+	struct findings findings = {0};
+	struct model *m = cli_load(c);
+	json_t *answer = NULL;
+	int code = CLI_USAGE;
+	bool works = true;
+
+	if (m && cli_number(c, "confirm", 1, MAX_TRIAL_SECONDS, &j.seconds)) {
+		j.k = change_open(c, &j.lock);
+		code = j.k ? prepare(&j, m) : CLI_SYSTEM;
+	}
+	if (j.k && code == CLI_OK) {
+		judge_foreign(c, j.k, &j.state, &findings);
+		code = make_it_so(&j, c->diag.text, c->diag.text_len);
+	}
+	if (j.k)
+		change_close(j.k, j.lock);
+	if (code == CLI_OK) {
+		works = judge_works(&findings);
+		if (c->json) {
+			answer = change_json(&j.report);
+			json_object_set_new(answer, "confirm_within",
+				j.seconds && j.report.changed ? json_integer(j.seconds) : json_null());
+			json_object_set_new(answer, "findings", judge_json(&findings));
+		} else {
+			change_print(&j.report);
+			judge_print(c, &findings);
+			if (j.seconds && j.report.changed)
+				printf("on trial: run `portreeve confirm` within %u seconds, or everything goes back\n",
+					j.seconds);
+		}
+		if (!works)
+			code = CLI_NO;
+	}
+	return cli_finish(c, answer, code);
+}
+
+const struct cli_command command_apply = {
+	.name = "apply",
+	.arguments = "[FILE]",
+	.summary = "make the kernel what the file says, all of it or nothing",
+	.details = "Adds, changes and deletes only what carries portreeve's own name. If any step is refused,\n"
+		   "everything is put back as it was. Afterwards exactly those connections are deleted that\n"
+		   "the change contradicts. Refuses to cut the SSH session it was started over.\n"
+		   "\n"
+		   "Exit status 1: applied, but something on this machine keeps a map from working; it is\n"
+		   "named together with the remedy.\n",
+	.options = {{"confirm", "SECONDS", "go back by itself unless `portreeve confirm` comes in time"},
+		{"force", NULL, "apply even if that cuts the SSH session you are in"}},
+	.max_args = 1,
+	.run = run,
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands, each defined in the file of its name; main.c lists them. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const struct cli_command command_check;
+extern const struct cli_command command_show;
+extern const struct cli_command command_diff;
+extern const struct cli_command command_apply;
+extern const struct cli_command command_confirm;
+extern const struct cli_command command_rollback;
+extern const struct cli_command command_remove;
+extern const struct cli_command command_rehearse;
+
+#endif

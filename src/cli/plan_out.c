@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Prints a plan: a summary for people, commands and nft text, and all of it as JSON. */
+#include "cli/plan_out.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MARK_STRLEN	11 /* "0xff000000" */
+#define MAX_NAME_COLUMN 20
+
+static const char *mark_text(uint32_t mark, char buf[MARK_STRLEN])
+{
+	snprintf(buf, MARK_STRLEN, "0x%08" PRIx32, mark);
+	return buf;
+}
+
+static const char *return_name(enum return_mode mode)
+{
+	switch (mode) {
+	case RETURN_AUTO:
+		return "auto";
+	case RETURN_DIRECT:
+		return "direct";
+	case RETURN_SNAT:
+		return "snat";
+	}
+	return "";
+}
+
+/* The way out of one family: an address, "onlink", or NULL where there is none. */
+static const char *gateway_text(const struct plan_uplink *u, int six, char buf[IP_STRLEN])
+{
+	if (!u->up[six])
+		return NULL;
+	if (u->nexthop[six].gateway.family == IP_NONE)
+		return "onlink";
+	return ip_format(&u->nexthop[six].gateway, buf);
+}
+
+/* The backend's port for a listener's port. */
+static uint16_t backend_port(const struct map *m, const struct listen *l, uint16_t port)
+{
+	return m->to_port ? (uint16_t)(m->to_port + (port - l->first)) : port;
+}
+
+/* ---- text ---- */
+
+static void add_ports(struct strbuf *out, uint16_t first, uint16_t last)
+{
+	strbuf_addf(out, "%u", first);
+	if (last != first)
+		strbuf_addf(out, "-%u", last);
+}
+
+static void add_addrs(struct strbuf *out, const struct ip_addr *addrs, size_t n)
+{
+	char ip[IP_STRLEN];
+
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(out, "%s%s", i ? ", " : "", ip_format(&addrs[i], ip));
+}
+
+/* "80/tcp, 443/tcp" */
+static void add_listens(struct strbuf *out, const struct map *m)
+{
+	VEC_EACH (&m->listens, struct listen, l) {
+		if (l != m->listens.items)
+			strbuf_add(out, ", ");
+		add_ports(out, l->first, l->last);
+		strbuf_addf(out, "/%s", ip_proto_name(l->proto));
+	}
+}
+
+/* " on telecom, 2.2.2.2": the file's own words; without any, the uplinks that it came to. */
+static void add_on(struct strbuf *out, const struct plan_map *pm)
+{
+	const char *between = " on ";
+	char ip[IP_STRLEN];
+
+	if (pm->map->on.len > 0) {
+		VEC_EACH (&pm->map->on, struct map_on, on) {
+			strbuf_addf(out, "%s%s", between,
+				on->addr.family != IP_NONE ? ip_format(&on->addr, ip)
+							   : on->uplink->name);
+			between = ", ";
+		}
+		return;
+	}
+	VEC_EACH (&pm->uplinks, struct plan_uplink *, u) {
+		strbuf_addf(out, "%s%s", between, (*u)->uplink->name);
+		between = ", ";
+	}
+}
+
+/* "192.168.0.7:28000-28099"; several listeners that keep their ports have no one port to show. */
+static void add_backend(struct strbuf *out, const struct map *m)
+{
+	const struct listen *l = m->listens.items;
+	char ip[IP_STRLEN];
+	bool one = m->listens.len == 1;
+
+	ip_format(&m->to, ip);
+	if (!one && !m->to_port) {
+		strbuf_add(out, ip);
+		return;
+	}
+	strbuf_addf(out, m->to.family == IP_V6 ? "[%s]:" : "%s:", ip);
+	if (one)
+		add_ports(out, backend_port(m, l, l->first), backend_port(m, l, l->last));
+	else
+		add_ports(out, m->to_port, m->to_port);
+}
+
+static void add_uplink(struct strbuf *out, const struct plan_uplink *u, uint32_t mask, int width)
+{
+	char mark[MARK_STRLEN], bits[MARK_STRLEN], ip[IP_STRLEN];
+
+	strbuf_addf(out, "#   %-*s  %s: ", width, u->uplink->name, u->uplink->interface);
+	add_addrs(out, u->addrs.items, u->addrs.len);
+	for (int six = 0; six < 2; six++) {
+		const char *gateway = gateway_text(u, six, ip);
+
+		if (gateway)
+			strbuf_addf(out, ", via %s", gateway);
+	}
+	strbuf_addf(out,
+		"\n#   %-*s  number %" PRIu32 ": mark %s/%s, rule %" PRIu32 ", table %" PRIu32 "\n",
+		width, "", u->number, mark_text(u->mark, mark),
+		mark_text(mark_number_mask(mask), bits), u->preference, u->table);
+}
+
+static void add_map(struct strbuf *out, const struct plan_map *pm, int width)
+{
+	strbuf_addf(out, "#   %-*s  ", width, pm->map->name);
+	add_listens(out, pm->map);
+	add_on(out, pm);
+	strbuf_add(out, " -> ");
+	add_backend(out, pm->map);
+	strbuf_addf(out, "\n#   %-*s  return %s", width, "", return_name(pm->return_mode));
+	if (pm->return_mode == RETURN_SNAT) {
+		strbuf_addch(out, ' ');
+		add_addrs(out, pm->snat.items, pm->snat.len);
+	}
+	if (pm->reason)
+		strbuf_addf(out, " (%s)", pm->reason);
+	strbuf_addch(out, '\n');
+}
+
+static int name_column(const struct plan *p)
+{
+	size_t width = 0;
+
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
+		if (strlen(u->uplink->name) > width)
+			width = strlen(u->uplink->name);
+	VEC_EACH (&p->maps, struct plan_map, pm)
+		if (strlen(pm->map->name) > width)
+			width = strlen(pm->map->name);
+	return width < MAX_NAME_COLUMN ? (int)width : MAX_NAME_COLUMN;
+}
+
+void plan_out_summary(struct strbuf *out, const struct plan *p)
+{
+	int width = name_column(p);
+	size_t disabled = p->model->maps.len - p->maps.len;
+
+	strbuf_add(out, "# uplinks\n");
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
+		add_uplink(out, u, p->model->mark_mask, width);
+	strbuf_add(out, "# maps\n");
+	VEC_EACH (&p->maps, struct plan_map, pm)
+		add_map(out, pm, width);
+	if (disabled > 0)
+		strbuf_addf(out, "#   (and %zu disabled)\n", disabled);
+}
+
+void plan_out_commands(struct strbuf *out, const struct plan *p)
+{
+	const struct netstate *w = &p->want;
+
+	VEC_EACH (&w->routes, struct net_route, r) {
+		strbuf_addf(out, "ip %sroute add ", r->family == IP_V6 ? "-6 " : "");
+		net_route_print(out, r);
+		strbuf_addch(out, '\n');
+	}
+	VEC_EACH (&w->rules, struct net_rule, r) {
+		strbuf_addf(out, "ip %srule add ", r->family == IP_V6 ? "-6 " : "");
+		net_rule_print(out, r);
+		strbuf_addch(out, '\n');
+	}
+	VEC_EACH (&w->sysctls, struct net_sysctl, s) {
+		strbuf_add(out, "sysctl -w ");
+		net_sysctl_print(out, s);
+		strbuf_addch(out, '\n');
+	}
+}
+
+void plan_out_nft(struct strbuf *out, const struct plan *p)
+{
+	VEC_EACH (&p->want.ruleset.tables, struct nft_table *, t)
+		nft_print_table(out, *t);
+}
+
+/* ---- JSON ---- */
+
+static json_t *addr_json(const struct ip_addr *a)
+{
+	char ip[IP_STRLEN];
+
+	return a->family == IP_NONE ? json_null() : json_string(ip_format(a, ip));
+}
+
+static json_t *addrs_json(const struct ip_addr *addrs, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, addr_json(&addrs[i]));
+	return list;
+}
+
+/* jansson has no text from null; an absent name is JSON's null. */
+static json_t *string_json(const char *s)
+{
+	return s ? json_string(s) : json_null();
+}
+
+static json_t *uplink_json(const struct plan_uplink *u, uint32_t mask)
+{
+	char mark[MARK_STRLEN], bits[MARK_STRLEN], ip[2][IP_STRLEN];
+	json_t *j = json_object(), *gateways = json_object();
+
+	json_object_set_new(gateways, "ipv4", string_json(gateway_text(u, 0, ip[0])));
+	json_object_set_new(gateways, "ipv6", string_json(gateway_text(u, 1, ip[1])));
+	json_object_set_new(j, "name", string_json(u->uplink->name));
+	json_object_set_new(j, "interface", string_json(u->uplink->interface));
+	json_object_set_new(j, "addresses", addrs_json(u->addrs.items, u->addrs.len));
+	json_object_set_new(j, "gateways", gateways);
+	json_object_set_new(j, "number", json_integer(u->number));
+	json_object_set_new(j, "mark", string_json(mark_text(u->mark, mark)));
+	json_object_set_new(j, "mask", string_json(mark_text(mark_number_mask(mask), bits)));
+	json_object_set_new(j, "preference", json_integer(u->preference));
+	json_object_set_new(j, "table", json_integer(u->table));
+	return j;
+}
+
+static json_t *listen_json(const struct map *m, const struct listen *l)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "protocol", string_json(ip_proto_name(l->proto)));
+	json_object_set_new(j, "first", json_integer(l->first));
+	json_object_set_new(j, "last", json_integer(l->last));
+	json_object_set_new(j, "to_first", json_integer(backend_port(m, l, l->first)));
+	json_object_set_new(j, "to_last", json_integer(backend_port(m, l, l->last)));
+	return j;
+}
+
+static json_t *map_json(const struct plan_map *pm)
+{
+	json_t *j = json_object(), *listens = json_array(), *uplinks = json_array();
+
+	VEC_EACH (&pm->map->listens, struct listen, l)
+		json_array_append_new(listens, listen_json(pm->map, l));
+	VEC_EACH (&pm->uplinks, struct plan_uplink *, u)
+		json_array_append_new(uplinks, string_json((*u)->uplink->name));
+	json_object_set_new(j, "name", string_json(pm->map->name));
+	json_object_set_new(j, "listen", listens);
+	json_object_set_new(j, "uplinks", uplinks);
+	json_object_set_new(j, "to", addr_json(&pm->map->to));
+	json_object_set_new(j, "interface", string_json(pm->interface));
+	json_object_set_new(j, "return", string_json(return_name(pm->return_mode)));
+	json_object_set_new(j, "snat", addrs_json(pm->snat.items, pm->snat.len));
+	json_object_set_new(j, "hairpin", addr_json(&pm->hairpin));
+	json_object_set_new(j, "reason", string_json(pm->reason));
+	return j;
+}
+
+static json_t *text_json(const struct strbuf *text)
+{
+	return string_json(strbuf_str(text));
+}
+
+static json_t *routes_json(const struct netstate *w)
+{
+	json_t *list = json_array();
+	struct strbuf text = STRBUF_INIT;
+
+	VEC_EACH (&w->routes, struct net_route, r) {
+		json_t *j = json_object();
+
+		strbuf_reset(&text);
+		net_route_print(&text, r);
+		json_object_set_new(j, "family", string_json(r->family == IP_V6 ? "ipv6" : "ipv4"));
+		json_object_set_new(j, "table", json_integer(r->table));
+		json_object_set_new(j, "route", text_json(&text));
+		json_array_append_new(list, j);
+	}
+	strbuf_fini(&text);
+	return list;
+}
+
+static json_t *rules_json(const struct netstate *w)
+{
+	json_t *list = json_array();
+	struct strbuf text = STRBUF_INIT;
+
+	VEC_EACH (&w->rules, struct net_rule, r) {
+		json_t *j = json_object();
+
+		strbuf_reset(&text);
+		net_rule_print(&text, r);
+		json_object_set_new(j, "family", string_json(r->family == IP_V6 ? "ipv6" : "ipv4"));
+		json_object_set_new(j, "preference", json_integer(r->preference));
+		json_object_set_new(j, "rule", text_json(&text));
+		json_array_append_new(list, j);
+	}
+	strbuf_fini(&text);
+	return list;
+}
+
+json_t *plan_out_json(const struct plan *p)
+{
+	json_t *j = json_object(), *uplinks = json_array(), *maps = json_array(),
+	       *sysctls = json_object();
+	struct strbuf nft = STRBUF_INIT;
+
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
+		json_array_append_new(uplinks, uplink_json(u, p->model->mark_mask));
+	VEC_EACH (&p->maps, struct plan_map, pm)
+		json_array_append_new(maps, map_json(pm));
+	VEC_EACH (&p->want.sysctls, struct net_sysctl, s)
+		json_object_set_new(sysctls, s->key, string_json(s->value));
+	plan_out_nft(&nft, p);
+	json_object_set_new(j, "uplinks", uplinks);
+	json_object_set_new(j, "maps", maps);
+	json_object_set_new(j, "elements", json_integer((json_int_t)p->elements));
+	json_object_set_new(j, "nft", text_json(&nft));
+	json_object_set_new(j, "routes", routes_json(&p->want));
+	json_object_set_new(j, "rules", rules_json(&p->want));
+	json_object_set_new(j, "sysctls", sysctls);
+	strbuf_fini(&nft);
+	return j;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A plan in words and as JSON, for the commands that print one. */
+#ifndef CLI_PLAN_OUT_H
+#define CLI_PLAN_OUT_H
+
+#include <jansson.h>
+
+#include "plan/plan.h"
+
+/* Uplinks and maps with what was settled for each (and why), as comment lines. */
+void plan_out_summary(struct strbuf *out, const struct plan *p);
+/* Sysctls, routes and rules as the commands that would make them. */
+void plan_out_commands(struct strbuf *out, const struct plan *p);
+/* The nftables table, as nft -f takes it. */
+void plan_out_nft(struct strbuf *out, const struct plan *p);
+/* All of it. Members are only ever added to this, never renamed. */
+json_t *plan_out_json(const struct plan *p);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Each map by itself: families, shifted ranges, lists of prefixes, and what all cost the kernel. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/load.h"
+
+#define PORT_MAX 65535u
+
+const char *listen_text(struct loader *l, const struct listen *listen)
+{
+	const char *proto = ip_proto_name(listen->proto);
+
+	if (listen->first == listen->last)
+		return arena_printf(l->scratch, "%u/%s", listen->first, proto);
+	return arena_printf(l->scratch, "%u-%u/%s", listen->first, listen->last, proto);
+}
+
+/* ---- families ---- */
+
+/* The family of a map is that of its backend. */
+static void check_on(struct loader *l, const struct map *map, const bool any_uplink[2])
+{
+	uint8_t family = map->to.family;
+	const char *name = family_name(family);
+	char buf[IP_STRLEN];
+	bool on_all = !map->on.len && !(l->map_broken[map - l->m->maps.items] & BROKEN_ON);
+
+	if (on_all && l->m->uplinks.len && !any_uplink[family == IP_V6]) {
+		diag_error(l->d, map->to_at, "the backend is %s, but no uplink has an %s address",
+			name, name);
+		diag_note(l->d, l->m->uplinks.items[0].addresses.items[0].at,
+			"the uplinks' addresses, from here on");
+	}
+	VEC_EACH (&map->on, struct map_on, on) {
+		if (on->addr.family != IP_NONE && on->addr.family != family) {
+			diag_error(l->d, on->at, "%s is %s, but the backend is %s",
+				ip_format(&on->addr, buf), family_name(on->addr.family), name);
+			diag_note(l->d, map->to_at, "the backend");
+		} else if (on->addr.family == IP_NONE && !uplink_may_have(l, on->uplink, family)) {
+			diag_error(l->d, on->at,
+				"uplink '%s' has no %s address, but the backend is %s",
+				on->uplink->name, name, name);
+			diag_note(l->d, on->uplink->addresses.items[0].at, "its addresses");
+			diag_note(l->d, map->to_at, "the backend");
+		}
+	}
+	VEC_EACH (&map->snat, struct located_addr, a) {
+		if (a->addr.family == family)
+			continue;
+		diag_error(l->d, a->at, "%s cannot be the source towards an %s backend",
+			ip_format(&a->addr, buf), name);
+		diag_note(l->d, map->to_at, "the backend");
+	}
+	VEC_EACH (&map->from, struct located_prefix, p) {
+		if (p->prefix.addr.family == family)
+			continue;
+		diag_error(l->d, p->at, "an %s prefix, but the backend is %s",
+			family_name(p->prefix.addr.family), name);
+		diag_note(l->d, map->to_at, "the backend");
+	}
+}
+
+static bool is_shifted(const struct map *map, const struct listen *listen)
+{
+	return map->to_port && map->to_port != listen->first && listen->first != listen->last;
+}
+
+static void check_shift(struct loader *l, const struct map *map)
+{
+	VEC_EACH (&map->listens, struct listen, listen) {
+		uint32_t last = (uint32_t)map->to_port + (listen->last - listen->first);
+
+		if (!is_shifted(map, listen) || last <= PORT_MAX)
+			continue;
+		diag_error(l->d, map->to_at, "%s shifted to %u ends at %u, past port %u",
+			listen_text(l, listen), map->to_port, last, PORT_MAX);
+		diag_note(l->d, listen->at, "the range");
+	}
+}
+
+/* ---- from ---- */
+
+static int by_prefix(const void *pa, const void *pb)
+{
+	const struct located_prefix *a = pa, *b = pb;
+	int c = ip_cmp(&a->prefix.addr, &b->prefix.addr);
+
+	if (c)
+		return c;
+	if (a->prefix.len != b->prefix.len)
+		return a->prefix.len < b->prefix.len ? -1 : 1;
+	if (a->at.line != b->at.line)
+		return a->at.line < b->at.line ? -1 : 1;
+	return (a->at.col > b->at.col) - (a->at.col < b->at.col);
+}
+
+/* Sort the list and take out, with a warning, what another prefix of it covers: interval sets of
+ * the kernel hold no overlapping elements. */
+static void settle_from(struct loader *l, struct map *map)
+{
+	struct located_prefix *items = map->from.items;
+	size_t kept = 1;
+	char inner[PREFIX_STRLEN], outer[PREFIX_STRLEN];
+
+	if (map->from.len < 2)
+		return;
+	qsort(items, map->from.len, sizeof(*items), by_prefix);
+	for (size_t i = 1; i < map->from.len; i++) {
+		const struct located_prefix *last = &items[kept - 1];
+
+		if (!ip_in_prefix(&items[i].prefix.addr, &last->prefix)) {
+			items[kept++] = items[i];
+			continue;
+		}
+		ip_prefix_format(&items[i].prefix, inner);
+		if (items[i].prefix.len == last->prefix.len) {
+			diag_warning(l->d, items[i].at, "%s stands twice in 'from'", inner);
+			diag_note(l->d, last->at, "first here");
+		} else {
+			diag_warning(l->d, items[i].at, "%s is part of %s already", inner,
+				ip_prefix_format(&last->prefix, outer));
+			diag_note(l->d, last->at, "here");
+		}
+	}
+	map->from.len = kept;
+}
+
+/* ---- kernel elements ---- */
+
+/* Addresses at which a map listens, as far as the file knows: an uplink without them counts 1. */
+static uint64_t count_places(const struct loader *l, const struct map *map, const uint64_t all[2])
+{
+	bool v6 = map->to.family == IP_V6;
+	uint64_t n = 0;
+
+	if (!map->on.len)
+		return all[v6];
+	VEC_EACH (&map->on, struct map_on, on) {
+		size_t i = on->uplink ? (size_t)(on->uplink - l->m->uplinks.items) : 0;
+
+		n += on->addr.family != IP_NONE || !l->addr_counts[i].total
+			     ? 1
+			     : l->addr_counts[i].of[v6];
+	}
+	return n;
+}
+
+static uint64_t count_elements(const struct map *map, uint64_t places)
+{
+	uint64_t n = 0;
+
+	VEC_EACH (&map->listens, struct listen, listen)
+		n += is_shifted(map, listen) ? places * (listen->last - listen->first + 1u)
+					     : places;
+	return n;
+}
+
+bool check_maps(struct loader *l)
+{
+	struct model *m = l->m;
+	uint64_t places[2] = {0, 0}, elements = 0;
+	bool any_uplink[2] = {false, false};
+	const struct map *first_too_many = NULL;
+
+	for (size_t i = 0; i < m->uplinks.len; i++) {
+		for (int v6 = 0; v6 < 2; v6++) {
+			places[v6] += l->addr_counts[i].total ? l->addr_counts[i].of[v6] : 1;
+			any_uplink[v6] |=
+				uplink_may_have(l, &m->uplinks.items[i], v6 ? IP_V6 : IP_V4);
+		}
+	}
+	for (size_t i = 0; i < m->maps.len; i++) {
+		struct map *map = &m->maps.items[i];
+
+		if (map->to.family == IP_NONE)
+			l->map_broken[i] |= BROKEN_TARGET;
+		else
+			check_on(l, map, any_uplink);
+		check_shift(l, map);
+		settle_from(l, map);
+		if (!map->enabled || l->map_broken[i] & BROKEN_TARGET)
+			continue;
+		elements += count_elements(map, count_places(l, map, places));
+		if (elements > LIMIT_ELEMENTS && !first_too_many)
+			first_too_many = map;
+	}
+	if (!first_too_many)
+		return true;
+	diag_error(l->d, first_too_many->at,
+		"the maps call for %llu kernel map elements; the limit is %u, and map '%s' passes "
+		"it",
+		(unsigned long long)elements, LIMIT_ELEMENTS, first_too_many->name);
+	diag_hint(l->d, "a listener costs one for each address it listens at; "
+			"a shifted range costs that for each of its ports");
+	return false;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the loader share: from the YAML tree to the model, then the checks.
+ *
+ * load.c walks the tree by the table of keys, load_uplink.c and load_map.c read the values of one
+ * uplink or map, value.c reads single scalars. The check_*.c files then look at the model as a
+ * whole. Everything reports to the diag and goes on.
+ */
+#ifndef CONFIG_LOAD_H
+#define CONFIG_LOAD_H
+
+#include "config/keys.h"
+#include "config/names.h"
+#include "config/yaml.h"
+
+/* What could not be read of an uplink or map, so that no check builds on it. */
+enum broken {
+	BROKEN_ADDRESS = 1 << 0, /* uplink: the list of addresses is not complete */
+	BROKEN_ON = 1 << 1,	 /* map: `on` is not complete */
+	BROKEN_TARGET = 1 << 2,	 /* map: to or from */
+};
+
+/* Addresses that uplinks declare, sorted by address, then uplink. */
+struct owned_addr {
+	struct ip_addr addr;
+	uint32_t uplink, index; /* of model.uplinks, and of its list */
+};
+struct addr_index {
+	struct owned_addr *items;
+	size_t len;
+};
+
+struct loader {
+	struct arena *arena; /* the model's */
+	struct arena
+		*scratch; /* gone when the loading is done; the tree is gone before the checks */
+	struct diag *d;
+	struct model *m;
+	struct {
+		const char *name;
+		size_t len;
+	} keys[KEY_COUNT_]; /* last part of each key's path */
+	struct names uplink_names;
+	uint8_t *uplink_broken, *map_broken; /* enum broken, per uplink and map */
+	struct addr_index addresses, publics;
+	struct {
+		uint16_t total, of[2]; /* declared addresses of an uplink: all, [0] v4, [1] v6 */
+	} * addr_counts;
+	unsigned int suggestions; /* how many more times "did you mean" may be looked for */
+	bool uplinks_known;	  /* the section was readable, so an unknown name is a mistake */
+	bool addresses_known;	  /* and every uplink declares its addresses */
+};
+
+/* ---- sections (load.c) ---- */
+
+typedef void load_fn(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object);
+
+struct field {
+	enum config_key_id id;
+	load_fn *load;
+};
+
+/*
+ * Read mapping @n by @fields: unknown and duplicate keys, and required ones that are missing, are
+ * reported; the others are read into @object (those without a load function are the caller's). In
+ * messages the mapping is called @what, with the text of @name if that is not NULL.
+ */
+void load_section(struct loader *l, const struct yaml_node *n, const struct field *fields,
+	size_t n_fields, void *object, const char *what, const struct yaml_node *name);
+
+/* The text of @n, shortened, for messages. */
+const char *load_quote(struct loader *l, const struct yaml_node *n);
+
+/* Complain that @value is not @wanted. */
+void load_wrong_type(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+	const char *wanted);
+
+/*
+ * A value that is one scalar or a list of them: *@first and the return value are what to go
+ * through with yaml_next(). 0: none, the error was reported. Scalars in a list that are null or
+ * lists themselves are reported too, and make it 0.
+ */
+size_t load_items(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+	const char *wanted, size_t limit, const struct yaml_node **first);
+/* A value that is one scalar. NULL: the error was reported. */
+const struct yaml_node *load_scalar(struct loader *l, const struct yaml_node *key,
+	const struct yaml_node *value, const char *wanted);
+
+/* "did you mean 'x'?" as hint of the last entry, if one of @candidates is near: then true. */
+bool load_suggest(struct loader *l, const char *word, const char *const *candidates, size_t n);
+
+extern const struct field load_uplink_fields[], load_map_fields[];
+extern const size_t load_uplink_n_fields, load_map_n_fields;
+
+/* ---- single values (value.c): false: the error was reported ---- */
+
+bool value_is(const struct yaml_node *n, const char *s);
+/* The part of a scalar's place that @len bytes of its text from @from stand at. */
+struct span value_part(const struct yaml_node *n, size_t from, size_t len);
+bool value_name(struct loader *l, const struct yaml_node *n, const char *what);
+bool value_u32(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *n, uint32_t *out);
+bool value_bool(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *n, bool *out);
+/* An address that can be somebody's: not multicast, unspecified or loopback. */
+bool value_address(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	struct ip_addr *out);
+bool value_prefix(struct loader *l, const struct yaml_node *n, struct ip_prefix *out);
+bool value_listen(struct loader *l, const struct yaml_node *n, struct listen *out);
+bool value_target(
+	struct loader *l, const struct yaml_node *n, struct ip_addr *addr, uint16_t *port);
+
+/* ---- checks of the whole ---- */
+
+void check_uplinks(struct loader *l);
+/* Mark, preferences, tables, and the uplinks' numbers. */
+void check_numbers(struct loader *l);
+/* Each map by itself: families, ranges, prefixes, limits. False: too many elements to go on. */
+bool check_maps(struct loader *l);
+/* Maps against each other: who listens where. */
+void check_listeners(struct loader *l);
+/* Maps that lead to the same backend must agree on how replies return. */
+void check_returns(struct loader *l);
+
+/* "80/tcp", "27000-27099/udp" */
+const char *listen_text(struct loader *l, const struct listen *listen);
+bool uplink_may_have(const struct loader *l, const struct uplink *u, uint8_t family);
+/* How many items of @index have @addr; *@first is the first of them. */
+size_t addr_index_find(const struct addr_index *index, const struct ip_addr *addr,
+	const struct owned_addr **first);
+
+static inline const char *family_name(uint8_t family)
+{
+	return family == IP_V6 ? "IPv6" : "IPv4";
+}
+
+#endif

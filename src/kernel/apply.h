@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Apply: make the kernel what the plan says, all of it or nothing.
+ *
+ * Theory of operation: see apply.c.
+ */
+#ifndef KERNEL_APPLY_H
+#define KERNEL_APPLY_H
+
+#include "kernel/nl.h"
+#include "plan/plan.h"
+
+struct apply_report {
+	bool changed; /* anything was sent to the kernel */
+	size_t routes, rules, sysctls, nft_changes, elements; /* counts of what was sent */
+	size_t connections; /* conntrack entries deleted */
+};
+
+/* Observe, plan and diff in one go: what `diff`, `apply` and the rehearsal start from. */
+struct gateway_state {
+	const struct model *model; /* NULL: nothing of ours is wanted */
+	struct netstate seen;
+	struct memory memory;
+	struct plan *plan; /* NULL where the diag has errors, or the model was NULL */
+	struct changes changes;
+};
+int gateway_look(struct kernel *k, struct arena *a, const struct model *m, struct gateway_state *out,
+	struct diag *d);
+
+/* Put @s->changes into force. On failure everything is as it was, @d says which object of which
+ * config line the kernel refused, and -errno is returned. */
+int gateway_apply(struct kernel *k, struct arena *a, struct gateway_state *s,
+	struct apply_report *report, struct diag *d);
+
+/* Take out everything that carries our name and put back the sysctls. */
+int gateway_remove(struct kernel *k, struct arena *a, struct apply_report *report, struct diag *d);
+
+#endif

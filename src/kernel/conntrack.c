@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Conntrack: dump the connections as struct flow and delete those that the caller picks. */
+#include "kernel/conntrack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#define REQUEST_BYTES 1024
+
+/*
+ * What names an entry to the kernel, in the kernel's own encoding and byte order: the original
+ * tuple, the id, and the zone where there is one (it can also be inside the tuple).
+ */
+struct doomed {
+	uint8_t family; /* AF_* */
+	bool has_zone;
+	uint16_t zone;
+	uint32_t id;
+	uint16_t tuple_len; /* its bytes follow */
+};
+
+struct sweep {
+	bool (*each)(const struct flow *f, void *data);
+	void *data;
+	/* A queue of struct doomed, each with its tuple: only what is to go, so that a dump of
+	 * millions costs no memory. */
+	uint8_t *queue;
+	size_t len, cap;
+};
+
+static void queue_add(struct sweep *s, const void *bytes, size_t len)
+{
+	if (s->len + len > s->cap) {
+		s->cap = (s->cap + len) * 2;
+		s->queue = realloc(s->queue, s->cap);
+		if (!s->queue)
+			abort();
+	}
+	memcpy(s->queue + s->len, bytes, len);
+	s->len += len;
+}
+
+static void doom(struct sweep *s, uint8_t af, const struct nlattr *const *t)
+{
+	const struct nlattr *tuple = t[CTA_TUPLE_ORIG];
+	struct doomed d;
+
+	memset(&d, 0, sizeof(d));
+	d.family = af;
+	d.has_zone = t[CTA_ZONE];
+	d.zone = t[CTA_ZONE] ? mnl_attr_get_u16(t[CTA_ZONE]) : 0;
+	d.id = t[CTA_ID] ? mnl_attr_get_u32(t[CTA_ID]) : 0;
+	d.tuple_len = mnl_attr_get_payload_len(tuple);
+	queue_add(s, &d, sizeof(d));
+	queue_add(s, mnl_attr_get_payload(tuple), d.tuple_len);
+}
+
+static struct ip_addr addr_in(const struct nlattr *const *t, int type4, int type6)
+{
+	if (t[type4])
+		return ip_from_bytes(IP_V4, mnl_attr_get_payload(t[type4]));
+	if (t[type6])
+		return ip_from_bytes(IP_V6, mnl_attr_get_payload(t[type6]));
+	return (struct ip_addr){0};
+}
+
+static bool tuple_in(struct flow_tuple *out, uint8_t *proto, const struct nlattr *nest)
+{
+	const struct nlattr *t[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *p[CTA_PROTO_MAX + 1];
+
+	if (!nest)
+		return false;
+	kernel_attrs_in(t, CTA_TUPLE_MAX, nest);
+	if (!t[CTA_TUPLE_IP] || !t[CTA_TUPLE_PROTO])
+		return false;
+	kernel_attrs_in(ip, CTA_IP_MAX, t[CTA_TUPLE_IP]);
+	kernel_attrs_in(p, CTA_PROTO_MAX, t[CTA_TUPLE_PROTO]);
+	if (!p[CTA_PROTO_NUM] || !p[CTA_PROTO_SRC_PORT] || !p[CTA_PROTO_DST_PORT])
+		return false;
+	*proto = mnl_attr_get_u8(p[CTA_PROTO_NUM]);
+	out->src = addr_in(ip, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
+	out->dst = addr_in(ip, CTA_IP_V4_DST, CTA_IP_V6_DST);
+	out->sport = ntohs(mnl_attr_get_u16(p[CTA_PROTO_SRC_PORT]));
+	out->dport = ntohs(mnl_attr_get_u16(p[CTA_PROTO_DST_PORT]));
+	return true;
+}
+
+static int on_entry(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nfgenmsg *m = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *t[CTA_MAX + 1];
+	struct flow f = {0};
+	struct sweep *s = data;
+
+	kernel_attrs_of(t, CTA_MAX, nlh, sizeof(*m));
+	if (!tuple_in(&f.original, &f.proto, t[CTA_TUPLE_ORIG]) ||
+		!tuple_in(&f.reply, &f.proto, t[CTA_TUPLE_REPLY]))
+		return MNL_CB_OK;
+	if (f.proto != PROTO_TCP && f.proto != PROTO_UDP && f.proto != PROTO_SCTP)
+		return MNL_CB_OK;
+	f.mark = t[CTA_MARK] ? ntohl(mnl_attr_get_u32(t[CTA_MARK])) : 0;
+	f.status = t[CTA_STATUS] ? ntohl(mnl_attr_get_u32(t[CTA_STATUS])) : 0;
+	if (s->each(&f, s->data))
+		doom(s, m->nfgen_family, t);
+	return MNL_CB_OK;
+}
+
+static struct nlmsghdr *request(char buf[REQUEST_BYTES], uint16_t type, uint16_t flags, uint8_t af)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *m;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | type;
+	nlh->nlmsg_flags = flags;
+	m = mnl_nlmsg_put_extra_header(nlh, sizeof(*m));
+	m->nfgen_family = af;
+	m->version = NFNETLINK_V0;
+	return nlh;
+}
+
+static int dump(
+	struct kernel *k, struct sweep *s, uint32_t mark, uint32_t mask, struct kernel_error *e)
+{
+	char buf[REQUEST_BYTES] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
+
+	if (mask) {
+		mnl_attr_put_u32(nlh, CTA_MARK, htonl(mark));
+		mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(mask));
+	}
+	return kernel_talk(k, k->netfilter, nlh, on_entry, s, e);
+}
+
+static int delete_one(
+	struct kernel *k, const struct doomed *d, const uint8_t *tuple, struct kernel_error *e)
+{
+	char buf[REQUEST_BYTES] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_DELETE, 0, d->family);
+
+	mnl_attr_put(nlh, CTA_TUPLE_ORIG | NLA_F_NESTED, d->tuple_len, tuple);
+	if (d->has_zone)
+		mnl_attr_put_u16(nlh, CTA_ZONE, d->zone);
+	/* With the id an entry that has taken this one's place meanwhile is left alone; but for one
+	 * with the same tuple at the same address in memory, which the kernel gives the same id. */
+	mnl_attr_put_u32(nlh, CTA_ID, d->id);
+	return kernel_talk(k, k->netfilter, nlh, NULL, NULL, e);
+}
+
+static int delete_queue(
+	struct kernel *k, const struct sweep *s, size_t *deleted, struct kernel_error *e)
+{
+	for (size_t at = 0; at < s->len;) {
+		struct doomed d;
+		int err;
+
+		memcpy(&d, s->queue + at, sizeof(d));
+		at += sizeof(d);
+		err = delete_one(k, &d, s->queue + at, e);
+		at += d.tuple_len;
+		if (!err)
+			(*deleted)++;
+		else if (err != -ENOENT) /* that one ended by itself */
+			return err;
+	}
+	return 0;
+}
+
+int kernel_conntrack_sweep_marked(struct kernel *k, uint32_t mark, uint32_t mask,
+	bool (*each)(const struct flow *f, void *data), void *data, size_t *deleted,
+	struct kernel_error *e)
+{
+	struct sweep s = {.each = each, .data = data};
+	int err = dump(k, &s, mark, mask, e);
+
+	*deleted = 0;
+	if (!err)
+		err = delete_queue(k, &s, deleted, e);
+	if (!err && e)
+		*e = (struct kernel_error){0};
+	free(s.queue);
+	return err;
+}
+
+int kernel_conntrack_sweep(struct kernel *k, bool (*each)(const struct flow *f, void *data),
+	void *data, size_t *deleted, struct kernel_error *e)
+{
+	return kernel_conntrack_sweep_marked(k, 0, 0, each, data, deleted, e);
+}

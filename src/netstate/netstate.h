@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Netstate: one picture of a machine's network.
+ *
+ * It has three sources (the plan; the live kernel; dumps) and one meaning. Interfaces are named,
+ * not numbered, since a plan must outlive an index. A netstate that the plan made holds only what
+ * portreeve owns, each object with the config place that it came from.
+ */
+#ifndef NETSTATE_NETSTATE_H
+#define NETSTATE_NETSTATE_H
+
+#include "netstate/ruleset.h"
+
+struct net_link {
+	int index;
+	const char *name;
+	const char *kind; /* "veth", "bridge", ...; NULL: a physical or unknown one */
+	bool up, carrier, loopback, point_to_point;
+	uint32_t mtu;
+	int master; /* index of the bridge or VRF; 0: none */
+};
+
+struct net_addr {
+	const char *interface;
+	struct ip_addr addr;
+	struct ip_addr peer; /* point-to-point; IP_NONE: none */
+	uint8_t prefix_len;
+	uint8_t scope; /* RT_SCOPE_*: 0 global, 253 link, 254 host */
+	bool secondary; /* v4: not the first of its subnet; v6: temporary address (RFC 8981) */
+	bool unusable; /* v6: tentative, dadfailed or deprecated */
+};
+
+enum { TABLE_DEFAULT = 253, TABLE_MAIN = 254, TABLE_LOCAL = 255 };
+/* RTN_* of the kernel */
+enum route_type {
+	ROUTE_UNICAST = 1,
+	ROUTE_LOCAL,
+	ROUTE_BROADCAST,
+	ROUTE_ANYCAST,
+	ROUTE_MULTICAST,
+	ROUTE_BLACKHOLE,
+	ROUTE_UNREACHABLE,
+	ROUTE_PROHIBIT,
+	ROUTE_THROW,
+};
+
+struct net_nexthop {
+	struct ip_addr gateway; /* IP_NONE: on-link */
+	const char *interface;	/* NULL: none (types without one) */
+	uint32_t weight;	/* from 1 */
+	bool onlink, dead, linkdown;
+};
+
+struct net_route {
+	uint8_t family; /* enum ip_family */
+	uint32_t table;
+	struct ip_prefix dst; /* len 0: default */
+	struct ip_prefix src; /* v6 source routing; family IP_NONE: none */
+	uint8_t tos, type /* enum route_type */, protocol, scope;
+	uint32_t metric;
+	struct ip_addr prefsrc;
+	VEC(struct net_nexthop) nexthops;
+	struct span at;
+};
+
+enum rule_action { RULE_LOOKUP = 1, RULE_GOTO, RULE_NOP, RULE_BLACKHOLE = 6, RULE_UNREACHABLE, RULE_PROHIBIT };
+
+struct net_rule {
+	uint8_t family;
+	uint32_t preference;
+	bool invert;
+	struct ip_prefix src, dst; /* addr.family IP_NONE: any */
+	const char *iif, *oif;
+	uint32_t mark, mask; /* mask 0: any */
+	uint8_t tos, ip_proto, protocol;
+	uint16_t sport[2], dport[2]; /* first, last; last 0: any */
+	uint32_t uid[2];
+	bool has_uid, l3mdev;
+	uint8_t action; /* enum rule_action */
+	uint32_t table; /* LOOKUP */
+	uint32_t goto_preference;
+	int32_t suppress_prefixlen; /* -1: none */
+	struct span at;
+};
+
+/* The key is the path below /proc/sys/ with dots between parts, and '/' for a dot inside an
+ * interface name (as sysctl(8) does): "net.ipv4.conf.eth0/7.rp_filter". */
+struct net_sysctl {
+	const char *key;
+	const char *value;
+	struct span at;
+};
+
+/* A socket of the gateway itself that listens. */
+struct net_listener {
+	uint8_t proto;
+	struct ip_addr addr; /* unspecified: any (family v6 any takes v4 too unless v6_only) */
+	uint16_t port;
+	bool v6_only;
+	const char *interface; /* bound to; NULL: any */
+	const char *process; /* "sshd", where it could be told; NULL */
+};
+
+struct netstate {
+	VEC(struct net_link) links;
+	VEC(struct net_addr) addrs;
+	VEC(struct net_route) routes;
+	VEC(struct net_rule) rules; /* by family, then preference, then the kernel's order */
+	VEC(struct net_sysctl) sysctls;
+	VEC(struct net_listener) listeners;
+	struct nft_ruleset ruleset;
+};
+
+const struct net_link *netstate_link(const struct netstate *s, const char *name);
+const struct net_link *netstate_link_by_index(const struct netstate *s, int index);
+const char *netstate_sysctl(const struct netstate *s, const char *key); /* NULL: not known */
+long netstate_sysctl_int(const struct netstate *s, const char *key, long otherwise);
+/* "net.ipv4.conf.IF.what" in @a, with dots of the interface name turned to '/' */
+const char *netstate_conf_key(struct arena *a, uint8_t family, const char *interface, const char *what);
+
+/* The route that table @table has for @dst: longest prefix, then metric; unicast or not. NULL: none.
+ * Does not apply ip rules. */
+const struct net_route *netstate_route(const struct netstate *s, uint32_t table, const struct ip_addr *dst);
+
+bool net_route_equal(const struct net_route *a, const struct net_route *b); /* all but `at` */
+bool net_rule_equal(const struct net_rule *a, const struct net_rule *b);
+
+/* Text, as nft and iproute2 take it. */
+void nft_print_table(struct strbuf *out, const struct nft_table *t); /* table NAME { ... } */
+/* One element without what is around it: "tcp . 1.1.1.1 . 80 : 192.168.0.2 . 80" */
+void nft_print_element(struct strbuf *out, const struct nft_set *s, size_t i);
+void nft_print_rule(struct strbuf *out, const struct nft_rule *r);
+void net_route_print(struct strbuf *out, const struct net_route *r); /* "default via 1.1.1.254 dev eth0 table 70001 proto 180" */
+void net_rule_print(struct strbuf *out, const struct net_rule *r);   /* "pref 501 fwmark 0x1000000/0x7f000000 lookup 70001" */
+void net_sysctl_print(struct strbuf *out, const struct net_sysctl *s); /* "net.ipv4.conf.eth0.rp_filter=2" */
+
+#endif

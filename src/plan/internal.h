@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of plan/ share among themselves. */
+#ifndef PLAN_INTERNAL_H
+#define PLAN_INTERNAL_H
+
+#include "plan/plan.h"
+
+#define PLAN_UNREACHABLE_METRIC 4294967295u /* the last resort of an uplink's table */
+
+/* 0 for v4, 1 for v6: the index of everything that exists once per family. */
+static inline unsigned int family_index(uint8_t family)
+{
+	return family == IP_V6;
+}
+
+/* ---- settling what the file leaves open ---- */
+
+/* Numbers, addresses and ways out of all uplinks; errors to @d. */
+void plan_settle_uplinks(struct arena *a, struct plan *p, const struct memory *memory,
+	struct diag *d);
+/* Return, SNAT address and interface of all enabled maps. */
+void plan_settle_maps(struct arena *a, struct plan *p, struct diag *d);
+bool plan_is_uplink_interface(const struct plan *p, const char *interface);
+
+/* ---- making the wanted state ---- */
+
+void plan_make_routes(struct arena *a, struct plan *p);
+void plan_make_sysctls(struct arena *a, struct plan *p, const struct memory *memory);
+void plan_make_table(struct arena *a, struct plan *p);
+/* Parts of the table: the chains `listeners` (DNAT) and `sources` (SNAT). */
+void plan_make_listeners(struct arena *a, struct plan *p, struct nft_table *t);
+void plan_make_sources(struct arena *a, struct plan *p, struct nft_table *t);
+
+/* Small pieces that those share. */
+struct nft_set *plan_verdict_map(struct arena *a, struct nft_table *t, const char *name,
+	enum nft_type key);
+void plan_verdict_for_mark(struct arena *a, struct nft_set *map, uint32_t mark, enum nft_verdict v,
+	const char *chain, struct span at);
+/* Sort it, give it a size and count its elements; NULL is fine. */
+void plan_finish_set(struct arena *a, struct plan *p, struct nft_set *s);
+/* `mark & number bits`, of the packet or the connection */
+struct nft_expr *plan_number_of(struct arena *a, const struct plan *p, enum nft_selector mark);
+/* `meta l4proto { tcp, udp, sctp }` */
+void plan_match_transport(struct arena *a, struct nft_table *t, struct nft_rule *r);
+
+/* ---- what a listener leads to ---- */
+
+/*
+ * Listeners that one lookup serves. One scope is for all uplinks; an uplink that shares an address
+ * with another has one of its own, since the destination address alone does not tell them apart.
+ */
+struct from_list { /* one distinct list of clients */
+	const struct map *map; /* the first map with this list */
+	struct nft_set *clients; /* of this list's family */
+	struct nft_set *ports, *ranges; /* their listeners; see struct listener_maps */
+	const char *chain;
+};
+
+struct listener_maps {
+	struct nft_set *ports;	/* exact: proto . address . port -> address . port */
+	struct nft_set *ranges; /* proto . address . first-last port -> address, port kept */
+	struct nft_set *from, *from_ranges; /* restricted listeners -> chain that looks at the client */
+	VEC(struct from_list) lists;
+};
+
+struct plan_scope {
+	const struct plan_uplink *uplink; /* NULL: the common scope */
+	struct listener_maps family[2];
+};
+
+/* A listener or a backend: proto . address . port, padded as the kernel compares them. */
+struct plan_key {
+	uint8_t bytes[4 + 16 + 4];
+	unsigned int len;
+};
+struct plan_key plan_key(uint8_t proto, const struct ip_addr *addr, uint16_t port);
+/* One listener's backend ports. Sorted by backend address, protocol and port. */
+struct plan_source {
+	const struct plan_map *map;
+	const struct listen *listen;
+};
+
+struct plan_tables {
+	VEC(struct plan_scope) scopes; /* the first is the common one */
+	VEC(struct plan_source) sources;
+};
+
+/* The first and the last backend port of a source. */
+struct plan_key plan_source_first(const struct plan_source *s);
+struct plan_key plan_source_last(const struct plan_source *s);
+/* The map that leads to this backend port, or NULL. Where several do, they return alike. */
+const struct plan_map *plan_source_of(const struct plan *p, uint8_t proto,
+	const struct ip_addr *backend, uint16_t port);
+
+/* Where a new connection to a listener would be led. */
+enum lead { LEAD_NOWHERE, LEAD_BACKEND, LEAD_DROPPED };
+enum lead plan_lead(const struct plan *p, const struct flow *f, struct ip_addr *backend,
+	uint16_t *port);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Plan: from the model and what the machine is like to the kernel state that we want.
+ *
+ * Everything a plan makes carries portreeve's own name (table inet portreeve, route protocol
+ * PORTREEVE_PROTOCOL, own table numbers and rule preferences) and the place in the config that
+ * asked for it. Pure: the same model, observation and memory give the same plan.
+ */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include "config/model.h"
+#include "netstate/netstate.h"
+
+#define PORTREEVE_TABLE	   "portreeve" /* nftables: table inet portreeve */
+#define PORTREEVE_PROTOCOL 180u	       /* rtnetlink protocol number of our routes and rules */
+
+/* Names in that table that others ask for. */
+#define PLAN_MEMORY	    "memory" /* set: what must be remembered, see struct memory */
+#define PLAN_MEMORY_SYSCTLS 0x10000u /* its elements from here on are sysctls; below: uplinks */
+#define PLAN_MISROUTED	    "misrouted_" /* counters, one per uplink: this and its name */
+#define PLAN_BLOCKED4	    "blocked4" /* sets with timeouts: reply tuples of deleted connections */
+#define PLAN_BLOCKED6	    "blocked6"
+#define PLAN_BLOCKED_SIZE   65536u
+
+/*
+ * What earlier applies left to be remembered until removal. Kept as elements of a set in our own
+ * table, with a second copy under /run/portreeve (kernel/memory.h).
+ */
+struct memory_sysctl {
+	const char *key, *value; /* the value before portreeve first changed it */
+};
+struct memory_number {
+	const char *uplink;
+	uint32_t number;
+};
+struct memory {
+	uint32_t mark_mask; /* the bits of the mark that were ours; 0: nothing was applied */
+	VEC(struct memory_sysctl) sysctls;
+	VEC(struct memory_number) numbers;
+};
+
+struct plan_uplink {
+	const struct uplink *uplink;
+	uint32_t number, mark, table, preference;
+	VEC(struct ip_addr) addrs; /* settled: of both families */
+	bool up[2]; /* [0] v4, [1] v6: has addresses and a way out in that family */
+	struct net_nexthop nexthop[2]; /* of its default route; interface NULL where there is none */
+	bool shares_interface; /* with another uplink: told apart by destination address */
+	bool shares_address; /* with another uplink: its maps are looked up in a map of its own */
+};
+
+struct plan_map {
+	const struct map *map;
+	enum return_mode return_mode; /* DIRECT or SNAT */
+	const char *reason; /* why, for show: "return: auto; ..." */
+	VEC(struct ip_addr) snat;
+	const char *interface; /* towards the backend; NULL: no route (then the map has a finding) */
+	struct ip_addr hairpin; /* SNAT address for clients beside the backend */
+	VEC(struct plan_uplink *) uplinks; /* on which it listens */
+};
+
+struct plan {
+	const struct model *model;
+	const struct netstate *seen;
+	VEC(struct plan_uplink) uplinks;
+	VEC(struct plan_map) maps; /* enabled maps only */
+	struct netstate want; /* only what is ours; its one nft table is want.ruleset.tables[0] */
+	struct memory memory; /* what must be remembered once this plan is in force */
+	size_t elements; /* kernel map elements called for */
+	struct plan_tables *tables; /* internal: what plan_judge_flow() looks things up in */
+};
+
+/*
+ * Make the plan. @seen is the machine as it is (links, addrs, routes, sysctls at least); @memory
+ * what earlier applies remembered (may be empty). What stands in the way is appended to @d, with
+ * the config place. Returns NULL if any error was reported; warnings leave a usable plan.
+ */
+struct plan *plan_make(struct arena *a, const struct model *m, const struct netstate *seen,
+	const struct memory *memory, struct diag *d);
+
+/* ---- connections ---- */
+
+/* One direction of a connection, as conntrack keeps it. Ports in host order. */
+struct flow_tuple {
+	struct ip_addr src, dst;
+	uint16_t sport, dport;
+};
+struct flow {
+	uint8_t proto;
+	uint32_t mark;
+	uint32_t status; /* IPS_* */
+	struct flow_tuple original, reply;
+	const char *interface_in; /* not known to conntrack: always NULL from there */
+};
+
+enum flow_verdict {
+	FLOW_UNTOUCHED, /* none of our business, or just what the plan would make */
+	FLOW_CONTRADICTED, /* the plan would treat it otherwise: to be deleted */
+};
+
+/* Does the plan contradict an existing connection? */
+enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f);
+
+/* ---- changes ---- */
+
+/* One step of an nft transaction, in order. */
+enum nft_change_kind {
+	NFT_ADD_TABLE,
+	NFT_DEL_TABLE,
+	NFT_ADD_COUNTER,
+	NFT_DEL_COUNTER,
+	NFT_ADD_SET, /* the declaration; elements come with NFT_ADD_ELEMENTS */
+	NFT_DEL_SET,
+	NFT_ADD_CHAIN, /* the chain alone */
+	NFT_DEL_CHAIN,
+	NFT_FLUSH_CHAIN, /* delete its rules */
+	NFT_ADD_RULE,	 /* append to chain */
+	NFT_ADD_ELEMENTS,
+	NFT_DEL_ELEMENTS,
+	NFT_CHANGE_COUNT_
+};
+struct nft_change {
+	enum nft_change_kind kind;
+	enum nft_family family;
+	const char *table;
+	const struct nft_counter *counter;
+	const struct nft_set *set; /* for elements: holds just the elements to add or delete */
+	const struct nft_chain *chain;
+	const struct nft_rule *rule;
+	struct span at;
+};
+
+enum change_kind { CHANGE_SYSCTL, CHANGE_ROUTE, CHANGE_RULE };
+struct change {
+	enum change_kind kind;
+	bool add; /* else delete (a sysctl is always "add": set it to sysctl.value) */
+	const struct net_route *route;
+	const struct net_rule *rule;
+	struct net_sysctl sysctl;
+	const char *previous; /* sysctl: the value now */
+};
+
+struct changes {
+	/* In the order of applying: additions of routes, additions of rules, sysctls, the nft
+	 * transaction, deletions of rules, deletions of routes. */
+	VEC(struct change) before, after; /* around the nft transaction */
+	VEC(struct nft_change) nft; /* one transaction; empty: none */
+};
+
+/* What turns @seen into @want. @want NULL: remove everything of ours that is in @seen and put back
+ * the sysctls that @memory remembers. Considers only objects that carry our name. */
+/* Memory from the comments of the set PLAN_MEMORY of a table that was read. Lines that are not
+ * understood are left out. */
+void plan_read_memory(struct arena *a, const struct nft_table *t, struct memory *out);
+
+void plan_diff(struct arena *a, const struct netstate *seen, const struct netstate *want,
+	const struct memory *memory, struct changes *out);
+bool changes_empty(const struct changes *c);
+/* One line per change: "+ ip rule add pref 501 ..." */
+void changes_print(struct strbuf *out, const struct changes *c, bool colour);
+
+#endif

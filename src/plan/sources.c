@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sources: the chain that hides clients behind the gateway's own address where a backend's reply
+ * would not come back otherwise.
+ *
+ * Theory of operation. Only connections with our bit in the mark come here. A backend whose return
+ * is `snat` is found by its address where all maps to that address agree (nearly always), else by
+ * protocol, address and port. Backends with several SNAT addresses have a chain per distinct list,
+ * which spreads clients by hash. Then hairpins to the backends that are left (return `direct`): a
+ * client on the backend's own interface would get the reply straight from the backend, and the
+ * gateway's own connections carry a public address; both are hidden.
+ */
+#include <stdlib.h>
+
+#include "plan/internal.h"
+
+static uint16_t first_port(const struct plan_source *s)
+{
+	return s->map->map->to_port ? s->map->map->to_port : s->listen->first;
+}
+
+struct plan_key plan_source_first(const struct plan_source *s)
+{
+	return plan_key(s->listen->proto, &s->map->map->to, first_port(s));
+}
+
+struct plan_key plan_source_last(const struct plan_source *s)
+{
+	return plan_key(s->listen->proto, &s->map->map->to,
+		(uint16_t)(first_port(s) + (s->listen->last - s->listen->first)));
+}
+
+static bool same_return(const struct plan_map *x, const struct plan_map *y)
+{
+	if (x->return_mode != y->return_mode)
+		return false;
+	if (x->return_mode == RETURN_DIRECT)
+		return true;
+	if (x->snat.len != y->snat.len)
+		return false;
+	for (size_t i = 0; i < x->snat.len; i++)
+		if (!ip_equal(&x->snat.items[i], &y->snat.items[i]))
+			return false;
+	return true;
+}
+
+static int compare_keys(const struct plan_key *x, const struct plan_key *y)
+{
+	return memcmp(x->bytes, y->bytes, sizeof(x->bytes));
+}
+
+static int by_address_and_key(const void *vx, const void *vy)
+{
+	const struct plan_source *x = vx, *y = vy;
+	struct plan_key p, q;
+	int c = ip_cmp(&x->map->map->to, &y->map->map->to);
+
+	if (c)
+		return c;
+	p = plan_source_first(x);
+	q = plan_source_first(y);
+	c = compare_keys(&p, &q);
+	if (c)
+		return c;
+	p = plan_source_last(x);
+	q = plan_source_last(y);
+	return compare_keys(&p, &q);
+}
+
+static void collect(struct arena *a, struct plan *p)
+{
+	VEC_EACH(&p->maps, struct plan_map, pm) {
+		if (!pm->interface) /* the backend is the gateway itself */
+			continue;
+		VEC_EACH(&pm->map->listens, struct listen, l)
+			*vec_add(a, &p->tables->sources) = (struct plan_source){.map = pm, .listen = l};
+	}
+	qsort(p->tables->sources.items, p->tables->sources.len, sizeof(struct plan_source),
+		by_address_and_key);
+}
+
+const struct plan_map *plan_source_of(const struct plan *p, uint8_t proto,
+	const struct ip_addr *backend, uint16_t port)
+{
+	const struct plan_source *all = p->tables->sources.items;
+	struct plan_key want = plan_key(proto, backend, port);
+	size_t low = 0, high = p->tables->sources.len;
+
+	while (low < high) { /* the first one behind @want */
+		size_t mid = low + (high - low) / 2;
+		int c = ip_cmp(&all[mid].map->map->to, backend);
+
+		if (c == 0) {
+			struct plan_key k = plan_source_first(&all[mid]);
+
+			c = compare_keys(&k, &want);
+		}
+		if (c <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	/* Ranges may contain each other, so the nearest one before need not be the one. */
+	while (low-- > 0 && ip_equal(&all[low].map->map->to, backend)) {
+		struct plan_key last = plan_source_last(&all[low]);
+
+		if (all[low].listen->proto == proto && compare_keys(&last, &want) >= 0)
+			return all[low].map;
+		if (all[low].listen->proto != proto)
+			break;
+	}
+	return NULL;
+}
+
+/* ---- sets ---- */
+
+struct sources {
+	struct nft_set *ports[2];    /* proto . address . port -> chain: where maps to an address differ */
+	struct nft_set *groups[2];   /* address -> chain: several SNAT addresses */
+	struct nft_set *addresses[2]; /* address -> SNAT address */
+	struct nft_set *hairpins[2]; /* address -> SNAT address for clients beside it */
+};
+
+static enum nft_type address_type(uint8_t family)
+{
+	return family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4;
+}
+
+static struct nft_set *address_map(struct arena *a, struct nft_table *t, const char *what,
+	uint8_t family, bool verdict)
+{
+	const enum nft_type key[] = {address_type(family), NFT_T_NONE};
+	const enum nft_type data[] = {verdict ? NFT_T_VERDICT : address_type(family), NFT_T_NONE};
+
+	return nft_set_new(a, t, arena_printf(a, "%s%u", what, family), SET_MAP, key, data, 0);
+}
+
+static struct nft_set *ports_map(struct arena *a, struct nft_table *t, uint8_t family)
+{
+	const enum nft_type key[] = {NFT_T_PROTO, address_type(family), NFT_T_PORT, NFT_T_NONE};
+	const enum nft_type data[] = {NFT_T_VERDICT, NFT_T_NONE};
+
+	return nft_set_new(a, t, arena_printf(a, "source_ports%u", family), SET_MAP | SET_INTERVAL, key,
+		data, 0);
+}
+
+static void add_address(struct arena *a, struct nft_set *s, const struct ip_addr *backend,
+	const struct ip_addr *source, struct span at)
+{
+	uint8_t *e = nft_set_add(a, s, at);
+
+	memcpy(e, backend->bytes, s->key_len);
+	memcpy(e + s->key_len, source->bytes, s->data_len);
+}
+
+static void add_verdict(struct arena *a, struct nft_set *s, const struct plan_key *first,
+	const struct plan_key *last, const char *chain, struct span at)
+{
+	uint8_t *e = nft_set_add(a, s, at);
+	int32_t verdict = VERDICT_GOTO;
+	uint32_t index = nft_set_chain(a, s, chain);
+
+	memcpy(e, first->bytes, first->len);
+	memcpy(e + first->len, last->bytes, last->len);
+	e = nft_set_elem_data(s, s->len - 1);
+	memcpy(e, &verdict, sizeof(verdict));
+	memcpy(e + sizeof(verdict), &index, sizeof(index));
+}
+
+/* ---- chains for one way to return ---- */
+
+/* A name that says it all, so that equal lists share a chain. */
+static const char *source_chain_name(struct arena *a, const struct plan_map *pm)
+{
+	struct strbuf b = STRBUF_INIT;
+	const char *name;
+
+	if (pm->return_mode == RETURN_DIRECT) {
+		strbuf_addf(&b, "direct%u", pm->map->to.family);
+	} else {
+		strbuf_add(&b, "snat");
+		for (size_t i = 0; i < pm->snat.len && i < 4; i++) {
+			char text[IP_STRLEN];
+
+			ip_format(&pm->snat.items[i], text);
+			for (char *c = text; *c; c++)
+				if (*c == ':')
+					*c = '.';
+			strbuf_addf(&b, "_%s", text);
+		}
+		if (pm->snat.len > 4)
+			strbuf_addf(&b, "_and_%zu_of_%s", pm->snat.len - 4, pm->map->name);
+	}
+	name = arena_strdup(a, strbuf_str(&b));
+	strbuf_fini(&b);
+	return name;
+}
+
+/* snat to one address, or spread over several by the client's address and port */
+static void add_snat(struct arena *a, struct nft_table *t, struct nft_chain *c, const struct plan_map *pm)
+{
+	uint8_t family = pm->map->to.family;
+	const enum nft_type key[] = {NFT_T_MARK, NFT_T_NONE};
+	const enum nft_type data[] = {address_type(family), NFT_T_NONE};
+	struct nft_rule *r = nft_rule_new(a, c, pm->map->return_at);
+	struct nft_expr *parts[2], *hash;
+	struct nft_set *choice;
+
+	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
+	if (pm->snat.len == 1) {
+		nft_nat(a, r, false, family, nft_value(a, address_type(family), pm->snat.items[0].bytes),
+			false);
+		return;
+	}
+	plan_match_transport(a, t, r);
+	choice = nft_set_new(a, t, "__map%d", SET_MAP | SET_ANONYMOUS | SET_CONSTANT, key, data, 0);
+	for (uint32_t i = 0; i < pm->snat.len; i++) {
+		uint8_t *e = nft_set_add(a, choice, pm->snat.items == &pm->hairpin ? NOWHERE :
+			pm->map->snat.items[i].at);
+
+		memcpy(e, &i, sizeof(i));
+		memcpy(e + sizeof(i), pm->snat.items[i].bytes, ip_bytes(family));
+	}
+	parts[0] = nft_sel(a, family == IP_V6 ? SEL_IP6_SADDR : SEL_IP_SADDR);
+	parts[1] = nft_sel(a, SEL_TH_SPORT);
+	hash = nft_jhash(a, nft_concat(a, parts, 2), (uint32_t)pm->snat.len, 0x706f7274);
+	nft_nat(a, r, false, family, nft_map_expr(a, hash, choice), false);
+}
+
+static const char *source_chain(struct arena *a, struct nft_table *t, const struct plan_map *pm)
+{
+	const char *name = source_chain_name(a, pm);
+	struct nft_chain *c;
+
+	if (nft_chain_find(t, name))
+		return name;
+	c = nft_chain_new(a, t, name);
+	if (pm->return_mode == RETURN_DIRECT)
+		nft_verdict(a, nft_rule_new(a, c, pm->map->return_at), VERDICT_GOTO, "hairpins");
+	else
+		add_snat(a, t, c, pm);
+	return name;
+}
+
+/* ---- filling ---- */
+
+/* All listeners' backends with one address: one element if they agree, else one per port range. */
+static void place(struct arena *a, struct nft_table *t, struct sources *out, const struct plan_source *s,
+	size_t n)
+{
+	const struct ip_addr *backend = &s->map->map->to;
+	unsigned int f = family_index(backend->family);
+	bool agree = true;
+
+	for (size_t i = 1; i < n; i++)
+		if (!same_return(s[0].map, s[i].map))
+			agree = false;
+	for (size_t i = 0; i < n; i++)
+		if (s[i].map->return_mode == RETURN_DIRECT) {
+			if (!out->hairpins[f])
+				out->hairpins[f] = address_map(a, t, "hairpin", backend->family, false);
+			add_address(a, out->hairpins[f], backend, &s[i].map->hairpin,
+				s[i].map->map->to_at);
+			break;
+		}
+	if (!agree) {
+		if (!out->ports[f])
+			out->ports[f] = ports_map(a, t, backend->family);
+		for (size_t i = 0, same; i < n; i += same) {
+			struct plan_key first = plan_source_first(&s[i]);
+			struct plan_key last = plan_source_last(&s[i]);
+
+			/* Several listeners may lead to one backend port; config/ has made sure that
+			 * those return alike. */
+			for (same = 1; i + same < n; same++) {
+				struct plan_key from = plan_source_first(&s[i + same]);
+				struct plan_key to = plan_source_last(&s[i + same]);
+
+				if (compare_keys(&from, &last) > 0)
+					break;
+				if (compare_keys(&to, &last) > 0)
+					last = to;
+			}
+			add_verdict(a, out->ports[f], &first, &last, source_chain(a, t, s[i].map),
+				s[i].map->map->to_at);
+		}
+		return;
+	}
+	if (s->map->return_mode == RETURN_DIRECT)
+		return;
+	if (s->map->snat.len == 1) {
+		if (!out->addresses[f])
+			out->addresses[f] = address_map(a, t, "source", backend->family, false);
+		add_address(a, out->addresses[f], backend, &s->map->snat.items[0],
+			s->map->map->to_at);
+	} else if (s->map->snat.len) {
+		const char *chain = source_chain(a, t, s->map);
+		struct plan_key k = {.len = ip_bytes(backend->family)}, none = {.len = 0};
+
+		if (!out->groups[f])
+			out->groups[f] = address_map(a, t, "source_groups", backend->family, true);
+		memcpy(k.bytes, backend->bytes, k.len);
+		add_verdict(a, out->groups[f], &k, &none, chain, s->map->map->to_at);
+	}
+}
+
+static struct nft_rule *family_rule(struct arena *a, struct nft_chain *c, uint8_t family)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
+	return r;
+}
+
+/* snat to what @map has for the backend's address */
+static void snat_by_address(struct arena *a, struct nft_rule *r, uint8_t family, struct nft_set *map)
+{
+	struct nft_expr *daddr = nft_sel(a, family == IP_V6 ? SEL_IP6_DADDR : SEL_IP_DADDR);
+
+	nft_nat(a, r, false, family, nft_map_expr(a, daddr, map), false);
+}
+
+/* Inside interfaces paired with themselves: in by one and out by the same. */
+static struct nft_set *beside_set(struct arena *a, const struct plan *p, struct nft_table *t)
+{
+	const enum nft_type key[] = {NFT_T_IFNAME, NFT_T_IFNAME, NFT_T_NONE};
+	struct nft_set *s = nft_set_new(a, t, "beside", 0, key, NULL, 0);
+
+	VEC_EACH(&p->seen->links, struct net_link, l) {
+		uint8_t *e;
+		bool used = false;
+
+		VEC_EACH(&p->maps, struct plan_map, m)
+			if (m->interface && strcmp(m->interface, l->name) == 0) {
+				used = true;
+				break;
+			}
+		if (!used)
+			continue;
+		e = nft_set_add(a, s, NOWHERE);
+		memcpy(e, l->name, strlen(l->name));
+		memcpy(e + 16, l->name, strlen(l->name));
+	}
+	nft_set_sort(a, s);
+	return s;
+}
+
+static void make_hairpins(struct arena *a, struct plan *p, struct nft_table *t,
+	const struct sources *s)
+{
+	struct nft_chain *c = nft_chain_new(a, t, "hairpins");
+	struct nft_expr *parts[] = {nft_sel(a, SEL_META_IIFNAME), nft_sel(a, SEL_META_OIFNAME)};
+	struct nft_set *beside = beside_set(a, p, t);
+	uint32_t local = 2; /* RTN_LOCAL */
+
+	for (unsigned int f = 0; f < 2; f++) {
+		uint8_t family = f ? IP_V6 : IP_V4;
+		struct nft_rule *r;
+
+		if (!s->hairpins[f])
+			continue;
+		r = family_rule(a, c, family);
+		nft_match_set(a, r, nft_concat(a, parts, 2), OP_IN, beside);
+		snat_by_address(a, r, family, s->hairpins[f]);
+		r = family_rule(a, c, family);
+		nft_match_u32(a, r, nft_sel(a, SEL_FIB_SADDR_TYPE), OP_EQ, local);
+		snat_by_address(a, r, family, s->hairpins[f]);
+	}
+}
+
+void plan_make_sources(struct arena *a, struct plan *p, struct nft_table *t)
+{
+	struct sources s = {0};
+	struct nft_chain *c = nft_chain_new(a, t, "sources");
+	const struct plan_source *all;
+	size_t len;
+
+	collect(a, p);
+	all = p->tables->sources.items;
+	len = p->tables->sources.len;
+	for (size_t i = 0, n; i < len; i += n) {
+		for (n = 1; i + n < len; n++)
+			if (!ip_equal(&all[i + n].map->map->to, &all[i].map->map->to))
+				break;
+		place(a, t, &s, &all[i], n);
+	}
+	for (unsigned int f = 0; f < 2; f++) {
+		uint8_t family = f ? IP_V6 : IP_V4;
+		enum nft_selector daddr = f ? SEL_IP6_DADDR : SEL_IP_DADDR;
+
+		if (s.ports[f]) {
+			struct nft_rule *r = family_rule(a, c, family);
+			struct nft_expr *parts[] = {nft_sel(a, SEL_META_L4PROTO), nft_sel(a, daddr),
+				nft_sel(a, SEL_TH_DPORT)};
+
+			plan_match_transport(a, t, r);
+			nft_vmap(a, r, nft_concat(a, parts, 3), s.ports[f]);
+		}
+		if (s.groups[f])
+			nft_vmap(a, family_rule(a, c, family), nft_sel(a, daddr), s.groups[f]);
+		if (s.addresses[f])
+			snat_by_address(a, family_rule(a, c, family), family, s.addresses[f]);
+		plan_finish_set(a, p, s.ports[f]);
+		plan_finish_set(a, p, s.groups[f]);
+		plan_finish_set(a, p, s.addresses[f]);
+		plan_finish_set(a, p, s.hairpins[f]);
+	}
+	if (!s.hairpins[0] && !s.hairpins[1])
+		return;
+	nft_verdict(a, nft_rule_new(a, c, NOWHERE), VERDICT_GOTO, "hairpins");
+	make_hairpins(a, p, t, &s);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The nft table `inet portreeve`: its base chains and what they have in common.
+ *
+ * Theory of operation. A connection that comes in by an uplink gets that uplink's number in our
+ * bits of its mark (its home). Packets of the reply direction get those bits of the mark, and one
+ * ip rule per uplink routes by them; packets of the original direction get them cleared, or a tool
+ * that restores whole marks would send requests back to the ISP. nft of today cannot combine two
+ * variables in one bitwise expression, so each uplink has tiny chains with its number as a constant.
+ *
+ * Priorities are our own, a little beside the standard ones: at equal priority the chain registered
+ * last runs first, so two tools would swap places at every reload.
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+
+#include "plan/internal.h"
+
+enum {
+	PRIO_HOME = -140,      /* after mangle (-150), before dstnat (-100): marks of others are done */
+	PRIO_LISTENERS = -110, /* before dstnat */
+	PRIO_GUARD = -10,      /* before filter */
+	PRIO_SOURCES = 90,     /* before srcnat (100) */
+	PRIO_AWAY = 310,       /* after srcnat and helpers (300): what leaves here leaves like this */
+};
+
+enum { CT_ORIGINAL, CT_REPLY }; /* the kernel's enum ip_conntrack_dir, which it does not export */
+
+#define SET_SIZE_MIN 1024u /* a few kilobytes of buckets */
+
+/* ---- small pieces ---- */
+
+struct nft_set *plan_verdict_map(struct arena *a, struct nft_table *t, const char *name,
+	enum nft_type key)
+{
+	const enum nft_type keys[] = {key, NFT_T_NONE}, data[] = {NFT_T_VERDICT, NFT_T_NONE};
+
+	return nft_set_new(a, t, name, SET_MAP, keys, data, 0);
+}
+
+static void put_verdict(struct arena *a, struct nft_set *map, enum nft_verdict v, const char *chain)
+{
+	int32_t code = v;
+	uint32_t index = nft_set_chain(a, map, chain);
+	uint8_t *data = nft_set_elem_data(map, map->len - 1);
+
+	memcpy(data, &code, sizeof(code));
+	memcpy(data + sizeof(code), &index, sizeof(index));
+}
+
+void plan_verdict_for_mark(struct arena *a, struct nft_set *map, uint32_t mark, enum nft_verdict v,
+	const char *chain, struct span at)
+{
+	memcpy(nft_set_add(a, map, at), &mark, sizeof(mark));
+	put_verdict(a, map, v, chain);
+}
+
+void plan_finish_set(struct arena *a, struct plan *p, struct nft_set *s)
+{
+	if (!s)
+		return;
+	/* A declared size lets the kernel take the table that never resizes; powers of two keep it
+	 * from changing with every map that is added. */
+	if (!(s->flags & SET_INTERVAL)) {
+		s->size = SET_SIZE_MIN;
+		while (s->size < s->len)
+			s->size *= 2;
+	}
+	nft_set_sort(a, s);
+	p->elements += s->len;
+}
+
+struct nft_expr *plan_number_of(struct arena *a, const struct plan *p, enum nft_selector mark)
+{
+	return nft_masked32(a, mark, mark_number_mask(p->model->mark_mask), 0);
+}
+
+void plan_match_transport(struct arena *a, struct nft_table *t, struct nft_rule *r)
+{
+	static const uint8_t protos[] = {PROTO_TCP, PROTO_UDP, PROTO_SCTP};
+	static const enum nft_type key[] = {NFT_T_PROTO, NFT_T_NONE};
+	struct nft_set *s =
+		nft_set_new(a, t, "__set%d", SET_ANONYMOUS | SET_CONSTANT, key, NULL, 0);
+
+	for (size_t i = 0; i < sizeof(protos); i++)
+		*nft_set_add(a, s, NOWHERE) = protos[i];
+	nft_set_sort(a, s);
+	nft_match_set(a, r, nft_sel(a, SEL_META_L4PROTO), OP_IN, s);
+}
+
+static struct nft_rule *direction_rule(struct arena *a, struct nft_chain *c, uint8_t direction)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u8(a, r, nft_sel(a, SEL_CT_DIRECTION), OP_EQ, direction);
+	return r;
+}
+
+static struct nft_rule *new_connection_rule(struct arena *a, struct nft_chain *c)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u32(a, r, nft_sel(a, SEL_CT_STATE), OP_EQ, NF_CT_STATE_BIT(IP_CT_NEW));
+	return r;
+}
+
+/* ---- home: marks ---- */
+
+static struct nft_set *home_by_address(struct arena *a, struct plan *p, struct nft_table *t,
+	uint8_t family)
+{
+	const enum nft_type key[] = {NFT_T_IFNAME, family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4,
+		NFT_T_NONE};
+	const enum nft_type data[] = {NFT_T_VERDICT, NFT_T_NONE};
+	struct nft_set *s = NULL;
+
+	VEC_EACH(&p->uplinks, struct plan_uplink, u)
+		VEC_EACH(&u->addrs, struct ip_addr, addr) {
+			uint8_t *e;
+
+			if (!u->shares_interface || addr->family != family)
+				continue;
+			if (!s)
+				s = nft_set_new(a, t, arena_printf(a, "home%u", family), SET_MAP, key,
+					data, 0);
+			e = nft_set_add(a, s, u->uplink->at);
+			memcpy(e, u->uplink->interface, strlen(u->uplink->interface));
+			memcpy(e + 16, addr->bytes, ip_bytes(family));
+			put_verdict(a, s, VERDICT_GOTO, arena_printf(a, "home_%s", u->uplink->name));
+		}
+	plan_finish_set(a, p, s);
+	return s;
+}
+
+/* A new connection gets the number of the uplink that it comes in on. */
+static void make_home(struct arena *a, struct plan *p, struct nft_table *t, struct nft_chain *c)
+{
+	struct nft_set *by_interface = NULL;
+	uint32_t numbers = mark_number_mask(p->model->mark_mask);
+
+	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+		const char *name = arena_printf(a, "home_%s", u->uplink->name);
+		struct nft_chain *own = nft_chain_new(a, t, name);
+
+		nft_set_mark(a, nft_rule_new(a, own, u->uplink->at), true,
+			nft_masked32(a, SEL_CT_MARK, ~numbers, u->mark));
+		if (u->shares_interface)
+			continue;
+		if (!by_interface)
+			by_interface = plan_verdict_map(a, t, "home", NFT_T_IFNAME);
+		memcpy(nft_set_add(a, by_interface, u->uplink->interface_at), u->uplink->interface,
+			strlen(u->uplink->interface));
+		put_verdict(a, by_interface, VERDICT_GOTO, name);
+	}
+	plan_finish_set(a, p, by_interface);
+	if (by_interface)
+		nft_vmap(a, new_connection_rule(a, c), nft_sel(a, SEL_META_IIFNAME), by_interface);
+	for (unsigned int f = 0; f < 2; f++) {
+		uint8_t family = f ? IP_V6 : IP_V4;
+		struct nft_set *s = home_by_address(a, p, t, family);
+		struct nft_expr *parts[] = {nft_sel(a, SEL_META_IIFNAME),
+			nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR)};
+		struct nft_rule *r;
+
+		if (!s)
+			continue;
+		r = new_connection_rule(a, c);
+		nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, f ? FAMILY_IP6 : FAMILY_IP);
+		nft_vmap(a, r, nft_concat(a, parts, 2), s);
+	}
+}
+
+/* Replies get their connection's number, so that the ip rules see it. */
+static struct nft_set *make_replies(struct arena *a, struct plan *p, struct nft_table *t)
+{
+	struct nft_set *map = plan_verdict_map(a, t, "reply", NFT_T_MARK);
+
+	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+		const char *name = arena_printf(a, "reply_%s", u->uplink->name);
+		struct nft_chain *own = nft_chain_new(a, t, name);
+
+		nft_set_mark(a, nft_rule_new(a, own, u->uplink->at), false,
+			nft_masked32(a, SEL_META_MARK, ~p->model->mark_mask, u->mark));
+		plan_verdict_for_mark(a, map, u->mark, VERDICT_GOTO, name, u->uplink->at);
+	}
+	plan_finish_set(a, p, map);
+	return map;
+}
+
+/*
+ * The reply tuples of connections that were just deleted because the plan leads them elsewhere now
+ * (kernel/apply.c adds them, with a timeout). A UDP backend that goes on sending would otherwise
+ * make a connection of its own, reversed, and keep the client.
+ */
+static void make_blocked(struct arena *a, struct nft_table *t, struct nft_chain *c)
+{
+	for (unsigned int f = 0; f < 2; f++) {
+		enum nft_type type = f ? NFT_T_IPV6 : NFT_T_IPV4;
+		const enum nft_type key[] = {type, NFT_T_PORT, type, NFT_T_PORT, NFT_T_NONE};
+		struct nft_set *s = nft_set_new(a, t, f ? PLAN_BLOCKED6 : PLAN_BLOCKED4, SET_TIMEOUT, key,
+			NULL, PLAN_BLOCKED_SIZE);
+		struct nft_expr *parts[] = {nft_sel(a, f ? SEL_IP6_SADDR : SEL_IP_SADDR),
+			nft_sel(a, SEL_TH_SPORT), nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR),
+			nft_sel(a, SEL_TH_DPORT)};
+		struct nft_rule *r = new_connection_rule(a, c);
+
+		nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, f ? FAMILY_IP6 : FAMILY_IP);
+		nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_UDP);
+		nft_match_set(a, r, nft_concat(a, parts, 4), OP_IN, s);
+		nft_verdict(a, r, VERDICT_DROP, NULL);
+	}
+}
+
+static void make_marks(struct arena *a, struct plan *p, struct nft_table *t)
+{
+	struct nft_chain *in =
+		nft_base_chain_new(a, t, "prerouting", CHAIN_FILTER, HOOK_PREROUTING, PRIO_HOME);
+	struct nft_chain *out =
+		nft_base_chain_new(a, t, "output", CHAIN_ROUTE, HOOK_OUTPUT, PRIO_HOME);
+	struct nft_set *replies = make_replies(a, p, t);
+	struct nft_rule *r;
+
+	nft_vmap(a, direction_rule(a, in, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), replies);
+	r = direction_rule(a, in, CT_ORIGINAL);
+	nft_match_u32(a, r, nft_masked32(a, SEL_META_MARK, p->model->mark_mask, 0), OP_NE, 0);
+	nft_set_mark(a, r, false, nft_masked32(a, SEL_META_MARK, ~p->model->mark_mask, 0));
+	make_blocked(a, t, in);
+	make_home(a, p, t, in);
+
+	/* Services on the gateway itself answer by home too. */
+	nft_vmap(a, direction_rule(a, out, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), replies);
+}
+
+/* ---- the other hooks ---- */
+
+static void make_nat_hooks(struct arena *a, struct plan *p, struct nft_table *t)
+{
+	static const struct {
+		const char *name;
+		enum nft_hook hook;
+	} hooks[] = {{"nat_prerouting", HOOK_PREROUTING}, {"nat_output", HOOK_OUTPUT}};
+	uint32_t ours = mark_ours_bit(p->model->mark_mask);
+	struct nft_chain *c;
+	struct nft_rule *r;
+
+	for (size_t i = 0; i < 2; i++) {
+		c = nft_base_chain_new(a, t, hooks[i].name, CHAIN_NAT, hooks[i].hook, PRIO_LISTENERS);
+		r = nft_rule_new(a, c, NOWHERE);
+		plan_match_transport(a, t, r);
+		nft_verdict(a, r, VERDICT_JUMP, "listeners");
+	}
+	c = nft_base_chain_new(a, t, "nat_postrouting", CHAIN_NAT, HOOK_POSTROUTING, PRIO_SOURCES);
+	r = nft_rule_new(a, c, NOWHERE);
+	nft_match_u32(a, r, nft_masked32(a, SEL_CT_MARK, ours, 0), OP_NE, 0);
+	nft_verdict(a, r, VERDICT_JUMP, "sources");
+}
+
+static struct nft_set *private_set(struct arena *a, struct nft_table *t, uint8_t family)
+{
+	static const char *const nets[] = {"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12",
+		"192.168.0.0/16", "fc00::/7"};
+	const enum nft_type key[] = {family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_NONE};
+	struct nft_set *s = nft_set_new(a, t, arena_printf(a, "private%u", family), SET_INTERVAL, key,
+		NULL, 0);
+
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
+		struct ip_prefix net;
+		struct ip_addr last;
+		uint8_t *e;
+
+		if (ip_prefix_parse(nets[i], &net) < 0 || net.addr.family != family)
+			continue;
+		last = ip_prefix_last(&net);
+		e = nft_set_add(a, s, NOWHERE);
+		memcpy(e, net.addr.bytes, s->key_len);
+		memcpy(e + s->key_len, last.bytes, s->key_len);
+	}
+	nft_set_sort(a, s);
+	return s;
+}
+
+/*
+ * Guard: once forwarding is on, an on-link neighbour at the ISP could route straight into the
+ * inside. A new connection from an uplink to a private address on an interface that is no uplink is
+ * dropped, unless somebody's DNAT (ours or another tool's) or IPsec brought it.
+ */
+static void make_guard(struct arena *a, struct plan *p, struct nft_table *t)
+{
+	const enum nft_type key[] = {NFT_T_IFNAME, NFT_T_NONE};
+	struct nft_chain *c =
+		nft_base_chain_new(a, t, "forward", CHAIN_FILTER, HOOK_FORWARD, PRIO_GUARD);
+	struct nft_set *interfaces = nft_set_new(a, t, "uplinks", 0, key, NULL, 0);
+
+	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+		uint8_t name[16] = {0};
+		bool have = false;
+
+		memcpy(name, u->uplink->interface, strlen(u->uplink->interface));
+		for (size_t i = 0; i < interfaces->len; i++)
+			if (memcmp(nft_set_elem(interfaces, i), name, sizeof(name)) == 0)
+				have = true;
+		if (!have)
+			memcpy(nft_set_add(a, interfaces, u->uplink->interface_at), name, sizeof(name));
+	}
+	plan_finish_set(a, p, interfaces);
+	for (unsigned int f = 0; f < 2; f++) {
+		struct nft_rule *r = new_connection_rule(a, c);
+
+		nft_match_set(a, r, nft_sel(a, SEL_META_IIFNAME), OP_IN, interfaces);
+		nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_NOT_IN, interfaces);
+		nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, f ? FAMILY_IP6 : FAMILY_IP);
+		nft_match_set(a, r, nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR), OP_IN,
+			private_set(a, t, f ? IP_V6 : IP_V4));
+		nft_match_u32(a, r, nft_masked32(a, SEL_CT_STATUS, IPS_DST_NAT, 0), OP_EQ, 0);
+		nft_match_u8(a, r, nft_sel(a, SEL_META_SECPATH), OP_EQ, 0);
+		nft_verdict(a, r, VERDICT_DROP, NULL);
+	}
+}
+
+/* The promise, counted: replies that leave by another interface than home. Must stay zero. */
+static void make_away(struct arena *a, struct plan *p, struct nft_table *t)
+{
+	struct nft_chain *c =
+		nft_base_chain_new(a, t, "postrouting", CHAIN_FILTER, HOOK_POSTROUTING, PRIO_AWAY);
+	struct nft_set *map = plan_verdict_map(a, t, "away", NFT_T_MARK);
+
+	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+		const char *counter = arena_printf(a, PLAN_MISROUTED "%s", u->uplink->name);
+		const char *name = arena_printf(a, "away_%s", u->uplink->name);
+		struct nft_rule *r = nft_rule_new(a, nft_chain_new(a, t, name), u->uplink->at);
+
+		vec_add(a, &t->counters)->name = counter;
+		nft_match_ifname(a, r, nft_sel(a, SEL_META_OIFNAME), OP_NE, u->uplink->interface);
+		nft_count(a, r, counter);
+		plan_verdict_for_mark(a, map, u->mark, VERDICT_GOTO, name, u->uplink->at);
+	}
+	plan_finish_set(a, p, map);
+	nft_vmap(a, direction_rule(a, c, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), map);
+}
+
+/* ---- memory ---- */
+
+/* What must be remembered, as comments: the kernel keeps them as long as the table. */
+static void make_memory(struct arena *a, struct plan *p, struct nft_table *t)
+{
+	const enum nft_type key[] = {NFT_T_MARK, NFT_T_NONE};
+	struct nft_set *s = nft_set_new(a, t, PLAN_MEMORY, 0, key, NULL, 0);
+	uint32_t n = PLAN_MEMORY_SYSCTLS;
+
+	(void)nft_set_add(a, s, NOWHERE); /* key 0 */
+	nft_set_comment(a, s, arena_printf(a, "mark 0x%08x", p->memory.mark_mask));
+	VEC_EACH(&p->memory.numbers, struct memory_number, m) {
+		memcpy(nft_set_add(a, s, NOWHERE), &m->number, sizeof(m->number));
+		nft_set_comment(a, s, arena_printf(a, "number %u %s", m->number, m->uplink));
+	}
+	VEC_EACH(&p->memory.sysctls, struct memory_sysctl, m) {
+		memcpy(nft_set_add(a, s, NOWHERE), &n, sizeof(n));
+		nft_set_comment(a, s, arena_printf(a, "sysctl %s=%s", m->key, m->value));
+		n++;
+	}
+	nft_set_sort(a, s);
+}
+
+void plan_make_table(struct arena *a, struct plan *p)
+{
+	struct nft_table *t = nft_table_new(a, FAMILY_INET, PORTREEVE_TABLE);
+
+	vec_push(a, &p->want.ruleset.tables, t);
+	make_memory(a, p, t);
+	make_marks(a, p, t);
+	make_nat_hooks(a, p, t);
+	plan_make_listeners(a, p, t);
+	plan_make_sources(a, p, t);
+	if (p->model->guard)
+		make_guard(a, p, t);
+	make_away(a, p, t);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Runs all finders of pitfalls on a plan and a machine, and prints what they found. */
+#include "walk/findings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "walk/pitfalls/flows.h"
+#include "walk/pitfalls/inquiry.h"
+
+static void (*const finders[])(struct inquiry *q) = {
+	pitfall_foreign_drop,
+	pitfall_foreign_mark,
+	pitfall_foreign_rules,
+	pitfall_foreign_routes,
+	pitfall_rp_filter,
+	pitfall_legacy,
+	pitfall_networkd,
+	pitfall_shadow,
+	pitfall_forwarding,
+};
+
+/* ---- for the finders ---- */
+
+struct finding *finding_add(struct inquiry *q, const char *id, uint8_t pitfall,
+	enum diag_severity severity, bool blocks)
+{
+	struct finding *f = vec_add(q->arena, &q->out->items);
+
+	f->id = id;
+	f->pitfall = pitfall;
+	f->severity = severity;
+	f->blocks = blocks;
+	return f;
+}
+
+const char *inquiry_text(struct inquiry *q, struct strbuf *b)
+{
+	const char *text = arena_strdup(q->arena, strbuf_str(b));
+
+	strbuf_fini(b);
+	return text;
+}
+
+void finding_remedy(struct inquiry *q, struct finding *f, const char *fmt, ...)
+{
+	struct strbuf b = STRBUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	strbuf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	vec_push(q->arena, &f->remedy, inquiry_text(q, &b));
+}
+
+void finding_keep(struct inquiry *q, struct finding *f, const char *fmt, ...)
+{
+	struct strbuf b = STRBUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	strbuf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	vec_push(q->arena, &f->keep, inquiry_text(q, &b));
+}
+
+const char *inquiry_rule_text(struct inquiry *q, const struct net_rule *r)
+{
+	struct strbuf b = STRBUF_INIT;
+
+	net_rule_print(&b, r);
+	return inquiry_text(q, &b);
+}
+
+const char *inquiry_step_text(struct inquiry *q, const struct walk_step *s)
+{
+	struct strbuf b = STRBUF_INIT;
+
+	walk_step_print(&b, s);
+	return inquiry_text(q, &b);
+}
+
+size_t inquiry_clients(
+	const struct plan_map *map, uint8_t family, struct ip_addr out[INQUIRY_CLIENTS])
+{
+	/* Ordinary public addresses of three continents; no packet is ever sent to them. */
+	static const struct ip_addr anyone[2][INQUIRY_CLIENTS] = {
+		{{IP_V4, {81, 2, 69, 142}}, {IP_V4, {104, 28, 10, 10}}, {IP_V4, {133, 4, 5, 6}}},
+		{{IP_V6, {0x2a, 0x02, 0x12, 0x34, [15] = 1}},
+			{IP_V6, {0x26, 0x07, 0xf8, 0xb0, [15] = 1}},
+			{IP_V6, {0x24, 0x00, 0xcb, 0x00, [15] = 1}}},
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; map && i < map->map->from.len && n < INQUIRY_CLIENTS; i++) {
+		const struct ip_prefix *p = &map->map->from.items[i].prefix;
+
+		if (p->addr.family == family)
+			out[n++] = ip_prefix_last(p);
+	}
+	if (n || (map && map->map->from.len))
+		return n;
+	memcpy(out, anyone[inquiry_family_index(family)], sizeof(anyone[0]));
+	return INQUIRY_CLIENTS;
+}
+
+/* ---- the machine with the plan in force ---- */
+
+static int compare_rules(const void *a, const void *b)
+{
+	const struct net_rule *const *x = a, *const *y = b;
+
+	if ((*x)->family != (*y)->family)
+		return (*x)->family < (*y)->family ? -1 : 1;
+	if ((*x)->preference != (*y)->preference)
+		return (*x)->preference < (*y)->preference ? -1 : 1;
+	return *x < *y ? -1 : *x > *y; /* as they were */
+}
+
+static void merge_rules(struct inquiry *q)
+{
+	struct netstate *then = &q->then;
+	VEC(struct net_rule) all = {0};
+	const struct net_rule **order;
+
+	VEC_EACH (&q->seen->rules, struct net_rule, r) {
+		if (r->protocol != PORTREEVE_PROTOCOL)
+			vec_push(q->arena, &all, *r);
+	}
+	VEC_EACH (&q->plan->want.rules, struct net_rule, r)
+		vec_push(q->arena, &all, *r);
+	order = arena_alloc(q->arena, all.len * sizeof(*order));
+	for (size_t i = 0; i < all.len; i++)
+		order[i] = &all.items[i];
+	qsort(order, all.len, sizeof(*order), compare_rules);
+	for (size_t i = 0; i < all.len; i++)
+		vec_push(q->arena, &then->rules, *order[i]);
+}
+
+static void merge(struct inquiry *q)
+{
+	const struct netstate *seen = q->seen, *want = &q->plan->want;
+	struct netstate *then = &q->then;
+
+	*then = *seen;
+	memset(&then->routes, 0, sizeof(then->routes));
+	memset(&then->rules, 0, sizeof(then->rules));
+	memset(&then->sysctls, 0, sizeof(then->sysctls));
+	VEC_EACH (&seen->routes, struct net_route, r) {
+		if (r->protocol != PORTREEVE_PROTOCOL)
+			vec_push(q->arena, &then->routes, *r);
+	}
+	VEC_EACH (&want->routes, struct net_route, r)
+		vec_push(q->arena, &then->routes, *r);
+	/* The first of a key counts. */
+	VEC_EACH (&want->sysctls, struct net_sysctl, s)
+		vec_push(q->arena, &then->sysctls, *s);
+	VEC_EACH (&seen->sysctls, struct net_sysctl, s)
+		vec_push(q->arena, &then->sysctls, *s);
+	merge_rules(q);
+}
+
+/* ---- the front door ---- */
+
+static int compare_findings(const void *a, const void *b)
+{
+	const struct finding *x = a, *y = b;
+
+	if (x->severity != y->severity)
+		return x->severity < y->severity ? -1 : 1;
+	if (x->blocks != y->blocks)
+		return x->blocks ? -1 : 1;
+	return x->pitfall != y->pitfall ? (x->pitfall < y->pitfall ? -1 : 1)
+					: strcmp(x->title, y->title);
+}
+
+void walk_findings(struct arena *a, const struct plan *p, const struct netstate *seen,
+	const struct foreign_facts *facts, struct findings *out)
+{
+	static const struct foreign_facts nothing;
+	struct troubles troubles = {0};
+	struct inquiry q = {.arena = a,
+		.plan = p,
+		.seen = seen,
+		.facts = facts ? facts : &nothing,
+		.troubles = &troubles,
+		.out = out};
+
+	merge(&q);
+	q.walker.net = &q.then;
+	q.walker.skip = nft_table_find(&seen->ruleset, FAMILY_INET, PORTREEVE_TABLE);
+	walk_flows(&q, &troubles);
+	for (size_t i = 0; i < sizeof(finders) / sizeof(*finders); i++)
+		finders[i](&q);
+	if (out->items.len)
+		qsort(out->items.items, out->items.len, sizeof(*out->items.items),
+			compare_findings);
+}
+
+const struct finding *findings_blocking(const struct findings *f, const struct plan_map *m)
+{
+	VEC_EACH (&f->items, struct finding, it) {
+		for (size_t i = 0; it->blocks && i < it->maps.len; i++) {
+			if (it->maps.items[i] == m)
+				return it;
+		}
+	}
+	return NULL;
+}
+
+/* ---- text ---- */
+
+#define MAPS_PRINTED 5
+
+static void print_maps(struct strbuf *out, const struct finding *f)
+{
+	if (f->maps.len == 0)
+		return;
+	strbuf_add(out, "  maps: ");
+	for (size_t i = 0; i < f->maps.len && i < MAPS_PRINTED; i++)
+		strbuf_addf(out, "%s%s", i ? ", " : "", f->maps.items[i]->map->name);
+	if (f->maps.len > MAPS_PRINTED)
+		strbuf_addf(out, " and %zu more", f->maps.len - MAPS_PRINTED);
+	if (f->blocks)
+		strbuf_addf(out, " (%s not work like this)", f->maps.len == 1 ? "does" : "do");
+	strbuf_addch(out, '\n');
+}
+
+static void print_one(struct strbuf *out, const struct finding *f, bool colour)
+{
+	static const struct {
+		const char *word, *colour;
+	} severities[] = {
+		[DIAG_ERROR] = {"error", "\033[1;31m"},
+		[DIAG_WARNING] = {"warning", "\033[1;35m"},
+		[DIAG_INFO] = {"note", "\033[1;36m"},
+	};
+
+	if (colour)
+		strbuf_addf(out, "%s%s:\033[0m \033[1m%s\033[0m\n", severities[f->severity].colour,
+			severities[f->severity].word, f->title);
+	else
+		strbuf_addf(out, "%s: %s\n", severities[f->severity].word, f->title);
+	print_maps(out, f);
+	strbuf_addf(out, "  seen: %s\n  so: %s\n", f->evidence, f->consequence);
+	if (f->remedy.len) {
+		strbuf_add(out, "  remedy:\n");
+		VEC_EACH (&f->remedy, const char *, c)
+			strbuf_addf(out, "    %s\n", *c);
+	}
+	if (f->keep.len) {
+		strbuf_add(out, "  and to keep it over a restart:\n");
+		VEC_EACH (&f->keep, const char *, c)
+			strbuf_addf(out, "    %s\n", *c);
+	}
+	if (f->advice)
+		strbuf_addf(out, "  %s: %s\n", f->remedy.len ? "note" : "remedy", f->advice);
+}
+
+void findings_print(
+	struct strbuf *out, const struct findings *f, enum diag_severity least, bool colour)
+{
+	VEC_EACH (&f->items, struct finding, it) {
+		if (it->severity <= least)
+			print_one(out, it, colour);
+	}
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Findings: what on this machine would defeat a plan, with the evidence and the exact remedy.
+ *
+ * Pure: the evidence comes in as a netstate and a few facts. Nothing is found without evidence; what
+ * is portreeve's own is never a finding. See pitfalls/ for one file per kind of finding.
+ */
+#ifndef WALK_FINDINGS_H
+#define WALK_FINDINGS_H
+
+#include "plan/plan.h"
+
+/* What is known of the machine besides its netstate; read by kernel/facts.c. All zero: nothing. */
+struct foreign_facts {
+	/* systemd-networkd runs in this network namespace; and its configuration tells it to leave
+	 * rules, and routes, of others alone. */
+	bool networkd_running, networkd_keeps_rules, networkd_keeps_routes;
+	/* [0] v4, [1] v6: there is a filter table of iptables-legacy, which netlink does not show;
+	 * and the text of `iptables-legacy-save -t filter`, NULL where it could not be had. */
+	bool legacy_filter[2];
+	const char *legacy_filter_text[2];
+	bool netfilter_persistent; /* the tool that saves iptables rules over a restart is there */
+	bool docker_service;	   /* systemd knows a docker.service */
+};
+
+struct finding {
+	const char *id; /* a short slug, stable: "forward-drop" */
+	uint8_t pitfall; /* its number in the list of pitfalls */
+	enum diag_severity severity;
+	bool blocks; /* the maps below do not work like this */
+	const char *title; /* one line, in the user's terms */
+	const char *evidence; /* what was seen: the rule as text with its table and chain, ... */
+	const char *consequence; /* what it does to the user's maps */
+	const char *advice; /* what to know about the remedy, or the remedy where it is no command; NULL */
+	VEC(const char *) remedy; /* shell commands to paste, in order; may be empty */
+	VEC(const char *) keep; /* further ones, so that the remedy survives a restart; may be empty */
+	VEC(const struct plan_map *) maps; /* concerned; empty: none in particular */
+	const struct plan_uplink *uplink; /* concerned; NULL: none in particular */
+};
+
+struct findings {
+	VEC(struct finding) items; /* the worst first */
+};
+
+/*
+ * Everything that would defeat @p on the machine @seen, whether or not @p is already in force there.
+ * @seen needs the ruleset for the findings about other tools' rules, listeners for those about
+ * services; what was not observed is not judged. @facts may be NULL. Texts live in @a.
+ */
+void walk_findings(struct arena *a, const struct plan *p, const struct netstate *seen,
+	const struct foreign_facts *facts, struct findings *out);
+
+/* Does a finding say that @m does not work? The first such, or NULL. */
+const struct finding *findings_blocking(const struct findings *f, const struct plan_map *m);
+
+/*
+ * For people: title, evidence, consequence, and the commands on lines of their own that can be
+ * pasted. @least: leave out what is less severe.
+ */
+void findings_print(struct strbuf *out, const struct findings *f, enum diag_severity least,
+	bool colour);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Packet: one packet as a netfilter hook sees it, as far as it is known.
+ *
+ * What is not known stays unknown: a walk never guesses. The marks and the conntrack status are
+ * known bit by bit, since several tools share them.
+ */
+#ifndef WALK_PACKET_H
+#define WALK_PACKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ip.h"
+
+/* The answer to "does it match?". */
+enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
+
+static inline enum tri tri_of(bool yes)
+{
+	return yes ? TRI_YES : TRI_NO;
+}
+static inline enum tri tri_not(enum tri t)
+{
+	return t == TRI_UNKNOWN ? TRI_UNKNOWN : t == TRI_YES ? TRI_NO : TRI_YES;
+}
+static inline enum tri tri_and(enum tri a, enum tri b)
+{
+	return a == TRI_NO || b == TRI_NO ? TRI_NO : a == TRI_YES && b == TRI_YES ? TRI_YES : TRI_UNKNOWN;
+}
+static inline enum tri tri_or(enum tri a, enum tri b)
+{
+	return tri_not(tri_and(tri_not(a), tri_not(b)));
+}
+
+/* Fields that are known as a whole or not at all. The family always is. */
+enum packet_field {
+	PKT_PROTO = 1 << 0,
+	PKT_SADDR = 1 << 1,
+	PKT_DADDR = 1 << 2,
+	PKT_SPORT = 1 << 3,
+	PKT_DPORT = 1 << 4,
+	PKT_ICMP_TYPE = 1 << 5,
+	PKT_TCP_FLAGS = 1 << 6,
+	PKT_IIF = 1 << 7,
+	PKT_OIF = 1 << 8,
+	PKT_TYPE = 1 << 9,
+	PKT_SECPATH = 1 << 10,
+	PKT_BRIDGED = 1 << 11,
+	PKT_CT_STATE = 1 << 12,
+	PKT_CT_DIRECTION = 1 << 13,
+	PKT_CT_ORIGINAL = 1 << 14,
+};
+
+/* Conntrack's states and status bits, with the kernel's numbers (as `ct state` has them). */
+enum ct_state {
+	CT_INVALID = 1 << 0,
+	CT_ESTABLISHED = 1 << 1,
+	CT_RELATED = 1 << 2,
+	CT_NEW = 1 << 3,
+	CT_UNTRACKED = 1 << 6,
+};
+enum ct_status {
+	CT_EXPECTED = 1 << 0,
+	CT_SEEN_REPLY = 1 << 1,
+	CT_ASSURED = 1 << 2,
+	CT_CONFIRMED = 1 << 3,
+	CT_SRC_NAT = 1 << 4,
+	CT_DST_NAT = 1 << 5,
+	CT_SEQ_ADJUST = 1 << 6,
+	CT_SRC_NAT_DONE = 1 << 7,
+	CT_DST_NAT_DONE = 1 << 8,
+};
+
+struct packet_tuple {
+	struct ip_addr saddr, daddr;
+	uint16_t sport, dport; /* host order */
+};
+
+struct packet {
+	uint8_t family; /* enum ip_family */
+	uint32_t known; /* enum packet_field; a field whose bit is not set holds nothing */
+	uint8_t proto;
+	struct ip_addr saddr, daddr;
+	uint16_t sport, dport; /* host order */
+	uint8_t icmp_type;     /* of ICMP, or of ICMPv6 */
+	uint8_t tcp_flags;     /* as in the header: SYN 0x02, ACK 0x10 */
+	const char *iif, *oif; /* names */
+	uint8_t type;	       /* PACKET_*: 0 is "to this host" */
+	bool secpath;	       /* came out of IPsec */
+	bool bridged;	       /* passes the hook as a bridged frame (br_netfilter) */
+
+	uint32_t ct_state;  /* one of enum ct_state */
+	bool ct_reply;	    /* direction */
+	struct packet_tuple ct_original; /* addresses and ports before any NAT */
+
+	/* Known bit by bit: a set bit in *_known says that the bit beside it is known. */
+	uint32_t mark, mark_known;
+	uint32_t ct_mark, ct_mark_known;
+	uint32_t ct_status, ct_status_known;
+};
+
+static inline bool packet_knows(const struct packet *p, uint32_t fields)
+{
+	return (p->known & fields) == fields;
+}
+
+/* Turn @p into what is true of both @p and @other. */
+void packet_join(struct packet *p, const struct packet *other);
+
+#endif

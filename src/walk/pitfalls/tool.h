@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tool: whose rules are these, and how does one make an exception in them that lasts? */
+#ifndef WALK_PITFALLS_TOOL_H
+#define WALK_PITFALLS_TOOL_H
+
+#include "walk/pitfalls/flows.h"
+
+enum tool { TOOL_NFT, TOOL_IPTABLES, TOOL_UFW, TOOL_FIREWALLD, TOOL_DOCKER, TOOL_COUNT_ };
+
+enum tool tool_of(const struct trouble *t);
+const char *tool_name(enum tool t); /* "ufw", "another tool" */
+
+/* Fill in remedy, keep and advice: let through what portreeve has translated. */
+void tool_remedy(struct inquiry *q, const struct trouble *t, enum tool tool, struct finding *f);
+
+#endif

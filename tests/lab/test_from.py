@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`from`: who may connect. Others are dropped: they reach neither the backend nor the gateway's own
+service on that port."""
+
+import pytest
+
+from gateway import Portreeve
+from state import misrouted
+from topology import Machine, Site, lan, telecom6, unicom6
+from traffic import ask, dead, serve, together
+
+FRIEND, FRIEND2, STRANGER = "198.51.100.7", "203.0.113.77", "198.51.101.7"
+FRIEND6, STRANGER6 = "2001:db8:aaaa::7", "2001:db8:aaab::7"
+
+
+@pytest.fixture(scope="module")
+def site(module_lab):
+    made = Site(module_lab, [telecom6(), unicom6()],
+                [lan(Machine("backend", ["192.168.0.2/24", "2001:db8:ff::2/64"]),
+                     addresses=["192.168.0.1/24", "2001:db8:ff::1/64"])])
+    made.add_client(FRIEND, FRIEND2, STRANGER, FRIEND6, STRANGER6)
+    serve(made.backend, tcp=[80, 81, 443, 5000, 5010], udp=[53])
+    made.own = serve(made.gw, tcp=[80, 81, 443, 5000, 5010], udp=[53])
+    Portreeve(made.gw).apply("""
+        uplinks:
+          telecom: {interface: eth0, gateway: [1.1.1.254, "2001:db8:1::fe"]}
+          unicom:  {interface: eth1, gateway: [2.2.2.254, "2001:db8:2::fe"]}
+        maps:
+          web: {listen: 80/tcp, to: 192.168.0.2, from: [198.51.100.0/24, 203.0.113.77]}
+          dns: {listen: 53/udp, to: 192.168.0.2, from: [198.51.100.0/24, 203.0.113.77]}
+          one: {listen: 81/tcp, to: 192.168.0.2, from: [203.0.113.77]}
+          all: {listen: 443/tcp, to: 192.168.0.2}
+          range: {listen: 5000-5010/tcp, to: 192.168.0.2, from: [198.51.100.0/24]}
+          web6: {listen: 80/tcp, to: "2001:db8:ff::2", from: ["2001:db8:aaaa::/48"]}
+        """)
+    return made
+
+
+@pytest.mark.parametrize("address", ("1.1.1.1", "2.2.2.2"))
+class TestFrom:
+    @pytest.mark.parametrize("friend", (FRIEND, FRIEND2))
+    def test_friends_reach_the_backend(self, site, address, friend):
+        answers = together(lambda: ask(site.world, address, 80, source=friend),
+                           lambda: ask(site.world, address, 53, "udp", source=friend))
+        assert [answer.server for answer in answers] == ["backend", "backend"]
+
+    def test_strangers_reach_nobody(self, site, address):
+        """Dropped, not handed over: the gateway has services on the same ports."""
+        before = len(site.own.seen)
+        assert together(lambda: dead(site.world, address, 80, source=STRANGER),
+                        lambda: dead(site.world, address, 53, "udp", source=STRANGER),
+                        lambda: dead(site.world, address, 81, source=FRIEND),
+                        lambda: dead(site.world, address, 5000, source=FRIEND2),
+                        lambda: dead(site.world, address, 5010, source=STRANGER)) == [True] * 5
+        assert len(site.own.seen) == before
+
+    def test_lists_do_not_mix(self, site, address):
+        assert ask(site.world, address, 81, source=FRIEND2).server == "backend"
+        assert ask(site.world, address, 443, source=STRANGER).server == "backend"
+        assert ask(site.world, address, 5000, source=FRIEND).port == 5000
+        assert ask(site.world, address, 5010, source=FRIEND).port == 5010
+
+
+@pytest.mark.parametrize("address", ("2001:db8:1::1", "2001:db8:2::2"))
+def test_ipv6(site, address):
+    assert ask(site.world, address, 80, source=FRIEND6).server == "backend"
+    before = len(site.own.seen)
+    assert dead(site.world, address, 80, source=STRANGER6)
+    assert len(site.own.seen) == before
+
+
+def test_refused_client_is_not_answered_at_all(site):
+    """No reset either: a stranger cannot tell that there is something."""
+    with pytest.raises(TimeoutError):
+        site.world.tcp_connect("2.2.2.2", 80, source=STRANGER, timeout=0.5)
+
+
+def test_nothing_was_misrouted(site):
+    assert not any(misrouted(site.gw).values())
+    assert site.foreign("telecom") == site.foreign("unicom") == 0
