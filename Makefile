@@ -38,7 +38,7 @@ asan: setup-check
 fuzz: setup-check
 	@tools/check fuzz --fuzz-seconds $(FUZZ_SECONDS)
 
-bench: build
+bench: setup-check build
 	@bench/run $(BUILD)/portreeve
 
 clean:

@@ -28,8 +28,10 @@
 
 #define vec_push(arena, v, item) ((void)(*vec_add((arena), (v)) = (item)))
 
+/* (An empty one has no items to add 0 to: that would be undefined.) */
 #define VEC_EACH(v, type, it)                                                                      \
-	for (__typeof__(type) *it = (v)->items, *it##_end = it + (v)->len; it != it##_end; it++)
+	for (__typeof__(type) *it = (v)->items, *it##_end = (v)->len ? it + (v)->len : it;         \
+		it != it##_end; it++)
 
 /* Make room for one more and count it; behind vec_add. */
 static inline void vec_reserve_(struct arena *a, void **items, size_t *len, size_t *cap, size_t size)

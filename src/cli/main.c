@@ -30,8 +30,8 @@ static const struct cli_option common_options[] = {
 	[COMMON_JSON] = {"json", NULL, "print the answer as JSON, for programs"},
 	[COMMON_COLOR] = {"color", "WHEN",
 		"colour the text: auto, always or never; auto obeys NO_COLOR"},
-	[COMMON_HELP] = {"help", NULL, "print this help"},
-	[COMMON_VERSION] = {"version", NULL, "print the version"},
+	[COMMON_HELP] = {"help", NULL, "print this help (also -h)"},
+	[COMMON_VERSION] = {"version", NULL, "print the version (also -V)"},
 };
 static_assert(sizeof(common_options) / sizeof(common_options[0]) == COMMON_COUNT_,
 	"one row per common option");

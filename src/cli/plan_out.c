@@ -117,12 +117,12 @@ static void add_uplink(struct strbuf *out, const struct plan_uplink *u, uint32_t
 
 	strbuf_addf(out, "#   %-*s  %s: ", width, u->uplink->name, u->uplink->interface);
 	add_addrs(out, u->addrs.items, u->addrs.len);
-	for (int six = 0; six < 2; six++) {
-		const char *gateway = gateway_text(u, six, ip);
-
-		if (gateway)
-			strbuf_addf(out, ", via %s", gateway);
-	}
+	for (int six = 0; six < 2; six++)
+		if (u->up[six] && u->nexthop[six].gateway.family != IP_NONE)
+			strbuf_addf(out, ", via %s", gateway_text(u, six, ip));
+	if ((u->up[0] && u->nexthop[0].gateway.family == IP_NONE) ||
+		(u->up[1] && u->nexthop[1].gateway.family == IP_NONE))
+		strbuf_add(out, ", onlink");
 	strbuf_addf(out,
 		"\n#   %-*s  number %" PRIu32 ": mark %s/%s, rule %" PRIu32 ", table %" PRIu32 "\n",
 		width, "", u->number, mark_text(u->mark, mark),

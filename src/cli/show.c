@@ -31,6 +31,13 @@ static bool read_form(struct cli_context *c, enum form *out)
 /* Whether a machine was made up, and why. */
 enum paper { PAPER_NO, PAPER_ASKED, PAPER_NOT_HERE };
 
+/* Part by part: with the most maps there may be, all of it at once is many megabytes. */
+static void print_part(struct strbuf *out)
+{
+	fputs(strbuf_str(out), stdout);
+	strbuf_reset(out);
+}
+
 static void print_text(
 	const struct cli_context *c, const struct plan *p, enum form form, enum paper paper)
 {
@@ -45,14 +52,16 @@ static void print_text(
 		strbuf_addf(&out, "# what %s calls for\n#\n", cli_file(c));
 		plan_out_summary(&out, p);
 		strbuf_addch(&out, '\n');
+		print_part(&out);
 	}
 	if (form != FORM_NFT)
 		plan_out_commands(&out, p);
 	if (form == FORM_ALL)
 		strbuf_addch(&out, '\n');
+	print_part(&out);
 	if (form != FORM_IP)
 		plan_out_nft(&out, p);
-	fputs(strbuf_str(&out), stdout);
+	print_part(&out);
 	strbuf_fini(&out);
 }
 

@@ -14,7 +14,9 @@
  * overlapping one is always on the stack of prefixes around the present one. Each level of that
  * stack knows its port ranges in order, with the furthest end so far.
  *
- * All of it is O(n log n), with every listener reported once at most.
+ * All of it is O(n log n). A listener is reported once at most. One that was reported is out, and
+ * the rest is looked at again, since it may have stood before another clash: so the first in the
+ * file keeps a port, and the user hears of all the others in one run.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,8 @@
 
 /* More prefixes than this in clusters are not compared: the file is refused. */
 #define LIMIT_COMPARED ((size_t)16 << 20)
+/* Rounds after which the last clashes of a file that is wrong all over wait for the next run. */
+#define LIMIT_ROUNDS 8
 
 struct listener {
 	uint32_t map, index; /* of model.maps, and of its listens */
@@ -44,7 +48,7 @@ struct clash_check {
 	uint32_t places;	   /* of uplinks */
 	struct ip_addr
 		*undeclared; /* addresses in `on` that no uplink declares: sorted places, too */
-	size_t n_undeclared, compared;
+	size_t n_undeclared, compared, reports;
 };
 
 /* ---- records ---- */
@@ -104,7 +108,7 @@ static int by_addr(const void *a, const void *b)
 
 static void add_address(struct clash_check *c, const struct source *s, const struct ip_addr *addr)
 {
-	const struct owned_addr *owner;
+	const struct owned_addr *owner = NULL;
 
 	if (addr_index_find(&c->l->addresses, addr, &owner)) {
 		add_record(c, s, c->place_of_uplink[owner->uplink] + owner->index);
@@ -161,7 +165,7 @@ static void find_places(struct clash_check *c)
 {
 	const struct model *m = c->l->m;
 	VEC(struct ip_addr) undeclared = {0};
-	const struct owned_addr *owner;
+	const struct owned_addr *owner = NULL;
 
 	c->place_of_uplink =
 		arena_alloc(c->l->scratch, m->uplinks.len * sizeof(*c->place_of_uplink));
@@ -247,38 +251,45 @@ static const char *place_text(struct clash_check *c, const struct record *r, boo
 	return arena_printf(c->l->scratch, " on '%s'", u->name);
 }
 
-static void report(struct clash_check *c, const struct record *a, const struct record *b)
+static void report_at(struct clash_check *c, const struct record *here, const struct record *there,
+	const struct listener *at, const struct listener *other)
 {
-	/* the error stands at the later one in the file */
-	const struct record *later = a->listener > b->listener ? a : b,
-			    *earlier = later == a ? b : a;
-	struct listener *at = &c->listeners.items[later->listener];
-	const struct listener *other = &c->listeners.items[earlier->listener];
 	const struct map *map = &c->l->m->maps.items[at->map],
 			 *first = &c->l->m->maps.items[other->map];
 	const struct listen *listen = &map->listens.items[at->index];
 	const struct listen *first_listen = &first->listens.items[other->index];
 	bool same = listen->first == first_listen->first && listen->last == first_listen->last;
 
-	if (at->reported)
-		return;
-	at->reported = true;
 	if (at == other) { /* one listener, so it is `on` that names the place twice */
 		const struct map_on *on = map->on.items;
 
-		diag_error(c->l->d, on[a->on > b->on ? a->on : b->on].at,
+		diag_error(c->l->d, on[here->on > there->on ? here->on : there->on].at,
 			"'on' of map '%s' names a place twice:%s", map->name,
-			place_text(c, later, true));
-		diag_note(c->l->d, on[a->on < b->on ? a->on : b->on].at, "first here");
+			place_text(c, here, true));
+		diag_note(
+			c->l->d, on[here->on < there->on ? here->on : there->on].at, "first here");
 		return;
 	}
 	diag_error(c->l->d, listen->at, "%s%s is already mapped%s", listen_text(c->l, listen),
-		place_text(c, later, map->on.len || first->on.len), same ? "" : " in part");
+		place_text(c, here, map->on.len || first->on.len), same ? "" : " in part");
 	diag_note(c->l->d, first_listen->at, "by map '%s', here%s%s", first->name, same ? "" : ": ",
 		same ? "" : listen_text(c->l, first_listen));
 	if (map->from.len && first->from.len)
 		diag_hint(c->l->d,
 			"their 'from' lists overlap; maps with disjoint lists can share a port");
+}
+
+/* The later one in the file is at fault. */
+static void report(struct clash_check *c, const struct record *a, const struct record *b)
+{
+	const struct record *here = a->listener > b->listener ? a : b, *there = here == a ? b : a;
+	struct listener *at = &c->listeners.items[here->listener];
+
+	if (at->reported)
+		return;
+	at->reported = true;
+	c->reports++;
+	report_at(c, here, there, at, &c->listeners.items[there->listener]);
 }
 
 /* ---- clusters of records with `from` lists ---- */
@@ -394,6 +405,18 @@ static bool has_from(const struct clash_check *c, const struct record *r)
 	return c->l->m->maps.items[c->listeners.items[r->listener].map].from.len > 0;
 }
 
+static bool reported(const struct clash_check *c, const struct record *r)
+{
+	return c->listeners.items[r->listener].reported;
+}
+
+/* Does @r, which begins later, overlap @reaching, if that is still in? */
+static bool overlaps(
+	const struct clash_check *c, const struct record *reaching, const struct record *r)
+{
+	return reaching && reaching->last >= record_first(r) && !reported(c, reaching);
+}
+
 /* @r: @n records of one place, family and protocol, by first port. */
 static void check_group(struct clash_check *c, const struct record *r, size_t n)
 {
@@ -404,31 +427,49 @@ static void check_group(struct clash_check *c, const struct record *r, size_t n)
 	for (size_t i = 0; i < n; i++, r++) {
 		bool from = has_from(c, r);
 
-		if (everyone && everyone->last >= record_first(r))
+		if (reported(c, r))
+			continue;
+		if (overlaps(c, everyone, r))
 			report(c, everyone, r);
-		if (listed && listed->last >= record_first(r)) {
-			if (!from)
+		if (!from) {
+			if (overlaps(c, listed, r))
 				report(c, listed, r);
-		} else if (from) { /* a new cluster begins */
+			if (!everyone || reported(c, everyone) || r->last > everyone->last)
+				everyone = r;
+			continue;
+		}
+		if (!listed || listed->last < record_first(r)) {
 			if (cluster.len > 1)
 				compare_cluster(c, cluster.items, cluster.len);
 			cluster.len = 0;
+			listed = NULL;
 		}
-		if (from)
-			vec_push(c->l->scratch, &cluster, r);
-		if (from && (!listed || r->last > listed->last))
+		vec_push(c->l->scratch, &cluster, r);
+		if (!listed || r->last > listed->last)
 			listed = r;
-		if (!from && (!everyone || r->last > everyone->last))
-			everyone = r;
 	}
 	if (cluster.len > 1)
 		compare_cluster(c, cluster.items, cluster.len);
 }
 
+static void check_round(struct clash_check *c)
+{
+	const struct record *r = c->records.items;
+
+	for (size_t i = 0, end; i < c->records.len; i = end) {
+		end = i + 1;
+		while (end < c->records.len && record_group(&r[end]) == record_group(&r[i]))
+			end++;
+		if (end - i > 1)
+			check_group(c, r + i, end - i);
+	}
+}
+
 void check_listeners(struct loader *l)
 {
 	struct clash_check c = {.l = l};
-	const struct record *r;
+	size_t before;
+	int rounds = 0;
 
 	find_places(&c);
 	for (uint32_t i = 0; i < l->m->maps.len; i++)
@@ -437,13 +478,11 @@ void check_listeners(struct loader *l)
 	if (c.records.len < 2)
 		return;
 	sort_records(&c);
-	r = c.records.items;
-	for (size_t i = 0, end; i < c.records.len; i = end) {
-		end = i + 1;
-		while (end < c.records.len && record_group(&r[end]) == record_group(&r[i]))
-			end++;
-		check_group(&c, r + i, end - i);
-	}
+	do {
+		before = c.reports;
+		c.compared = 0;
+		check_round(&c);
+	} while (c.reports > before && c.compared <= LIMIT_COMPARED && ++rounds < LIMIT_ROUNDS);
 	if (c.compared > LIMIT_COMPARED)
 		diag_error(l->d, NOWHERE,
 			"the 'from' lists of maps that share ports have more than %zu entries "

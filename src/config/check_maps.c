@@ -179,7 +179,7 @@ bool check_maps(struct loader *l)
 			check_on(l, map, any_uplink);
 		check_shift(l, map);
 		settle_from(l, map);
-		if (!map->enabled || l->map_broken[i] & BROKEN_TARGET)
+		if (!map->enabled || l->map_broken[i])
 			continue;
 		elements += count_elements(map, count_places(l, map, places));
 		if (elements > LIMIT_ELEMENTS && !first_too_many)

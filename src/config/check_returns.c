@@ -74,7 +74,12 @@ static struct span return_place(const struct map *map)
 static void report(struct loader *l, const struct use *a, const struct use *b)
 {
 	const struct use *later = a->map > b->map ? a : b, *earlier = later == a ? b : a;
+	uint8_t *broken = &l->map_broken[later->map - l->m->maps.items];
 	char buf[IP_STRLEN];
+
+	if (*broken & BROKEN_RETURN)
+		return;
+	*broken |= BROKEN_RETURN; /* once for each map, however many ports it has */
 
 	diag_error(l->d, return_place(later->map),
 		"maps '%s' and '%s' lead to the same %s port %u of %s, but return differently",

@@ -48,7 +48,7 @@ static const struct config_key keys[] = {
 		"ip rule preferences begin after this one; default: 500"},
 	[KEY_GATEWAY_TABLES] = {"gateway.tables", "integer", false,
 		"routing table numbers begin after this one; default: 70000"},
-	[KEY_GATEWAY_GUARD] = {"gateway.guard", "on/off", false,
+	[KEY_GATEWAY_GUARD] = {"gateway.guard", "boolean", false,
 		"drop what comes in by an uplink for an inside network without a map; default: on"},
 };
 static_assert(sizeof(keys) / sizeof(keys[0]) == KEY_COUNT_, "a key without a row");

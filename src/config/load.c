@@ -244,7 +244,9 @@ size_t addr_index_find(
 		else
 			high = mid;
 	}
-	*first = index->items + low;
+	if (low == index->len)
+		return 0;
+	*first = &index->items[low];
 	while (low + n < index->len && ip_equal(&index->items[low + n].addr, addr))
 		n++;
 	return n;

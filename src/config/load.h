@@ -18,6 +18,7 @@ enum broken {
 	BROKEN_ADDRESS = 1 << 0, /* uplink: the list of addresses is not complete */
 	BROKEN_ON = 1 << 1,	 /* map: `on` is not complete */
 	BROKEN_TARGET = 1 << 2,	 /* map: to or from */
+	BROKEN_RETURN = 1 << 3,	 /* map: clashes with that of another, and this was said */
 };
 
 /* Addresses that uplinks declare, sorted by address, then uplink. */
@@ -126,7 +127,7 @@ void check_returns(struct loader *l);
 /* "80/tcp", "27000-27099/udp" */
 const char *listen_text(struct loader *l, const struct listen *listen);
 bool uplink_may_have(const struct loader *l, const struct uplink *u, uint8_t family);
-/* How many items of @index have @addr; *@first is the first of them. */
+/* How many items of @index have @addr; *@first is the first of them, if any. */
 size_t addr_index_find(const struct addr_index *index, const struct ip_addr *addr,
 	const struct owned_addr **first);
 

@@ -45,7 +45,7 @@ static void unknown_uplink(struct loader *l, const struct yaml_node *n)
 static bool resolve_address(struct loader *l, const struct yaml_node *n, struct map_on *on)
 {
 	const struct uplink *uplinks = l->m->uplinks.items;
-	const struct owned_addr *owner;
+	const struct owned_addr *owner = NULL;
 	size_t owners = addr_index_find(&l->addresses, &on->addr, &owner);
 
 	if (owners)

@@ -115,27 +115,54 @@ static size_t printable(const unsigned char *p, const unsigned char *end)
 }
 
 /*
- * Refuse what is no YAML before libfyaml sees it: binaries, other encodings, stray control
- * characters.
+ * libfyaml takes quadratic time over empty lines inside of multi-line scalars, about a nanosecond
+ * per square byte. Runs shorter than this do not count; the sum of squares of the others may not
+ * pass the limit, which no file that a person writes comes near.
+ */
+#define BLANK_RUN	   256
+#define LIMIT_BLANK_SQUARE ((uint64_t)1 << 28)
+
+/* The end of the white space at @p; its cost is added to @cost. */
+static const unsigned char *skip_blank(
+	const unsigned char *p, const unsigned char *end, uint64_t *cost)
+{
+	const unsigned char *start = p;
+
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
+		p++;
+	if (p - start > BLANK_RUN)
+		*cost += (uint64_t)(p - start) * (uint64_t)(p - start);
+	return p;
+}
+
+/*
+ * Refuse what libfyaml should not see: binaries, other encodings, stray control characters, and
+ * what would take it very long.
  */
 static bool text_is_clean(struct builder *b)
 {
 	const unsigned char *p = (const unsigned char *)b->text;
 	const unsigned char *end = (const unsigned char *)b->end;
+	uint64_t cost = 0;
 	size_t at;
 
 	if (end - p >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
 		p += 3; /* byte order mark */
-	while (p < end) {
+	while (p < end && cost <= LIMIT_BLANK_SQUARE) {
 		size_t len = *p >= 0x20 && *p < 0x7f ? 1 : printable(p, end);
 
 		if (!len)
 			break;
-		p += len;
+		p = *p == '\n' || *p == '\r' ? skip_blank(p, end, &cost) : p + len;
 	}
-	if (p == end)
+	if (p == end && cost <= LIMIT_BLANK_SQUARE)
 		return true;
 	at = (size_t)(p - (const unsigned char *)b->text);
+	if (cost > LIMIT_BLANK_SQUARE) {
+		diag_error(b->d, span_of(b, at, at), "thousands of empty lines end here");
+		diag_hint(b->d, "take them out");
+		return false;
+	}
 	if (*p < 0x80)
 		diag_error(b->d, span_of(b, at, at), "control character 0x%02x", *p);
 	else
@@ -370,8 +397,12 @@ static void close_container(struct builder *b, struct fy_token *t)
 	size_t to = t ? offset_of(b, fy_token_end_mark(t)) : 0;
 
 	n->size = (uint32_t)b->nodes.len - f->node;
-	if (from < to) /* with brackets */
-		n->at = first_line_of(b, f->start, to);
+	if (from < to) { /* with brackets: underline all of it, or its first line */
+		const char *start = b->text + f->start,
+			   *newline = memchr(start, '\n', to - f->start);
+
+		n->at.len = saturate(newline ? (size_t)(newline - start) : to - f->start);
+	}
 }
 
 /* True: go on. */

@@ -252,7 +252,7 @@ void kernel_facts(struct kernel *k, struct arena *a, struct foreign_facts *out)
 	out->docker_service = any_of(docker, F_OK);
 }
 
-void kernel_foreign_sets(struct kernel *k, struct arena *a, struct nft_ruleset *seen)
+void kernel_foreign_sets(struct kernel *k, struct arena *a, const struct nft_ruleset *seen)
 {
 	VEC_EACH (&seen->tables, struct nft_table *, t) {
 		if ((*t)->family == FAMILY_INET && strcmp((*t)->name, PORTREEVE_TABLE) == 0)

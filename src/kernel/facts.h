@@ -14,7 +14,7 @@ void kernel_facts(struct kernel *k, struct arena *a, struct foreign_facts *out);
  * Reads the elements of other tools' named sets into a ruleset that was observed without them, as
  * far as their rules use them. A set that the kernel does not give stays SET_INCOMPLETE.
  */
-void kernel_foreign_sets(struct kernel *k, struct arena *a, struct nft_ruleset *seen);
+void kernel_foreign_sets(struct kernel *k, struct arena *a, const struct nft_ruleset *seen);
 
 /* What networkd.conf(5) and its drop-ins below @root ("" for this machine) tell networkd about rules
  * and routes of others. */

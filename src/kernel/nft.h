@@ -23,7 +23,8 @@ struct nft_failure {
 /*
  * Commit @n changes as one transaction. @generation: the ruleset generation that the changes were
  * computed from; if the kernel's is another by now nothing happens and -ERESTART is returned (0:
- * do not check). On success *@after is the new generation.
+ * do not check). On success *@after is the new generation. With no changes, only the generation is
+ * checked.
  * -EPERM and friends: as the kernel says. Nothing is ever half done.
  */
 int kernel_nft_commit(struct kernel *k, const struct nft_change *changes, size_t n,

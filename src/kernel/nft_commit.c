@@ -301,7 +301,7 @@ static int hear_answers(struct kernel *k, const struct nft_batch *b, struct nft_
 			blame(b, nlh->nlmsg_seq, f);
 		}
 	}
-	if (!result && !acked)
+	if (!result && !acked && b->n)
 		return kernel_error_set(&f->error, EIO, "the kernel did not answer");
 	return result;
 }
@@ -338,12 +338,21 @@ static int encode(
 		b->change = (long)i;
 		put_change(b, &changes[i]);
 	}
-	if (b->err || !b->n)
+	if (b->err)
 		return b->err;
+	put_end(b);
+	if (!b->n)
+		return 0;
 	last = (struct nlmsghdr *)(b->buf + b->messages[b->n - 1].offset);
 	last->nlmsg_flags |= NLM_F_ACK;
-	put_end(b);
 	return 0;
+}
+
+/* Each commit counts it up by one and skips 0. (Asking for it could give a later one, of somebody
+ * else's commit.) */
+static uint32_t next_generation(uint32_t generation)
+{
+	return generation + 1 ? generation + 1 : 1;
 }
 
 int kernel_nft_commit(struct kernel *k, const struct nft_change *changes, size_t n,
@@ -356,17 +365,15 @@ int kernel_nft_commit(struct kernel *k, const struct nft_change *changes, size_t
 	err = encode(&b, changes, n, generation);
 	if (err)
 		f->change = b.change;
-	else if (b.n)
+	else
 		err = send_batch(k, &b);
 	k->seq = b.first_seq + b.n;
-	if (!err && b.n)
+	if (!err)
 		err = hear_answers(k, &b, f);
-	if (!err && (!generation || !b.n))
+	if (!err && !generation)
 		err = kernel_nft_generation(k, after, &f->error);
 	else if (!err)
-		/* Each commit counts it up by one and skips 0. Asking could give a later one, of
-		 * somebody else's commit. */
-		*after = generation + 1 ? generation + 1 : 1;
+		*after = b.n ? next_generation(generation) : generation;
 	free(b.buf);
 	free(b.messages);
 	return err;

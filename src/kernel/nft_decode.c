@@ -173,9 +173,11 @@ static void decode_ct(struct decoder *d, const struct nlattr **attrs)
 static void decode_fib(struct decoder *d, const struct nlattr **attrs)
 {
 	int unit = unit_of(attrs[NFTA_FIB_DREG]);
-	enum nft_selector s = find_load(LOAD_FIB, get_be32(attrs[NFTA_FIB_FLAGS]), 0);
+	uint32_t flags = get_be32(attrs[NFTA_FIB_FLAGS]);
+	enum nft_selector s = find_load(LOAD_FIB, flags, 0);
+	uint32_t result = flags & NFTA_FIB_F_PRESENT ? NFT_FIB_RESULT_OIF : NFT_FIB_RESULT_ADDRTYPE;
 
-	if (s != SEL_NONE && get_be32(attrs[NFTA_FIB_RESULT]) == NFT_FIB_RESULT_ADDRTYPE)
+	if (s != SEL_NONE && get_be32(attrs[NFTA_FIB_RESULT]) == result)
 		load(d, unit, s);
 	else
 		set_register(d, unit, unknown(d, "fib"), 16);
@@ -304,19 +306,16 @@ static void decode_bitwise(struct decoder *d, const struct nlattr **attrs)
 	uint8_t mask[16], xor[16];
 
 	if (get_be32(attrs[NFTA_BITWISE_OP]) != NFT_BITWISE_BOOL || is_swapped(d, from) ||
-		(x->kind != EXPR_SELECTOR && x->kind != EXPR_MASKED) ||
-		len != nft_type_len(nft_selector_type(x->selector)) || len > 16 ||
-		get_value(attrs[NFTA_BITWISE_MASK], mask) != len ||
+		x->kind != EXPR_SELECTOR || len != nft_type_len(nft_selector_type(x->selector)) ||
+		len > 16 || get_value(attrs[NFTA_BITWISE_MASK], mask) != len ||
 		get_value(attrs[NFTA_BITWISE_XOR], xor) != len) {
 		set_register(d, to, unknown(d, "bitwise"), len && len <= 64 ? len : 4);
 		return;
 	}
 	e = nft_sel(d->a, x->selector);
 	e->kind = EXPR_MASKED;
-	for (unsigned int i = 0; i < len; i++) {
-		e->mask[i] = mask[i] & (x->kind == EXPR_MASKED ? x->mask[i] : 0xff);
-		e->xor [i] = xor[i] ^ (mask[i] & x->xor [i]);
-	}
+	memcpy(e->mask, mask, len);
+	memcpy(e->xor, xor, len);
 	set_register(d, to, e, len);
 }
 

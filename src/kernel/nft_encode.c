@@ -42,6 +42,13 @@ const struct nft_load nft_loads[] = {
 	[SEL_ICMPV6_TYPE] = {LOAD_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 0},
 	[SEL_FIB_SADDR_TYPE] = {LOAD_FIB, NFTA_FIB_F_SADDR, 0},
 	[SEL_FIB_DADDR_TYPE] = {LOAD_FIB, NFTA_FIB_F_DADDR, 0},
+	[SEL_FIB_SADDR_OIF] = {LOAD_FIB, NFTA_FIB_F_SADDR | NFTA_FIB_F_PRESENT, 0},
+	[SEL_FIB_SADDR_MARK_OIF] = {LOAD_FIB,
+		NFTA_FIB_F_SADDR | NFTA_FIB_F_MARK | NFTA_FIB_F_PRESENT, 0},
+	[SEL_FIB_SADDR_IIF_OIF] = {LOAD_FIB, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT,
+		0},
+	[SEL_FIB_SADDR_MARK_IIF_OIF] = {LOAD_FIB,
+		NFTA_FIB_F_SADDR | NFTA_FIB_F_MARK | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT, 0},
 };
 static_assert(sizeof(nft_loads) / sizeof(*nft_loads) == SEL_COUNT_, "one row per selector");
 
@@ -125,7 +132,8 @@ static void load(struct encoder *e, enum nft_selector s, unsigned int unit, unsi
 	case LOAD_FIB:
 		i = begin(e, "fib");
 		put_be32(e->nlh, NFTA_FIB_FLAGS, l->key);
-		put_be32(e->nlh, NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+		put_be32(e->nlh, NFTA_FIB_RESULT,
+			l->key & NFTA_FIB_F_PRESENT ? NFT_FIB_RESULT_OIF : NFT_FIB_RESULT_ADDRTYPE);
 		put_register(e, NFTA_FIB_DREG, unit);
 		end(e, i);
 		break;

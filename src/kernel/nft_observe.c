@@ -5,6 +5,11 @@
  * A ruleset is read in several dumps (tables, chains, sets, elements, counters, rules), which are one
  * picture only if nothing was committed meanwhile. So the generation is looked at before and after,
  * and all is read again when it moved or when the kernel says that a dump was interrupted.
+ *
+ * That alone is not enough: a commit first counts the generation up and then makes the new ruleset
+ * the visible one (net/netfilter/nf_tables_api.c, nf_tables_commit()), so that for a moment the old
+ * one is seen under the new number. An empty transaction for just that generation waits for commits
+ * under way, since it takes their lock; what it lets pass has happened.
  */
 #include "kernel/nft_wire.h"
 
@@ -269,6 +274,22 @@ static int observe_once(struct kernel *k, struct arena *a, bool elements, struct
 	return err;
 }
 
+/* The generation, once its ruleset is the visible one. -ERESTART if it changed meanwhile. */
+static int settled_generation(struct kernel *k, uint32_t *generation, struct kernel_error *e)
+{
+	struct nft_failure f = {.change = -1, .element = -1};
+	uint32_t same;
+	int err;
+
+	err = kernel_nft_generation(k, generation, e);
+	if (err)
+		return err;
+	err = kernel_nft_commit(k, NULL, 0, *generation, &same, &f);
+	if (err && e)
+		*e = f.error;
+	return err;
+}
+
 int kernel_nft_observe(struct kernel *k, struct arena *a, bool elements, struct nft_ruleset *out,
 	struct kernel_error *e)
 {
@@ -277,16 +298,17 @@ int kernel_nft_observe(struct kernel *k, struct arena *a, bool elements, struct 
 
 	for (unsigned int i = 0; i < TRIES; i++) {
 		memset(out, 0, sizeof(*out));
-		err = kernel_nft_generation(k, &before, e);
+		err = settled_generation(k, &before, e);
+		if (err == -ERESTART)
+			continue;
 		if (err)
 			return err;
 		err = observe_once(k, a, elements, out, e);
 		/* A set or table may have gone since it was listed. */
-		if (err && err != -EINTR && err != -ENOENT)
-			return err;
-		if (err)
+		if (err == -EINTR || err == -ENOENT)
 			continue;
-		err = kernel_nft_generation(k, &after, e);
+		if (!err)
+			err = kernel_nft_generation(k, &after, e);
 		if (err)
 			return err;
 		out->generation = after;

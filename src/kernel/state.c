@@ -68,6 +68,18 @@ static int remove_file(int dir, const char *name)
 	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+/* The confirmed config under the previous one's name too; nothing confirmed is an empty file. There
+ * is no moment without a confirmed config, whatever stops us. */
+static int keep_previous(int dir)
+{
+	const char *from = file_names[STATE_CONFIRMED], *to = file_names[STATE_PREVIOUS];
+	int err = remove_file(dir, to);
+
+	if (!err && linkat(dir, from, dir, to, 0) < 0)
+		err = errno == ENOENT ? rundir_replace(dir, to, "", 0) : -errno;
+	return err;
+}
+
 int state_confirm(const struct kernel *k, struct arena *a, const char *text, size_t len)
 {
 	char *old = NULL;
@@ -84,7 +96,7 @@ int state_confirm(const struct kernel *k, struct arena *a, const char *text, siz
 		return 0;
 	}
 	if (!err)
-		err = rundir_replace(dir, file_names[STATE_PREVIOUS], old ? old : "", old_len);
+		err = keep_previous(dir);
 	if (!err)
 		err = text ? rundir_replace(dir, file_names[STATE_CONFIRMED], text, len) :
 			     remove_file(dir, file_names[STATE_CONFIRMED]);

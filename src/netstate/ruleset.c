@@ -68,6 +68,10 @@ static const struct {
 	[SEL_ICMPV6_TYPE] = {"icmpv6 type", NFT_T_ICMPV6_TYPE},
 	[SEL_FIB_SADDR_TYPE] = {"fib saddr type", NFT_T_FIB_TYPE},
 	[SEL_FIB_DADDR_TYPE] = {"fib daddr type", NFT_T_FIB_TYPE},
+	[SEL_FIB_SADDR_OIF] = {"fib saddr oif", NFT_T_BOOL},
+	[SEL_FIB_SADDR_MARK_OIF] = {"fib saddr . mark oif", NFT_T_BOOL},
+	[SEL_FIB_SADDR_IIF_OIF] = {"fib saddr . iif oif", NFT_T_BOOL},
+	[SEL_FIB_SADDR_MARK_IIF_OIF] = {"fib saddr . mark . iif oif", NFT_T_BOOL},
 };
 static_assert(sizeof(selectors) / sizeof(*selectors) == SEL_COUNT_, "one row per selector");
 

@@ -172,6 +172,10 @@ enum nft_selector {
 	SEL_ICMPV6_TYPE,
 	SEL_FIB_SADDR_TYPE, /* fib saddr type */
 	SEL_FIB_DADDR_TYPE,
+	SEL_FIB_SADDR_OIF, /* 1 byte: is there a route back to the sender (exists or missing) */
+	SEL_FIB_SADDR_MARK_OIF, /* likewise, for the packet's mark */
+	SEL_FIB_SADDR_IIF_OIF, /* likewise, by the interface that it came in on */
+	SEL_FIB_SADDR_MARK_IIF_OIF,
 	SEL_COUNT_
 };
 

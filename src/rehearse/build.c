@@ -30,7 +30,7 @@ void stage_note(struct stage *st, const char *fmt, ...)
 	n = vsnprintf(st->report->notes + used, room, fmt, ap);
 	va_end(ap);
 	if (n > 0 && (size_t)n + 1 < room)
-		strcat(st->report->notes, "\n");
+		memcpy(st->report->notes + used + n, "\n", 2);
 	else
 		st->report->notes[used] = '\0'; /* rather no line than half of one */
 }

@@ -210,7 +210,9 @@ static void tell_progress(const struct rehearse_options *o, const struct run *ru
 	char words[96];
 
 	for (size_t i = 0; i < n; i++) {
-		if (runs[i].stage.report->ready)
+		const struct stage_report *report = runs[i].stage.report;
+
+		if (!report || report->ready)
 			done++;
 		else if (!busy)
 			busy = &runs[i];
@@ -337,11 +339,16 @@ int rehearse_run(struct arena *a, const struct model *m, const struct rehearse_o
 	size_t n = 0;
 	int err = 0;
 
+	t->no_v6 = access("/proc/net/if_inet6", F_OK) != 0;
 	out->model = m;
 	out->options = o;
 	probes_choose(a, t, m, out);
 	topology_wire(a, t);
 	describe(a, t, out);
+	if (o->naive && o->as_is)
+		vec_push(a, &out->notes,
+			arena_strdup(a, "the usual steps are tried on a gateway without this "
+					"machine's rules"));
 	for (unsigned int id = o->naive ? 0 : COLUMN_PORTREEVE; id < COLUMN_COUNT_; id++, n++) {
 		vec_add(a, &out->columns)->id = (enum column_id)id;
 		runs[n].stage = (struct stage){.topology = t,

@@ -139,6 +139,9 @@ static int run_stage(int (*stage)(struct sandbox *, void *), void *data)
 
 	setenv("LC_ALL", "C", 1);
 	setenv("XTABLES_LOCKFILE", "/run/xtables.lock", 1);
+	/* What the applied plan remembers belongs in here, whatever the caller's environment says. */
+	setenv("PORTREEVE_RUN_DIR", "/run/portreeve", 1);
+	setenv("PORTREEVE_STATE_DIR", "/run/portreeve-state", 1);
 	status = stage(&sb, data);
 	arena_free(sb.arena);
 	return status;

@@ -129,7 +129,9 @@ static void script_gateway(struct strbuf *out, const struct topology *t)
 static void script_transit(
 	struct strbuf *out, const struct topology *t, const char *interface, bool world)
 {
-	strbuf_addf(out, "address add fe80::%u/64 dev %s nodad\n", world ? 2 : 1, interface);
+	if (!t->no_v6)
+		strbuf_addf(
+			out, "address add fe80::%u/64 dev %s nodad\n", world ? 2 : 1, interface);
 	print_addr(out, &t->transit[world], 32, interface);
 }
 
@@ -140,7 +142,8 @@ static void script_transit_default(
 
 	strbuf_addf(out, "route add default via %s dev %s onlink\n",
 		ip_format(&t->transit[1], text), interface);
-	strbuf_addf(out, "route add ::/0 via fe80::2 dev %s\n", interface);
+	if (!t->no_v6)
+		strbuf_addf(out, "route add ::/0 via fe80::2 dev %s\n", interface);
 }
 
 static void script_world(struct strbuf *out, const struct topology *t)
@@ -151,7 +154,8 @@ static void script_world(struct strbuf *out, const struct topology *t)
 		if (c->node[0] == TOPO_WORLD)
 			script_transit(out, t, c->name[0], true);
 	VEC_EACH (&t->clients, struct ip_addr, addr)
-		print_addr(out, addr, (uint8_t)ip_bits(addr->family), "lo");
+		if (addr->family == IP_V4 || !t->no_v6)
+			print_addr(out, addr, (uint8_t)ip_bits(addr->family), "lo");
 	/* An uplink's address is reached by its own ISP only. */
 	VEC_EACH (&t->uplinks, struct topo_uplink, u)
 		VEC_EACH (&u->addrs, struct topo_address, x) {
@@ -260,6 +264,8 @@ static void backend_rules(
 
 void script_rules(struct strbuf *out, const struct topology *t, unsigned int node, uint8_t family)
 {
+	if (family == IP_V6 && t->no_v6)
+		return;
 	VEC_EACH (&t->uplinks, struct topo_uplink, u)
 		if (u->node == node)
 			isp_rules(out, u, family);

@@ -193,7 +193,7 @@ int sctp_receive(
 {
 	uint8_t bytes[256];
 	union packet_info info;
-	union sockaddr_any from;
+	union sockaddr_any from = {0};
 	struct iovec iov = {bytes, sizeof(bytes)};
 	struct msghdr msg = {.msg_name = &from,
 		.msg_namelen = sizeof(from),

@@ -94,6 +94,7 @@ struct topology {
 	struct ip_addr foreign[2];	   /* source of what backends send by their own line */
 	struct ip_addr transit[2]; /* v4 next hops between world and ISPs: the ISP's, the world's */
 	const struct netstate *live; /* NULL: all is invented */
+	bool no_v6;		     /* this kernel was booted without IPv6: set by the caller */
 };
 
 /* Index of a family in the pairs above. */

@@ -7,7 +7,7 @@
 
 /* ---- addresses.c ---- */
 
-struct ip_addr topo_parse(const char *constant); /* aborts where it is none */
+struct ip_addr topo_parse(const char *text); /* aborts where it is none */
 struct ip_addr topo_v4(unsigned int a, unsigned int b, unsigned int c, unsigned int d);
 struct ip_addr topo_v6(unsigned int net, unsigned int host); /* 2001:db8:NET::HOST, 16 bits each */
 uint8_t topo_full_length(const struct ip_addr *addr);	     /* 32 or 128 */

@@ -179,7 +179,7 @@ static bool serve(struct traffic *t, const struct server *server, const struct i
 
 static void on_datagram(struct traffic *t, struct source *s)
 {
-	union sockaddr_any from;
+	union sockaddr_any from = {0};
 	socklen_t from_len = sizeof(from);
 	char line[LINE_BYTES] = "";
 	ssize_t n = recvfrom(s->fd, line, sizeof(line) - 1, 0, &from.any, &from_len);
@@ -212,7 +212,7 @@ static void on_listener(struct traffic *t, struct source *s)
 static void on_connection(struct traffic *t, struct source *s)
 {
 	ssize_t n = recv(s->fd, s->line + s->len, sizeof(s->line) - 1 - s->len, 0);
-	union sockaddr_any from;
+	union sockaddr_any from = {0};
 	socklen_t from_len = sizeof(from);
 	struct ip_addr client;
 

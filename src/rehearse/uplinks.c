@@ -212,6 +212,7 @@ static void settle_gateway(
 static void settle_addresses(
 	struct arena *a, struct topology *t, const struct model *m, struct topo_uplink *u)
 {
+	const struct netstate *live = u->live ? t->live : NULL;
 	const struct uplink *file = u->uplink;
 
 	VEC_EACH (&file->addresses, struct located_addr, x) {
@@ -220,8 +221,8 @@ static void settle_addresses(
 
 		if (g.kind == GATEWAY_ONLINK)
 			len = topo_full_length(&x->addr);
-		if (u->live)
-			VEC_EACH (&t->live->addrs, struct net_addr, have)
+		if (live)
+			VEC_EACH (&live->addrs, struct net_addr, have)
 				if (strcmp(have->interface, file->interface) == 0 &&
 					ip_equal(&have->addr, &x->addr))
 					len = have->prefix_len;
@@ -229,8 +230,8 @@ static void settle_addresses(
 	}
 	if (file->addresses.len)
 		return;
-	if (u->live) {
-		VEC_EACH (&t->live->addrs, struct net_addr, x)
+	if (live) {
+		VEC_EACH (&live->addrs, struct net_addr, x)
 			if (is_uplink_address(x, file->interface))
 				add_address(a, u, x->addr, x->prefix_len);
 		return;

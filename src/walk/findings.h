@@ -24,18 +24,20 @@ struct foreign_facts {
 };
 
 struct finding {
-	const char *id; /* a short slug, stable: "forward-drop" */
+	const char *id;	 /* a short slug, stable: "forward-drop" */
 	uint8_t pitfall; /* its number in the list of pitfalls */
 	enum diag_severity severity;
-	bool blocks; /* the maps below do not work like this */
-	const char *title; /* one line, in the user's terms */
-	const char *evidence; /* what was seen: the rule as text with its table and chain, ... */
+	bool blocks;		 /* the maps below do not work like this */
+	const char *title;	 /* one line, in the user's terms */
+	const char *evidence;	 /* what was seen: the rule as text with its table and chain, ... */
 	const char *consequence; /* what it does to the user's maps */
-	const char *advice; /* what to know about the remedy, or the remedy where it is no command; NULL */
+	const char *
+		advice; /* what to know about the remedy, or the remedy where it is no command; NULL */
 	VEC(const char *) remedy; /* shell commands to paste, in order; may be empty */
-	VEC(const char *) keep; /* further ones, so that the remedy survives a restart; may be empty */
+	VEC(const char *)
+	keep; /* further ones, so that the remedy survives a restart; may be empty */
 	VEC(const struct plan_map *) maps; /* concerned; empty: none in particular */
-	const struct plan_uplink *uplink; /* concerned; NULL: none in particular */
+	const struct plan_uplink *uplink;  /* concerned; NULL: none in particular */
 };
 
 struct findings {
@@ -57,7 +59,7 @@ const struct finding *findings_blocking(const struct findings *f, const struct p
  * For people: title, evidence, consequence, and the commands on lines of their own that can be
  * pasted. @least: leave out what is less severe.
  */
-void findings_print(struct strbuf *out, const struct findings *f, enum diag_severity least,
-	bool colour);
+void findings_print(
+	struct strbuf *out, const struct findings *f, enum diag_severity least, bool colour);
 
 #endif

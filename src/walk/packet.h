@@ -26,7 +26,9 @@ static inline enum tri tri_not(enum tri t)
 }
 static inline enum tri tri_and(enum tri a, enum tri b)
 {
-	return a == TRI_NO || b == TRI_NO ? TRI_NO : a == TRI_YES && b == TRI_YES ? TRI_YES : TRI_UNKNOWN;
+	return a == TRI_NO || b == TRI_NO     ? TRI_NO
+	       : a == TRI_YES && b == TRI_YES ? TRI_YES
+					      : TRI_UNKNOWN;
 }
 static inline enum tri tri_or(enum tri a, enum tri b)
 {
@@ -90,8 +92,8 @@ struct packet {
 	bool secpath;	       /* came out of IPsec */
 	bool bridged;	       /* passes the hook as a bridged frame (br_netfilter) */
 
-	uint32_t ct_state;  /* one of enum ct_state */
-	bool ct_reply;	    /* direction */
+	uint32_t ct_state;		 /* one of enum ct_state */
+	bool ct_reply;			 /* direction */
 	struct packet_tuple ct_original; /* addresses and ports before any NAT */
 
 	/* Known bit by bit: a set bit in *_known says that the bit beside it is known. */

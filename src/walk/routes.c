@@ -71,9 +71,34 @@ enum tri walk_rule_matches(
 	return r->invert ? tri_not(t) : t;
 }
 
+/* A lookup: for @p, and if @by is given only among the routes that leave by that interface. */
+struct lookup {
+	const struct netstate *net;
+	const struct packet *p;
+	const char *by;
+};
+
+static const struct net_route *route_by(const struct lookup *l, uint32_t table)
+{
+	const struct ip_addr *dst = &l->p->daddr;
+	const struct net_route *best = NULL;
+
+	if (!l->by)
+		return netstate_route(l->net, table, dst);
+	VEC_EACH (&l->net->routes, struct net_route, r) {
+		if (r->table != table || r->family != dst->family || r->src.len ||
+			(r->dst.len && !ip_in_prefix(dst, &r->dst)) ||
+			walk_route_leaves_by(r, l->by) == TRI_NO)
+			continue;
+		if (!best || r->dst.len > best->dst.len ||
+			(r->dst.len == best->dst.len && r->metric < best->metric))
+			best = r;
+	}
+	return best;
+}
+
 /* What a rule gives once it applies; false: nothing, the next one is asked. */
-static bool rule_gives(const struct netstate *net, const struct packet *p, const struct net_rule *r,
-	struct walk_route *out)
+static bool rule_gives(const struct lookup *l, const struct net_rule *r, struct walk_route *out)
 {
 	const struct net_route *route;
 
@@ -81,7 +106,7 @@ static bool rule_gives(const struct netstate *net, const struct packet *p, const
 	if (r->action != RULE_LOOKUP)
 		return r->action == RULE_BLACKHOLE || r->action == RULE_UNREACHABLE ||
 		       r->action == RULE_PROHIBIT;
-	route = netstate_route(net, r->table, &p->daddr);
+	route = route_by(l, r->table);
 	if (!route || route->type == ROUTE_THROW)
 		return false;
 	if (route->type == ROUTE_BLACKHOLE || route->type == ROUTE_UNREACHABLE ||
@@ -109,9 +134,10 @@ static bool same_way(const struct net_route *a, const struct net_route *b)
 }
 
 /* From rule number @i on. A rule that may apply parts the way in two, which must agree. */
-static void look_up(
-	const struct netstate *net, const struct packet *p, size_t i, struct walk_route *out)
+static void look_up(const struct lookup *l, size_t i, struct walk_route *out)
 {
+	const struct netstate *net = l->net;
+	const struct packet *p = l->p;
 	struct walk_route taken;
 
 	*out = (struct walk_route){WALK_ROUTE_NONE, NULL, NULL};
@@ -130,15 +156,15 @@ static void look_up(
 				target++;
 			if (target == net->rules.len) /* unresolved: as if it were not there */
 				continue;
-			look_up(net, p, target, &taken);
-		} else if (!rule_gives(net, p, r, &taken)) {
+			look_up(l, target, &taken);
+		} else if (!rule_gives(l, r, &taken)) {
 			continue;
 		}
 		if (t == TRI_YES) {
 			*out = taken;
 			return;
 		}
-		look_up(net, p, i + 1, out);
+		look_up(l, i + 1, out);
 		if (taken.kind != out->kind || !same_way(taken.route, out->route))
 			*out = (struct walk_route){WALK_ROUTE_UNCERTAIN, r, NULL};
 		return;
@@ -147,7 +173,29 @@ static void look_up(
 
 void walk_route(const struct netstate *net, const struct packet *p, struct walk_route *out)
 {
-	look_up(net, p, 0, out);
+	look_up(&(struct lookup){net, p, NULL}, 0, out);
+}
+
+enum tri walk_way_back(
+	const struct netstate *net, const struct packet *p, bool use_mark, enum way_back wanted)
+{
+	struct packet back = {.family = p->family, .known = PKT_IIF | PKT_OIF, .iif = "lo"};
+	bool strict = wanted != WAY_BACK_ANY;
+	struct walk_route r;
+
+	if (!packet_knows(p, PKT_SADDR) || (strict && (!packet_knows(p, PKT_IIF) || !p->iif)))
+		return TRI_UNKNOWN;
+	back.known |= PKT_DADDR | (packet_knows(p, PKT_DADDR) ? PKT_SADDR : 0);
+	back.daddr = p->saddr;
+	back.saddr = p->daddr;
+	back.mark = use_mark ? p->mark : 0;
+	back.mark_known = use_mark ? p->mark_known : UINT32_MAX;
+	look_up(&(struct lookup){net, &back, wanted == WAY_BACK_BY_SOME ? p->iif : NULL}, 0, &r);
+	if (r.kind == WALK_ROUTE_UNCERTAIN)
+		return TRI_UNKNOWN;
+	if (r.kind == WALK_ROUTE_NONE || r.route->type != ROUTE_UNICAST)
+		return TRI_NO;
+	return strict ? walk_route_leaves_by(r.route, p->iif) : TRI_YES;
 }
 
 enum tri walk_route_leaves_by(const struct net_route *r, const char *interface)

@@ -26,8 +26,24 @@ struct walk_route {
 /* The route of a packet that came in on p->iif, to p->daddr (which must be known). */
 void walk_route(const struct netstate *net, const struct packet *p, struct walk_route *out);
 
+/* What a reverse path filter wants of the way back to a packet's sender. */
+enum way_back {
+	WAY_BACK_ANY,	  /* that there is one */
+	WAY_BACK_BY_BEST, /* that the best one is by the interface that the packet came in on */
+	WAY_BACK_BY_SOME, /* that there is one by that interface */
+};
+
+/*
+ * Is there such a way back, as `fib saddr [. mark] [. iif] oif` and iptables' rpfilter ask? @use_mark:
+ * for the packet's mark (else for none). A strict rpfilter asks for BY_SOME in IPv6
+ * (net/ipv6/netfilter/ip6t_rpfilter.c), and everything else that is strict for BY_BEST.
+ */
+enum tri walk_way_back(
+	const struct netstate *net, const struct packet *p, bool use_mark, enum way_back wanted);
+
 /* Does the rule apply to the packet? */
-enum tri walk_rule_matches(const struct netstate *net, const struct packet *p, const struct net_rule *r);
+enum tri walk_rule_matches(
+	const struct netstate *net, const struct packet *p, const struct net_rule *r);
 
 /* Do all next hops (yes), none (no) or some (unknown) leave by @interface? */
 enum tri walk_route_leaves_by(const struct net_route *r, const char *interface);

@@ -72,7 +72,8 @@ static void end_way(
 		else
 			c->accepted = way->p;
 	}
-	if (end->possible)
+	/* What stops everyone tells more than what stops the few that an undecided match picks. */
+	if (end->possible && (!end->parting.matched || way->parting.matched))
 		return;
 	end->possible = true;
 	end->by = *by;

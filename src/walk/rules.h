@@ -21,7 +21,7 @@
 #include "netstate/netstate.h"
 #include "walk/packet.h"
 
-#define WALK_MAX_DEPTH 16    /* jumps within jumps: NFT_JUMP_STACK_SIZE of the kernel */
+#define WALK_MAX_DEPTH 16     /* jumps within jumps: NFT_JUMP_STACK_SIZE of the kernel */
 #define WALK_MAX_STEPS 200000 /* rules and set elements looked at for one packet at one hook */
 
 enum walk_verdict { WALK_ACCEPT, WALK_DROP, WALK_REJECT, WALK_UNKNOWN };

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "walk/routes.h"
+
 bool walk_spend(struct walk_run *run, size_t n)
 {
 	if (n > run->left) {
@@ -48,6 +50,11 @@ static void value_u8(struct walk_value *v, enum nft_type type, bool known, uint8
 		value_known(v, type, &n, 1);
 	else
 		value_unknown(v, type, 1);
+}
+
+static void value_tri(struct walk_value *v, enum tri t)
+{
+	value_u8(v, NFT_T_BOOL, t != TRI_UNKNOWN, t == TRI_YES);
 }
 
 static void value_bits(struct walk_value *v, enum nft_type type, uint32_t n, uint32_t known)
@@ -247,6 +254,18 @@ static void select_value(const struct netstate *net, const struct packet *p, enu
 		return;
 	case SEL_FIB_DADDR_TYPE:
 		value_fib_type(v, net, packet_knows(p, PKT_DADDR), &p->daddr);
+		return;
+	case SEL_FIB_SADDR_OIF:
+		value_tri(v, walk_way_back(net, p, false, WAY_BACK_ANY));
+		return;
+	case SEL_FIB_SADDR_MARK_OIF:
+		value_tri(v, walk_way_back(net, p, true, WAY_BACK_ANY));
+		return;
+	case SEL_FIB_SADDR_IIF_OIF:
+		value_tri(v, walk_way_back(net, p, false, WAY_BACK_BY_BEST));
+		return;
+	case SEL_FIB_SADDR_MARK_IIF_OIF:
+		value_tri(v, walk_way_back(net, p, true, WAY_BACK_BY_BEST));
 		return;
 	case SEL_NONE:
 	case SEL_COUNT_:

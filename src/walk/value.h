@@ -8,7 +8,7 @@
 #define WALK_VALUE_BYTES (NFT_MAX_FIELDS * 16)
 
 struct walk_value {
-	bool absent; /* the packet has no such thing: the kernel then leaves the rule */
+	bool absent;	    /* the packet has no such thing: the kernel then leaves the rule */
 	enum nft_type type; /* NFT_T_OTHER: a concatenation, or not known */
 	uint16_t len;
 	uint8_t bytes[WALK_VALUE_BYTES]; /* as struct nft_set has keys: fields padded to 4 */
@@ -27,15 +27,15 @@ void walk_evaluate(struct walk_run *run, const struct packet *p, const struct nf
 	struct walk_value *out);
 
 /* A STMT_MATCH. For an unknown answer *@why says in words what is not known. */
-enum tri walk_match(struct walk_run *run, const struct packet *p, const struct nft_stmt *s,
-	const char **why);
+enum tri walk_match(
+	struct walk_run *run, const struct packet *p, const struct nft_stmt *s, const char **why);
 
 /* Is the element the one that @key falls on? */
 enum tri walk_element(const struct nft_set *set, size_t i, const struct walk_value *key);
 
 /* The 32 bits of a mark that an expression gives; *@known: which of them are known. */
-uint32_t walk_mark(struct walk_run *run, const struct packet *p, const struct nft_expr *e,
-	uint32_t *known);
+uint32_t walk_mark(
+	struct walk_run *run, const struct packet *p, const struct nft_expr *e, uint32_t *known);
 
 /* A rule says that conntrack shall leave the packet alone. */
 void walk_untrack(struct packet *p);

@@ -22,11 +22,13 @@
 #include <linux/netfilter/xt_pkttype.h>
 #include <linux/netfilter/xt_policy.h>
 #include <linux/netfilter/xt_recent.h>
+#include <linux/netfilter/xt_rpfilter.h>
 #include <linux/netfilter/xt_sctp.h>
 #include <linux/netfilter/xt_state.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 
+#include "walk/routes.h"
 #include "walk/value.h"
 
 static enum tri inverted_if(enum tri t, bool invert)
@@ -66,6 +68,12 @@ static enum tri match_always(
 	const struct netstate *net, const struct packet *p, const struct nft_xt *x)
 {
 	return TRI_YES;
+}
+
+static enum tri match_never(
+	const struct netstate *net, const struct packet *p, const struct nft_xt *x)
+{
+	return TRI_NO;
 }
 
 static enum tri match_tcp(
@@ -450,6 +458,22 @@ static enum tri match_policy(
 	return tri_of(i.flags & XT_POLICY_MATCH_NONE);
 }
 
+static enum tri match_rpfilter(
+	const struct netstate *net, const struct packet *p, const struct nft_xt *x)
+{
+	struct xt_rpfilter_info i;
+	enum way_back wanted = p->family == IP_V6 ? WAY_BACK_BY_SOME : WAY_BACK_BY_BEST;
+	enum tri t;
+
+	memcpy(&i, x->info, sizeof(i));
+	if (i.flags & XT_RPFILTER_LOOSE)
+		wanted = WAY_BACK_ANY;
+	t = walk_way_back(net, p, i.flags & XT_RPFILTER_VALID_MARK, wanted);
+	if (t == TRI_NO && i.flags & XT_RPFILTER_ACCEPT_LOCAL)
+		t = TRI_UNKNOWN;
+	return inverted_if(t, i.flags & XT_RPFILTER_INVERT);
+}
+
 static const struct xt_match {
 	const char *name;
 	uint32_t rev_first, rev_last;
@@ -459,6 +483,13 @@ static const struct xt_match {
 } matches[] = {
 	{"comment", 0, 0, 0, match_always},
 	{"limit", 0, 0, 0, match_always},
+	/* Of IPv6 extension headers. */
+	{"ah", 0, 0, 0, match_never},
+	{"dst", 0, 0, 0, match_never},
+	{"frag", 0, 0, 0, match_never},
+	{"hbh", 0, 0, 0, match_never},
+	{"mh", 0, 0, 0, match_never},
+	{"rt", 0, 0, 0, match_never},
 	{"tcp", 0, 0, sizeof(struct xt_tcp), match_tcp},
 	{"udp", 0, 0, sizeof(struct xt_udp), match_udp},
 	{"sctp", 0, 0, sizeof(struct xt_sctp_info), match_sctp},
@@ -482,6 +513,7 @@ static const struct xt_match {
 	{"recent", 0, 1, sizeof(struct xt_recent_mtinfo), match_recent},
 	{"physdev", 0, 0, sizeof(struct xt_physdev_info), match_physdev},
 	{"pkttype", 0, 0, sizeof(struct xt_pkttype_info), match_pkttype},
+	{"rpfilter", 0, 0, sizeof(struct xt_rpfilter_info), match_rpfilter},
 	{"policy", 0, 0, sizeof(struct xt_policy_info), match_policy},
 };
 

@@ -3,8 +3,8 @@
  * Iptables' own matches and targets, which iptables-nft leaves in nftables rules as opaque blobs:
  * those met in practice, decided on a packet.
  *
- * Rates are taken to be kept: the packet is an ordinary one, and not one of a flood. It is also the
- * first that its sender is seen with (`recent`).
+ * The packet is taken to be an ordinary one: rates are kept, it has no IPv6 extension headers, and it
+ * is the first that its sender is seen with (`recent`).
  */
 #ifndef WALK_XT_H
 #define WALK_XT_H

@@ -24,7 +24,7 @@ MORE = MAPS.rstrip() + """
       more: {listen: [81/tcp, 6000-6099/tcp, 54/udp], to: 192.168.0.3}
     """
 GUARD_OFF = MAPS.replace("maps:", "gateway: {guard: off}\n    maps:")
-WEB_MOVED = MAPS.replace("web: {listen: 80/tcp, to: 192.168.0.2", "web: {listen: 80/tcp, to: 192.168.0.3")
+WEB_MOVED = MAPS.replace("80/tcp, to: 192.168.0.2", "80/tcp, to: 192.168.0.3")
 
 
 @pytest.fixture
@@ -72,17 +72,20 @@ def test_running_connections_survive(site, change):
 
 
 def test_apply_under_load_loses_nothing(site):
-    """New connections all the time, on both lines; one long connection that never pauses; 30
-    changes, some of elements only, some of the whole table."""
+    """New connections all the time, on both lines; a TCP connection and a UDP flow that never
+    pause; 30 changes, some of elements only, some of the whole table."""
     loads = [Load(site.world, "1.1.1.1", 80), Load(site.world, "2.2.2.2", 80)]
     stream = Conversation(site.world, "2.2.2.2", 2200)
-    stop, said, broken = threading.Event(), [], []
+    datagrams = site.world.udp_connect("2.2.2.2", 53, timeout=1)
+    stop, said, heard, broken = threading.Event(), [], [], []
 
     def talk():
         try:
             while not stop.is_set():
                 stream.say()
                 said.append(1)
+                datagrams.send(b"x")
+                heard.append(datagrams.recv(100))
         except (OSError, AssertionError) as error:
             broken.append(error)
 
@@ -95,7 +98,7 @@ def test_apply_under_load_loses_nothing(site):
     thread.join()
     for load in loads:
         load.stop()
-    assert not broken and len(said) > 100
+    assert not broken and len(said) > 100 and len(heard) > 100
     assert [load.failed for load in loads] == [[], []]
     assert all(load.done > 30 for load in loads)
     assert not any(misrouted(site.gw).values())
@@ -139,6 +142,23 @@ def test_contradicted(site, change):
     assert entry_ids(site, 2200) == ssh_before
     assert ssh.alive()
     assert not web.alive(timeout=0.5)
+
+
+@pytest.mark.parametrize("numbers", ("mark: 0xff00", "rules: 600", "tables: 71000"))
+def test_other_numbers(site, numbers):
+    """`gateway:` moves our bits, preferences or tables. New connections work at once, nothing of
+    the old numbers is left, and the way back is the same."""
+    before_first = site.gw.run("ip rule show").stdout
+    config = MAPS.replace("maps:", f"gateway: {{{numbers}}}\n    maps:")
+    for now in (config, MAPS):
+        site.portreeve.apply(now)
+        for address in ("1.1.1.1", "2.2.2.2"):
+            assert ask(site.world, address, 80) and ask(site.world, address, 53, "udp")
+            assert ask(site.world, address, 2222).server == "gw"
+        assert site.portreeve.apply_json(now)["changed"] is False
+        assert not any(misrouted(site.gw).values())
+    assert site.gw.run("ip rule show").stdout == before_first
+    assert site.gw.run("ip route show table 71001", check=False).stdout == ""
 
 
 def test_from_list_keeps_its_friends(site):

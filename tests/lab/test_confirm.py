@@ -139,6 +139,27 @@ def test_rollback_of_the_first_apply(site):
     assert differences(before, dump(site.gw)) == []
 
 
+def test_rollback_of_a_removal(site):
+    site.portreeve.apply(ARTICLE)
+    site.portreeve.remove()
+    assert not applied(site)
+    site.portreeve.rollback()
+    assert answers(site, 80)
+    assert site.portreeve.diff(ARTICLE).returncode == 0
+
+
+def test_rollback_while_armed(site):
+    """At once, and the guard that was armed does nothing more."""
+    site.portreeve.apply(ARTICLE)
+    Armed(site, SECOND, 1)
+    wait_for(lambda: answers(site, 81), "the new map", interval=0.05)
+    site.portreeve.rollback()
+    assert site.portreeve.diff(ARTICLE).returncode == 0
+    site.portreeve.apply(SECOND)
+    time.sleep(1.5)
+    assert site.portreeve.diff(SECOND).returncode == 0
+
+
 def test_rollback_of_nothing(site):
     before = dump(site.gw)
     assert site.portreeve.rollback(check=False).returncode == 1

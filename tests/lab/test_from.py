@@ -75,6 +75,13 @@ def test_refused_client_is_not_answered_at_all(site):
         site.world.tcp_connect("2.2.2.2", 80, source=STRANGER, timeout=0.5)
 
 
+def test_the_inside_is_asked_too(site):
+    """A list is a list: whoever comes from inside to the public address must be on it."""
+    site.backend.ip("route add 2.2.2.2 via 192.168.0.1")
+    assert ask(site.backend, "2.2.2.2", 443).server == "backend"
+    assert dead(site.backend, "2.2.2.2", 80)
+
+
 def test_nothing_was_misrouted(site):
     assert not any(misrouted(site.gw).values())
     assert site.foreign("telecom") == site.foreign("unicom") == 0

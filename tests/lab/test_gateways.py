@@ -70,8 +70,10 @@ def test_address_changed(site):
     """As DHCP does at night: the next apply follows."""
     site.portreeve.apply(ARTICLE)
     assert both_answer(site)
-    site.isp["unicom"].nft("""flush chain inet isp forward
-        add rule inet isp forward iifname customer ip saddr != 2.2.2.77 counter name foreign drop""")
+    site.isp["unicom"].nft("""
+        flush chain inet isp forward
+        add rule inet isp forward iifname customer ip saddr != 2.2.2.77 counter name foreign drop
+    """)
     site.gw.ip("addr del 2.2.2.2/24 dev eth1", "addr add 2.2.2.77/24 dev eth1")
     assert dead(site.world, "2.2.2.77", 80)
     assert site.portreeve.diff(ARTICLE, check=False).returncode == 1

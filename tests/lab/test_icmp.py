@@ -177,7 +177,7 @@ def test_fragmentation_needed_inside(site, address):
 
 @pytest.mark.parametrize("address", V4)
 def test_the_gateways_own_uplink_is_small(site, address):
-    """As with PPPoE: the gateway itself is the hop that cannot pass the backend's large segments."""
+    """As with PPPoE: the gateway itself cannot pass on the backend's large segments."""
     interface = {"1.1.1.1": "eth0", "2.2.2.2": "eth1"}[address]
     with mtu(site.gw, interface, SMALL):
         client, server = connect(site, site.near, address, 80)

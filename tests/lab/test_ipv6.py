@@ -4,6 +4,7 @@ forwarding, once on, makes the kernel ignore the router that told it its default
 
 import json
 import socket
+import subprocess
 
 import pytest
 from scapy.layers.inet6 import (ICMPv6ND_RA, ICMPv6NDOptPrefixInfo, ICMPv6NDOptSrcLLAddr, IPv6)
@@ -89,6 +90,26 @@ def test_direct_shows_the_client(lab):
     assert [ask(site.world, a, 80).client for a in ADDRESSES6] == [CLIENT6, CLIENT6]
 
 
+def test_link_local_gateways(lab):
+    """Most ISPs' routers are link-local, and both may well be fe80::1."""
+    site = Site(lab, [telecom6(), unicom6()],
+                [Inside("eth3", ["fd00::1/64"], [Machine("ula", ["fd00::2/64"])])])
+    for isp in site.isp.values():
+        isp.ip("addr add fe80::1/64 dev customer")
+    serve(site.ula, tcp=[25])
+    serve(site.gw, tcp=[2222])
+    Portreeve(site.gw).apply("""
+    uplinks:
+      telecom: {interface: eth0, gateway: [1.1.1.254, "fe80::1"]}
+      unicom:  {interface: eth1, gateway: [2.2.2.254, "fe80::1"]}
+    maps:
+      mail6: {listen: 25/tcp, to: "fd00::2"}
+    """)
+    for address in ADDRESSES6:
+        assert ask(site.world, address, 25) and ask(site.world, address, 2222)
+    assert site.foreign("telecom") == site.foreign("unicom") == 0
+
+
 def advertise(site, lifetime=1800):
     """One router advertisement from telecom's ISP, as a gateway with DHCPv6 or SLAAC gets it."""
     isp = site.isp["telecom"]
@@ -102,6 +123,48 @@ def advertise(site, lifetime=1800):
     sock.bind(("customer", 0))
     sock.send(bytes(frame))
     return router
+
+
+# Loaded before the program: a kernel older than 6.17, which has no force_forwarding.
+OLDER_KERNEL = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/types.h>
+
+static int filtered(const char *symbol, int at, const char *path, int flags, mode_t mode)
+{
+	int (*real)(int, const char *, int, ...) = dlsym(RTLD_NEXT, symbol);
+
+	if (!strstr(path, "force_forwarding"))
+		return real(at, path, flags, mode);
+	errno = ENOENT;
+	return -1;
+}
+
+#define FILTERED(name) \\
+	int name(int at, const char *path, int flags, ...) \\
+	{ \\
+		va_list ap; \\
+		mode_t mode; \\
+		va_start(ap, flags); \\
+		mode = va_arg(ap, mode_t); \\
+		va_end(ap); \\
+		return filtered(#name, at, path, flags, mode); \\
+	}
+
+FILTERED(openat)
+FILTERED(openat64)
+"""
+
+
+def older_kernel(lab):
+    library = lab.path("older_kernel.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"],
+                   input=OLDER_KERNEL, text=True, check=True)
+    return {"LD_PRELOAD": library, "ASAN_OPTIONS": "verify_asan_link_order=0"}
 
 
 def default_routes6(host):
@@ -136,10 +199,18 @@ class TestForwardingTrap:
         site.gw.sysctl("net.ipv6.conf.all.forwarding", 1)
         assert default_routes6(site.gw) == []
 
-    def test_the_default_route_stays(self, site):
+    @pytest.mark.parametrize("kernel", ("older", "this"))
+    def test_the_default_route_stays(self, site, kernel):
+        forced = "net.ipv6.conf.eth0.force_forwarding"
+        if kernel == "this" and not site.gw.has_sysctl(forced):
+            pytest.skip("this kernel has no force_forwarding (6.17 and later have)")
+        env = older_kernel(site.lab) if kernel == "older" else None
         portreeve = Portreeve(site.gw)
         before = dump(site.gw)
-        portreeve.apply(self.CONFIG)
+        portreeve.apply(self.CONFIG, env=env)
+        if site.gw.has_sysctl(forced):
+            assert site.gw.sysctl(forced) == str(int(kernel == "this"))
+        assert portreeve.apply_json(self.CONFIG, env=env)["changed"] is False
         assert [route["protocol"] for route in default_routes6(site.gw)] == ["ra"]
         assert ask(site.world, ADDRESSES6[0], 25) and ask(site.world, ADDRESSES6[1], 25)
         # And advertisements are still listened to: one that ends the router's life takes it away.
@@ -148,6 +219,6 @@ class TestForwardingTrap:
         advertise(site)
         wait_for(lambda: default_routes6(site.gw), "the advertised route to come back")
 
-        portreeve.remove()
+        portreeve.remove(env=env)
         assert [route["protocol"] for route in default_routes6(site.gw)] == ["ra"]
         assert differences(before, dump(site.gw)) == []

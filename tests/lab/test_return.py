@@ -4,7 +4,7 @@ backend behind a router inside."""
 
 import pytest
 
-from gateway import ARTICLE, Portreeve
+from gateway import ARTICLE, UPLINKS, Portreeve
 from state import misrouted
 from topology import CLIENT, Machine, Site, lan
 from traffic import ask, dead, serve, together
@@ -105,6 +105,19 @@ def test_backends_with_different_returns(lab):
     site.world.ip("route add 192.168.0.0/24 via 10.254.0.2")
     site.isp["telecom"].ip("route add 192.168.0.0/24 via 1.1.1.1")
     assert ask(site.mail, CLIENT, 7000).client == "192.168.0.5"
+
+
+def test_backend_is_the_gateway_itself(lab):
+    """A service that listens on the gateway's inside address alone, shown to the Internet."""
+    site = Site(lab)
+    serve(site.gw, tcp=[8080], udp=[8080], address="192.168.0.1")
+    Portreeve(site.gw).apply(UPLINKS + """
+    maps:
+      own: {listen: [80/tcp, 80/udp], to: "192.168.0.1:8080"}
+    """)
+    assert clients(site) == [CLIENT, CLIENT]
+    assert clients(site, proto="udp") == [CLIENT, CLIENT]
+    assert clean(site)
 
 
 def test_backend_behind_a_router_inside(lab):

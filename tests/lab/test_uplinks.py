@@ -8,8 +8,8 @@ import json
 import pytest
 
 from gateway import UPLINKS, Portreeve
-from state import misrouted
-from topology import Modem, Site, Uplink, lan, telecom, unicom
+from state import differences, dump, misrouted
+from topology import Machine, Modem, Site, Uplink, lan, telecom, telecom6, unicom
 from traffic import Capture, ask, dead, serve, together
 
 MAPS = """
@@ -63,6 +63,30 @@ def test_three_uplinks(lab):
     assert ask(site.world, "4.4.4.4", 80)
     assert together(lambda: dead(site.world, "1.1.1.1", 80),
                     lambda: dead(site.world, "2.2.2.2", 80)) == [True, True]
+
+
+@pytest.mark.parametrize("names", (
+    # words of the nft language; the longest an interface can have, with a VLAN's dot
+    ("dst", "mark", "eth0", "eth1"), ("fwd", "ip", "wan.100", "enp12s0f1np1.99"),
+    ("a-b_c.d", "7", "br-0a1b2c", "ppp0"), ("x" * 63, "ct", "w", "w0")))
+def test_names(lab, names):
+    one, two, interface1, interface2 = names
+    site = Site(lab, [Uplink("telecom", interface1, ["1.1.1.1/24"], ["1.1.1.254"]),
+                      Uplink("unicom", interface2, ["2.2.2.2/24"], ["2.2.2.254"])])
+    for interface in (interface1, interface2):
+        site.gw.sysctl(f"net/ipv4/conf/{interface}/rp_filter", 1)
+    before = dump(site.gw)
+    portreeve = cured(site, f"""
+    uplinks:
+      {one}: {{interface: {interface1}, gateway: 1.1.1.254}}
+      {two}: {{interface: "{interface2}", gateway: 2.2.2.254}}
+    maps:
+      accept: {{listen: 80/tcp, to: 192.168.0.2, return: {{snat: [192.168.0.1]}}}}
+      {one}: {{listen: 53/udp, to: 192.168.0.2, from: [0.0.0.0/0]}}
+    """)
+    all_answer(site, ["1.1.1.1", "2.2.2.2"])
+    portreeve.remove()
+    assert differences(before, dump(site.gw)) == []
 
 
 def test_numbers_do_not_move(lab):
@@ -167,6 +191,53 @@ def test_two_modems_one_map_each(modems):
     assert ask(site.world, "198.51.100.20", 80).server == "other"
 
 
+def test_two_modems_from_inside_and_to_the_gateway(modems):
+    """`public:` tells the lines apart where the address does not; and the gateway's own services
+    answer by both."""
+    site = modems
+    serve(site.gw, tcp=[2222])
+    serve(site.backend, tcp=[81], name="other")
+    portreeve = cured(site, TWO_MODEMS + MAPS)
+    site.backend.ip("route add 203.0.113.10 via 192.168.0.1",
+                    "route add 198.51.100.20 via 192.168.0.1")
+    for address in ("203.0.113.10", "198.51.100.20"):
+        assert ask(site.world, address, 2222).server == "gw"
+        assert ask(site.backend, address, 80).client == "192.168.0.1"
+        assert ask(site.gw, address, 53, "udp").server == "backend"
+    portreeve.apply(TWO_MODEMS + """
+    maps:
+      one: {listen: 80/tcp, to: 192.168.0.2, on: telecom}
+      two: {listen: 80/tcp, to: "192.168.0.2:81", on: unicom}
+    """)
+    assert ask(site.backend, "203.0.113.10", 80).server == "backend"
+    assert ask(site.backend, "198.51.100.20", 80).server == "other"
+    assert not any(misrouted(site.gw).values())
+
+
+def test_two_uplinks_on_one_interface_v6(lab):
+    site = Site(lab, [telecom6(), Uplink("unicom", "eth0", ["2.2.2.2/24", "2001:db8:2::2/64"],
+                                         ["2.2.2.254", "2001:db8:2::fe"])],
+                [lan(Machine("backend", ["192.168.0.2/24", "fd00::2/64"]),
+                     addresses=["192.168.0.1/24", "fd00::1/64"])])
+    serve(site.gw, tcp=[2222])
+    cured(site, """
+    uplinks:
+      telecom: {interface: eth0, address: [1.1.1.1, "2001:db8:1::1"],
+                gateway: [1.1.1.254, "2001:db8:1::fe"]}
+      unicom: {interface: eth0, address: [2.2.2.2, "2001:db8:2::2"],
+               gateway: [2.2.2.254, "2001:db8:2::fe"]}
+    maps:
+      web: {listen: 80/tcp, to: 192.168.0.2}
+      dns: {listen: 53/udp, to: 192.168.0.2}
+      web6: {listen: 80/tcp, to: "fd00::2"}
+      dns6: {listen: 53/udp, to: "fd00::2"}
+    """)
+    addresses = ["1.1.1.1", "2.2.2.2", "2001:db8:1::1", "2001:db8:2::2"]
+    all_answer(site, addresses)
+    for address in addresses:
+        assert ask(site.world, address, 2222).server == "gw"
+
+
 def test_onlink_client_of_the_uplinks_own_subnet(lab):
     """A neighbour at the ISP is answered directly; one of the other line's, by that line."""
     site = Site(lab, [telecom(neighbours={"near1": ["1.1.1.9/24"]}),
@@ -176,7 +247,8 @@ def test_onlink_client_of_the_uplinks_own_subnet(lab):
                                      (site.near2, "2.2.2.2", "eth1")):
         frames = Capture(near, "eth0")
         assert ask(near, address, 80) and ask(near, address, 53, "udp")
-        senders = {p.src for p in frames.packets(lambda p, a=address: "IP" in p and p["IP"].src == a)}
+        replies = frames.packets(lambda p, a=address: "IP" in p and p["IP"].src == a)
+        senders = {p.src for p in replies}
         assert senders == {site.gw.mac(interface)}, "took the way by the ISP's router"
 
     # near1 asks unicom's address through the Internet. Main has its subnet on eth0, but the reply

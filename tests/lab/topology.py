@@ -33,9 +33,8 @@ class Uplink:
     interface: str
     addresses: list  # the gateway's, with their lengths, v4 and v6 mixed
     routers: list  # the ISP's addresses there, or the modem's: at most one per family
-    neighbours: dict = field(default_factory=dict)  # other customers on the segment: name: [address/len]
+    neighbours: dict = field(default_factory=dict)  # others on the segment: {name: [address]}
     modem: Modem = None
-    up: bool = True
 
 
 @dataclass
@@ -72,7 +71,8 @@ def unicom6(**more):
 
 
 def lan(*machines, addresses=("192.168.0.1/24",)):
-    return Inside("eth2", list(addresses), list(machines) or [Machine("backend", ["192.168.0.2/24"])])
+    default = [Machine("backend", ["192.168.0.2/24"])]
+    return Inside("eth2", list(addresses), list(machines) or default)
 
 
 class Site:
@@ -131,7 +131,8 @@ class Site:
     @staticmethod
     def _settled(host):
         links = json.loads(host.run("ip -j -6 addr show").stdout)
-        return all(any(a.get("scope") == "link" and not a.get("tentative") for a in link["addr_info"])
+        return all(any(a.get("scope") == "link" and not a.get("tentative")
+                       for a in link["addr_info"])
                    for link in links if link["ifname"] != "lo")
 
     def _host(self, name):

@@ -289,6 +289,7 @@ static void add_trouble(struct flow_walk *w, const struct flow_class *class,
 	struct arena *a = w->q->arena;
 	size_t index = (size_t)(map - plan->maps.items);
 	struct trouble *t = NULL;
+	bool known = false;
 
 	VEC_EACH (&w->out->items, struct trouble, it) {
 		if (it->kind == s->kind && it->certain == certain && it->family == class->family &&
@@ -303,16 +304,22 @@ static void add_trouble(struct flow_walk *w, const struct flow_class *class,
 		t->family = class->family;
 		t->by = s->by;
 		t->undecided = s->undecided;
-		t->uplink = class->uplink;
 		t->has_map = arena_alloc(a, plan->maps.len * sizeof(bool));
 	}
 	t->packets |= 1u << s->packet;
-	if (t->uplink != class->uplink)
-		t->uplink = NULL;
+	for (size_t i = 0; i < t->uplinks.len; i++)
+		known = known || t->uplinks.items[i] == class->uplink;
+	if (!known)
+		vec_push(a, &t->uplinks, class->uplink);
 	if (t->has_map[index])
 		return;
 	t->has_map[index] = true;
 	vec_push(a, &t->maps, map);
+}
+
+const struct plan_uplink *trouble_uplink(const struct inquiry *q, const struct trouble *t)
+{
+	return t->uplinks.len == 1 && q->plan->uplinks.len > 1 ? t->uplinks.items[0] : NULL;
 }
 
 static void walk_together(struct flow_walk *w, const struct flow_class *class, struct sights *s)

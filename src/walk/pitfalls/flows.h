@@ -16,13 +16,13 @@
 
 #include "walk/pitfalls/inquiry.h"
 
-#define FLOWS_MAX 4096u /* connections walked one by one */
+#define FLOWS_MAX 16384u /* connections walked one by one */
 
 enum flow_packet { FLOW_FIRST, FLOW_REQUEST, FLOW_REPLY, FLOW_PACKETS_ };
 
 enum trouble_kind {
 	TROUBLE_STOPPED, /* dropped or rejected */
-	TROUBLE_MARK,	 /* the packet's mark is changed in our bits before the route is looked up */
+	TROUBLE_MARK, /* the packet's mark is changed in our bits before the route is looked up */
 	TROUBLE_CT_MARK, /* the connection's mark is changed in our bits */
 	TROUBLE_NOTRACK, /* kept from conntrack, and so from every translation */
 };
@@ -34,9 +34,9 @@ struct trouble {
 	uint8_t family;
 	struct walk_step by;
 	struct walk_step undecided; /* not certain: the match that decides */
-	unsigned int packets; /* bits 1 << enum flow_packet */
+	unsigned int packets;	    /* bits 1 << enum flow_packet */
 	VEC(const struct plan_map *) maps;
-	const struct plan_uplink *uplink; /* NULL: more than one */
+	VEC(const struct plan_uplink *) uplinks;
 	bool *has_map; /* by index in plan->maps */
 };
 
@@ -44,6 +44,9 @@ struct troubles {
 	VEC(struct trouble) items;
 	size_t left_out; /* connections not walked: there were too many */
 };
+
+/* The uplink that is concerned, where it is one of several. */
+const struct plan_uplink *trouble_uplink(const struct inquiry *q, const struct trouble *t);
 
 void walk_flows(struct inquiry *q, struct troubles *out);
 

@@ -34,7 +34,7 @@ static void take_maps(struct inquiry *q, struct finding *f, const struct trouble
 {
 	VEC_EACH (&t->maps, const struct plan_map *, m)
 		vec_push(q->arena, &f->maps, *m);
-	f->uplink = q->plan->uplinks.len > 1 ? t->uplink : NULL;
+	f->uplink = trouble_uplink(q, t);
 }
 
 static void add_stopped(struct inquiry *q, const struct trouble *t)
@@ -42,8 +42,9 @@ static void add_stopped(struct inquiry *q, const struct trouble *t)
 	enum tool tool = tool_of(t);
 	bool lost = t->by.kind == STEP_LOST, replies = !(t->packets & (1u << FLOW_FIRST));
 	enum diag_severity severity = t->certain ? DIAG_ERROR : lost ? DIAG_INFO : DIAG_WARNING;
+	uint8_t pitfall = tool_looks_back(t) ? 22 : replies ? 30 : 28;
 	struct finding *f = finding_add(q, t->certain ? "foreign-drop" : "foreign-drop-possible",
-		replies ? 30 : 28, severity, t->certain);
+		pitfall, severity, t->certain);
 
 	f->title = arena_printf(q->arena, "%s %s the maps' %s %s", tool_name(tool),
 		t->certain ? "drops" : "may drop", packet_words(t), hook_words(t));

@@ -29,7 +29,7 @@ static void add_overwritten(struct inquiry *q, const struct trouble *t)
 		q->plan->model->mark_mask);
 	VEC_EACH (&t->maps, const struct plan_map *, m)
 		vec_push(q->arena, &f->maps, *m);
-	f->uplink = q->plan->uplinks.len > 1 ? t->uplink : NULL;
+	f->uplink = trouble_uplink(q, t);
 }
 
 /* ---- others set our bits for purposes of their own ---- */

@@ -1,29 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Finds ip rules of others that catch replies or requests before the right rule does, and such as
  * stand at our preferences (pitfalls 7, 48, 55). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "walk/pitfalls/inquiry.h"
 
-/* One pair of an uplink and an inside, with a backend there. */
-struct pair {
-	const struct plan_uplink *uplink;
-	const struct plan_map *map;
-	uint8_t family;
+#define BACKENDS_MAX 4096u /* looked at one by one */
+
+/* One backend, and the maps that lead to it. */
+struct backend {
+	struct plan_map *const *maps;
+	size_t n;
 };
 
-static struct packet make_packet(
-	const struct inquiry *q, const struct pair *p, bool reply, const struct ip_addr *client)
+/* A rule that leads packets astray; of which uplinks and maps. */
+struct astray {
+	bool replies; /* else requests */
+	struct walk_route way;
+	const struct plan_uplink *uplink; /* NULL: several */
+	bool *has_map;			  /* by index in plan->maps */
+};
+
+struct search {
+	struct inquiry *q;
+	VEC(struct astray) found;
+};
+
+static struct packet make_packet(const struct plan_uplink *u, const struct plan_map *m, bool reply,
+	const struct ip_addr *client)
 {
-	struct packet pkt = {.family = p->family,
+	struct packet p = {.family = m->map->to.family,
 		.known = PKT_SADDR | PKT_DADDR | PKT_IIF | PKT_OIF,
 		.mark_known = UINT32_MAX};
 
-	pkt.saddr = reply ? p->map->map->to : *client;
-	pkt.daddr = reply ? *client : p->map->map->to;
-	pkt.iif = reply ? p->map->interface : p->uplink->uplink->interface;
-	pkt.mark = reply ? p->uplink->mark : 0;
-	return pkt;
+	p.saddr = reply ? m->map->to : *client;
+	p.daddr = reply ? *client : m->map->to;
+	p.iif = reply ? m->interface : u->uplink->interface;
+	p.mark = reply ? u->mark : 0;
+	return p;
 }
 
 static uint32_t last_number(const struct plan *p)
@@ -35,19 +50,28 @@ static uint32_t last_number(const struct plan *p)
 	return last;
 }
 
-/* Either ours go before it, which harms nobody since they ask for our marks only; or, where there is
- * no room before it, it goes after ours. */
-static void remedy(struct inquiry *q, struct finding *f, const struct net_rule *r)
+/*
+ * Replies: either ours go before it, which harms nobody since they ask for our marks only; or, where
+ * there is no room before it, it goes after ours. Requests follow the routes that everybody else's
+ * packets to the inside do: there the rule must leave them alone.
+ */
+static void remedy(struct inquiry *q, struct finding *f, const struct net_rule *r, bool replies)
 {
 	uint32_t numbers = last_number(q->plan), first = q->plan->model->rules_first;
 	const char *ip = r->family == IP_V6 ? "ip -6" : "ip";
 	struct net_rule moved = *r;
 
+	if (!replies) {
+		f->advice =
+			"give that table the routes to the inside, too, or let a rule before it "
+			"look them up in main: ip rule add pref N lookup main "
+			"suppress_prefixlength 0";
+		return;
+	}
 	if (r->preference > numbers + 1) {
 		f->advice = arena_printf(q->arena,
 			"let portreeve's rules, which ask for its own marks only, come first, in "
-			"the "
-			"file: gateway: {rules: %u}",
+			"the file: gateway: {rules: %u}",
 			r->preference - numbers - 1);
 		return;
 	}
@@ -75,86 +99,153 @@ static const char *route_text(struct inquiry *q, const struct net_route *r)
 	return inquiry_text(q, &b);
 }
 
-static void add_astray(
-	struct inquiry *q, const struct pair *p, bool reply, const struct walk_route *r)
-{
-	bool certain = r->kind != WALK_ROUTE_UNCERTAIN;
-	struct finding *f = finding_add(q, reply ? "rule-takes-replies" : "rule-takes-requests", 7,
-		certain ? DIAG_ERROR : DIAG_WARNING, certain);
-
-	f->title = arena_printf(q->arena, "an ip rule of another tool %s the %s of uplink '%s'",
-		certain ? "takes" : "may take", reply ? "replies" : "requests",
-		p->uplink->uplink->name);
-	f->evidence = arena_printf(q->arena, "ip%s rule: %s", p->family == IP_V6 ? " -6" : "",
-		inquiry_rule_text(q, r->rule));
-	if (certain)
-		f->evidence = arena_printf(
-			q->arena, "%s; it leads to: %s", f->evidence, route_text(q, r->route));
-	f->consequence =
-		reply ? "it comes before portreeve's rule for that uplink, so replies leave "
-			"by another line than their connection came in on"
-		      : "requests do not reach the backend";
-	remedy(q, f, r->rule);
-	f->uplink = p->uplink;
-	VEC_EACH (&q->plan->maps, struct plan_map, m) {
-		bool on = false;
-
-		VEC_EACH (&m->uplinks, struct plan_uplink *, u)
-			on = on || *u == p->uplink;
-		if (on && m->map->to.family == p->family && inquiry_is_served(m, p->uplink) &&
-			strcmp(m->interface, p->map->interface) == 0)
-			vec_push(q->arena, &f->maps, m);
-	}
-}
-
 static bool is_ours(const struct net_rule *r)
 {
-	return r && r->protocol == PORTREEVE_PROTOCOL;
+	return r->protocol == PORTREEVE_PROTOCOL;
 }
 
-static bool goes_astray(const struct pair *p, bool reply, const struct walk_route *r)
+/* ---- searching ---- */
+
+/* Does the route lead where the uplink's own default route would? */
+static bool leads_home(const struct net_route *r, const struct plan_uplink *u)
+{
+	const struct net_nexthop *home = &u->nexthop[inquiry_family_index(r->family)];
+
+	return walk_route_leaves_by(r, u->uplink->interface) == TRI_YES &&
+	       (!u->shares_interface || ip_equal(&r->nexthops.items[0].gateway, &home->gateway));
+}
+
+static bool goes_astray(const struct plan_uplink *u, const struct plan_map *m, bool reply,
+	const struct walk_route *r)
 {
 	if (!r->rule || is_ours(r->rule) || is_standard(r->rule))
 		return false;
-	if (r->kind == WALK_ROUTE_FOUND && !reply)
-		return walk_route_leaves_by(r->route, p->map->interface) != TRI_YES;
-	return true;
+	if (r->kind != WALK_ROUTE_FOUND)
+		return true;
+	return reply ? !leads_home(r->route, u)
+		     : walk_route_leaves_by(r->route, m->interface) != TRI_YES;
+}
+
+static void note_astray(struct search *s, const struct plan_uplink *u, const struct backend *b,
+	bool reply, const struct walk_route *way)
+{
+	const struct plan *plan = s->q->plan;
+	struct arena *a = s->q->arena;
+	struct astray *at = NULL;
+
+	VEC_EACH (&s->found, struct astray, it) {
+		if (it->replies == reply && it->way.rule == way->rule && it->way.kind == way->kind)
+			at = it;
+	}
+	if (!at) {
+		at = vec_add(a, &s->found);
+		at->replies = reply;
+		at->way = *way;
+		at->uplink = u;
+		at->has_map = arena_alloc(a, plan->maps.len * sizeof(bool));
+	}
+	if (at->uplink != u)
+		at->uplink = NULL;
+	for (size_t i = 0; i < b->n; i++) {
+		size_t index = (size_t)(b->maps[i] - plan->maps.items);
+
+		at->has_map[index] = at->has_map[index] || inquiry_is_on(b->maps[i], u);
+	}
 }
 
 /* The same for all clients, or it is nothing to speak of. */
-static void look_at_pair(struct inquiry *q, const struct pair *p, bool reply)
+static void look_at_backend(
+	struct search *s, const struct plan_uplink *u, const struct backend *b, bool reply)
 {
 	struct ip_addr clients[INQUIRY_CLIENTS];
-	size_t n = inquiry_clients(p->map, p->family, clients);
+	const struct plan_map *m = NULL;
 	struct walk_route first = {0}, r;
+	size_t n;
 
+	for (size_t i = 0; i < b->n && !m; i++)
+		m = inquiry_is_on(b->maps[i], u) ? b->maps[i] : NULL;
+	if (!m)
+		return;
+	n = inquiry_clients(m, m->map->to.family, clients);
 	for (size_t i = 0; i < n; i++) {
-		struct packet pkt = make_packet(q, p, reply, &clients[i]);
+		struct packet p = make_packet(u, m, reply, &clients[i]);
 
-		walk_route(&q->then, &pkt, &r);
-		if (!goes_astray(p, reply, &r))
+		walk_route(&s->q->then, &p, &r);
+		if (!goes_astray(u, m, reply, &r))
 			return;
 		if (i == 0)
 			first = r;
 	}
 	if (n)
-		add_astray(q, p, reply, &first);
+		note_astray(s, u, b, reply, &first);
 }
 
-/* Has an earlier map the same uplink and inside? */
-static bool is_first_of_its_kind(
-	const struct plan *plan, const struct plan_map *map, const struct plan_uplink *uplink)
+static int compare_backends(const void *a, const void *b)
 {
-	for (const struct plan_map *m = plan->maps.items; m < map; m++) {
-		if (!m->interface || m->map->to.family != map->map->to.family ||
-			strcmp(m->interface, map->interface) != 0)
-			continue;
-		VEC_EACH (&m->uplinks, struct plan_uplink *, u) {
-			if (*u == uplink)
-				return false;
+	const struct plan_map *const *x = a, *const *y = b;
+	int order = ip_cmp(&(*x)->map->to, &(*y)->map->to);
+
+	return order ? order : *x < *y ? -1 : *x > *y;
+}
+
+static void search_all(struct search *s)
+{
+	const struct plan *plan = s->q->plan;
+	struct plan_map **maps =
+		arena_alloc(s->q->arena, plan->maps.len * sizeof(struct plan_map *));
+	size_t looked = 0;
+
+	for (size_t i = 0; i < plan->maps.len; i++)
+		maps[i] = &plan->maps.items[i];
+	if (plan->maps.len)
+		qsort(maps, plan->maps.len, sizeof(struct plan_map *), compare_backends);
+	for (size_t i = 0; i < plan->maps.len && looked < BACKENDS_MAX; looked++) {
+		struct backend b = {&maps[i], 1};
+
+		while (i + b.n < plan->maps.len &&
+			ip_equal(&maps[i + b.n]->map->to, &maps[i]->map->to))
+			b.n++;
+		VEC_EACH (&plan->uplinks, struct plan_uplink, u) {
+			look_at_backend(s, u, &b, true);
+			look_at_backend(s, u, &b, false);
 		}
+		i += b.n;
 	}
-	return true;
+}
+
+/* ---- findings ---- */
+
+static void add_astray(struct inquiry *q, const struct astray *s)
+{
+	const struct net_rule *r = s->way.rule;
+	bool certain = s->way.kind != WALK_ROUTE_UNCERTAIN;
+	struct finding *f =
+		finding_add(q, s->replies ? "rule-takes-replies" : "rule-takes-requests", 7,
+			certain ? DIAG_ERROR : DIAG_WARNING, certain);
+	const char *what = s->replies ? "replies" : "requests";
+
+	f->title = s->uplink
+			   ? arena_printf(q->arena,
+				     "an ip rule of another tool %s the %s of uplink '%s'",
+				     certain ? "takes" : "may take", what, s->uplink->uplink->name)
+			   : arena_printf(q->arena,
+				     "an ip rule of another tool %s the %s of several uplinks",
+				     certain ? "takes" : "may take", what);
+	f->evidence = arena_printf(q->arena, "ip%s rule: %s", r->family == IP_V6 ? " -6" : "",
+		inquiry_rule_text(q, r));
+	if (certain)
+		f->evidence = arena_printf(
+			q->arena, "%s; it leads to: %s", f->evidence, route_text(q, s->way.route));
+	f->consequence =
+		s->replies ? "it comes before portreeve's rule for that uplink, so replies leave "
+			     "by another line than their connection came in on"
+			   : "requests do not reach the backend";
+	remedy(q, f, r, s->replies);
+	f->uplink = s->uplink;
+	for (size_t i = 0; i < q->plan->maps.len; i++) {
+		if (s->has_map[i])
+			vec_push(q->arena, &f->maps, &q->plan->maps.items[i]);
+	}
 }
 
 static void look_at_our_preferences(struct inquiry *q)
@@ -180,23 +271,24 @@ static void look_at_our_preferences(struct inquiry *q)
 	}
 }
 
+static bool has_foreign_rules(const struct netstate *seen)
+{
+	VEC_EACH (&seen->rules, struct net_rule, r) {
+		if (!is_ours(r) && !is_standard(r))
+			return true;
+	}
+	return false;
+}
+
 void pitfall_foreign_rules(struct inquiry *q)
 {
-	const struct plan *plan = q->plan;
+	struct search s = {.q = q};
 
-	VEC_EACH (&plan->uplinks, struct plan_uplink, u) {
-		VEC_EACH (&plan->maps, struct plan_map, m) {
-			struct pair p = {u, m, m->map->to.family};
-			bool on = false;
-
-			VEC_EACH (&m->uplinks, struct plan_uplink *, it)
-				on = on || *it == u;
-			if (!on || !inquiry_is_served(m, u) || !is_first_of_its_kind(plan, m, u))
-				continue;
-			look_at_pair(q, &p, true);
-			look_at_pair(q, &p, false);
-		}
-	}
+	if (!has_foreign_rules(q->seen))
+		return;
+	search_all(&s);
+	VEC_EACH (&s.found, struct astray, it)
+		add_astray(q, it);
 	look_at_our_preferences(q);
 }
 

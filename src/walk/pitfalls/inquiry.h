@@ -67,4 +67,13 @@ static inline bool inquiry_is_served(const struct plan_map *m, const struct plan
 	return m->interface && u->up[inquiry_family_index(m->map->to.family)];
 }
 
+static inline bool inquiry_is_on(const struct plan_map *m, const struct plan_uplink *u)
+{
+	VEC_EACH (&m->uplinks, struct plan_uplink *, it) {
+		if (*it == u)
+			return inquiry_is_served(m, u);
+	}
+	return false;
+}
+
 #endif

@@ -84,60 +84,66 @@ static void remedy_default(struct inquiry *q, struct finding *f)
 			REMEDY_METRIC);
 }
 
-static struct finding *add(
-	struct inquiry *q, const char *id, uint8_t pitfall, const struct plan_uplink *u, long rp)
+static const char *in_effect(struct inquiry *q, const struct plan_uplink *u)
 {
-	struct finding *f = finding_add(q, id, pitfall, DIAG_ERROR, true);
 	const char *interface = u->uplink->interface;
 
-	f->evidence = arena_printf(q->arena,
-		"net.ipv4.conf.%s.rp_filter will be %ld, net.ipv4.conf.all.rp_filter is %ld, so "
-		"%ld is "
-		"in effect",
-		interface, conf(q, interface, "rp_filter"), conf(q, "all", "rp_filter"), rp);
-	f->uplink = u;
-	return f;
+	return arena_printf(q->arena,
+		"rp_filter of %s will be %ld, of all %ld: in effect is the larger one", interface,
+		conf(q, interface, "rp_filter"), conf(q, "all", "rp_filter"));
 }
 
-static void add_finding(struct inquiry *q, const struct plan_uplink *u, enum way_back back, long rp)
+/* The maps that listen on one of @uplinks (by index in the plan). */
+static void concern(struct inquiry *q, struct finding *f, const bool *uplinks)
 {
-	struct finding *f;
+	VEC_EACH (&q->plan->maps, struct plan_map, m) {
+		bool on = false;
 
-	if (back == BACK_NONE) {
-		f = add(q, "no-default-route", 18, u, rp);
-		f->title = arena_printf(q->arena,
-			"without a default route in main, the kernel drops all that comes in by "
-			"uplink "
-			"'%s'",
-			u->uplink->name);
-		f->evidence = arena_printf(q->arena,
-			"%s; and no rule leads an unmarked packet to a client", f->evidence);
-		remedy_default(q, f);
-	} else {
-		f = add(q, "strict-rp-filter", 17, u, rp);
-		f->title = arena_printf(q->arena,
-			"strict rp_filter drops all that comes in by uplink '%s'", u->uplink->name);
-		f->evidence = arena_printf(q->arena,
-			"%s; and the way back to a client is by another interface", f->evidence);
-		finding_remedy(q, f, "sysctl -w %s=2",
-			netstate_conf_key(q->arena, IP_V4, u->uplink->interface, "rp_filter"));
+		VEC_EACH (&m->uplinks, struct plan_uplink *, u)
+			on = on ||
+			     (uplinks[*u - q->plan->uplinks.items] && inquiry_is_served(m, *u));
+		if (on && m->map->to.family == IP_V4)
+			vec_push(q->arena, &f->maps, m);
 	}
 	f->consequence = "requests are dropped right after they came in, and nothing says so";
-	VEC_EACH (&q->plan->maps, struct plan_map, m) {
-		VEC_EACH (&m->uplinks, struct plan_uplink *, it) {
-			if (*it == u && m->map->to.family == IP_V4 && inquiry_is_served(m, u))
-				vec_push(q->arena, &f->maps, m);
-		}
+}
+
+static void add_no_default(struct inquiry *q, const bool *uplinks)
+{
+	struct finding *f = finding_add(q, "no-default-route", 18, DIAG_ERROR, true);
+
+	f->title = "without a default route in main, the kernel drops what comes in by an uplink";
+	f->evidence = "no rule leads an unmarked packet to a client";
+	for (size_t i = 0; i < q->plan->uplinks.len; i++) {
+		if (uplinks[i])
+			f->evidence = arena_printf(q->arena, "%s; %s", f->evidence,
+				in_effect(q, &q->plan->uplinks.items[i]));
 	}
+	remedy_default(q, f);
+	concern(q, f, uplinks);
+}
+
+static void add_strict(struct inquiry *q, const struct plan_uplink *u)
+{
+	bool *uplinks = arena_alloc(q->arena, q->plan->uplinks.len * sizeof(bool));
+	struct finding *f = finding_add(q, "strict-rp-filter", 17, DIAG_ERROR, true);
+
+	f->title = arena_printf(q->arena, "strict rp_filter drops all that comes in by uplink '%s'",
+		u->uplink->name);
+	f->evidence = arena_printf(q->arena,
+		"%s; and the way back to a client is by another interface", in_effect(q, u));
+	finding_remedy(q, f, "sysctl -w %s=2",
+		netstate_conf_key(q->arena, IP_V4, u->uplink->interface, "rp_filter"));
+	f->uplink = u;
+	uplinks[u - q->plan->uplinks.items] = true;
+	concern(q, f, uplinks);
 }
 
 static const struct plan_map *first_map(const struct plan *p, const struct plan_uplink *u)
 {
 	VEC_EACH (&p->maps, struct plan_map, m) {
-		VEC_EACH (&m->uplinks, struct plan_uplink *, it) {
-			if (*it == u && m->map->to.family == IP_V4 && inquiry_is_served(m, u))
-				return m;
-		}
+		if (m->map->to.family == IP_V4 && inquiry_is_on(m, u))
+			return m;
 	}
 	return NULL;
 }
@@ -153,9 +159,12 @@ static bool knows_rules(const struct netstate *s)
 
 void pitfall_rp_filter(struct inquiry *q)
 {
+	bool *without = arena_alloc(q->arena, q->plan->uplinks.len * sizeof(bool)), any = false;
+
 	if (!knows_rules(q->seen))
 		return;
-	VEC_EACH (&q->plan->uplinks, struct plan_uplink, u) {
+	for (size_t i = 0; i < q->plan->uplinks.len; i++) {
+		const struct plan_uplink *u = &q->plan->uplinks.items[i];
 		const struct plan_map *m = first_map(q->plan, u);
 		long rp = effective(q, u->uplink->interface);
 		enum way_back back;
@@ -163,7 +172,11 @@ void pitfall_rp_filter(struct inquiry *q)
 		if (!m || rp < 1)
 			continue;
 		back = way_back(q, u, m);
-		if (back == BACK_NONE || (back == BACK_ELSEWHERE && rp == 1))
-			add_finding(q, u, back, rp);
+		if (back == BACK_NONE)
+			any = without[i] = true;
+		else if (back == BACK_ELSEWHERE && rp == 1)
+			add_strict(q, u);
 	}
+	if (any)
+		add_no_default(q, without);
 }

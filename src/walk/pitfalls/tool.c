@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PRIORITY_DSTNAT (-100)
+#define TOOL_METRIC	20000 /* behind any default that a network manager sets up later */
 
 static const char *const names[] = {
 	[TOOL_NFT] = "another nftables rule set",
@@ -67,6 +68,9 @@ enum tool tool_of(const struct trouble *t)
 		return TOOL_FIREWALLD;
 	if (!is_iptables(b))
 		return TOOL_NFT;
+	/* firewalld with FirewallBackend=iptables. */
+	if (jumps_to(b->chain, forward ? "FORWARD_ZONES" : "PREROUTING_ZONES"))
+		return TOOL_FIREWALLD;
 	if (forward && starts_with(t->by.chain->name, "DOCKER"))
 		return TOOL_DOCKER;
 	if (forward && jumps_to(b->chain, ufw_chain(t->family)))
@@ -74,6 +78,21 @@ enum tool tool_of(const struct trouble *t)
 	if (forward && jumps_to(b->chain, "DOCKER-USER"))
 		return TOOL_DOCKER;
 	return TOOL_IPTABLES;
+}
+
+bool tool_looks_back(const struct trouble *t)
+{
+	for (size_t i = 0; t->by.rule && i < t->by.rule->stmts.len; i++) {
+		const struct nft_stmt *s = &t->by.rule->stmts.items[i];
+
+		if (s->kind == STMT_XT && strcmp(s->xt.name, "rpfilter") == 0)
+			return true;
+		if (s->kind == STMT_MATCH && s->expr->kind == EXPR_SELECTOR &&
+			s->expr->selector >= SEL_FIB_SADDR_OIF &&
+			s->expr->selector <= SEL_FIB_SADDR_MARK_IIF_OIF)
+			return true;
+	}
+	return false;
 }
 
 /* ---- remedies ---- */
@@ -166,10 +185,6 @@ static void remedy_firewalld(struct inquiry *q, const struct trouble *t, struct 
 {
 	char buf[IP_STRLEN];
 
-	if (strcmp(t->base.table->name, "firewalld_policy_drop") == 0) {
-		finding_remedy(q, f, "firewall-cmd --panic-off");
-		return;
-	}
 	finding_remedy(q, f, "firewall-cmd --permanent --new-policy portreeve");
 	finding_remedy(q, f, "firewall-cmd --permanent --policy portreeve --add-ingress-zone ANY");
 	finding_remedy(q, f, "firewall-cmd --permanent --policy portreeve --add-egress-zone ANY");
@@ -194,8 +209,52 @@ static void remedy_firewalld(struct inquiry *q, const struct trouble *t, struct 
 	finding_remedy(q, f, "firewall-cmd --reload");
 }
 
+/*
+ * A reverse path filter before the mark is set sees main's routes only, and wants the best one to be
+ * by the interface: there can be but one such line. Only ip6tables is content with any route by it.
+ */
+static void remedy_way_back(
+	struct inquiry *q, const struct trouble *t, enum tool tool, struct finding *f)
+{
+	char buf[IP_STRLEN];
+
+	if (tool == TOOL_FIREWALLD) {
+		finding_remedy(q, f,
+			"sed -i 's/^#*IPv6_rpfilter=.*/IPv6_rpfilter=no/' "
+			"/etc/firewalld/firewalld.conf");
+		finding_remedy(q, f, "firewall-cmd --reload");
+		f->advice = "that filter knows one line only; it stays off over a restart";
+		return;
+	}
+	f->advice = "take the uplinks out of this rule: with several lines, the way back is not by "
+		    "the best route";
+	for (size_t i = 0; tool == TOOL_IPTABLES && t->family == IP_V6 && i < t->uplinks.len; i++) {
+		const struct net_nexthop *h = &t->uplinks.items[i]->nexthop[1];
+
+		if (!h->interface)
+			continue;
+		if (h->gateway.family == IP_NONE)
+			finding_remedy(q, f, "ip -6 route add default dev %s metric %d",
+				h->interface, TOOL_METRIC);
+		else
+			finding_remedy(q, f, "ip -6 route add default via %s dev %s metric %d",
+				ip_format(&h->gateway, buf), h->interface, TOOL_METRIC);
+		f->advice =
+			"add the same default route to the network configuration, so that it is "
+			"there after a restart; its metric keeps it behind the others";
+	}
+}
+
 void tool_remedy(struct inquiry *q, const struct trouble *t, enum tool tool, struct finding *f)
 {
+	if (strcmp(t->base.table->name, "firewalld_policy_drop") == 0) {
+		finding_remedy(q, f, "firewall-cmd --panic-off");
+		return;
+	}
+	if (tool_looks_back(t)) {
+		remedy_way_back(q, t, tool, f);
+		return;
+	}
 	/* Before the translation there is no mark yet to go by. */
 	if (t->base.chain->hook == HOOK_PREROUTING && t->base.chain->prio < PRIORITY_DSTNAT) {
 		f->advice = "make an exception in this rule for what comes in by the uplinks";

@@ -10,6 +10,9 @@ enum tool { TOOL_NFT, TOOL_IPTABLES, TOOL_UFW, TOOL_FIREWALLD, TOOL_DOCKER, TOOL
 enum tool tool_of(const struct trouble *t);
 const char *tool_name(enum tool t); /* "ufw", "another tool" */
 
+/* Does the rule drop what it sees no way back for, as a reverse path filter? */
+bool tool_looks_back(const struct trouble *t);
+
 /* Fill in remedy, keep and advice: let through what portreeve has translated. */
 void tool_remedy(struct inquiry *q, const struct trouble *t, enum tool tool, struct finding *f);
 

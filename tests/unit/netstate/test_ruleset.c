@@ -113,7 +113,9 @@ static struct nft_rule rule_number(struct fixture *f, unsigned int i)
 		r->comment = "said";
 		break;
 	case 23: /* verdicts compare by the name of the chain, whatever its index */
-		(void)nft_set_chain(f->a, vmap, arena_printf(f->a, "%p", (void *)r));
+		(void)nft_rule_new(f->a, f->c, NOWHERE);
+		for (size_t n = 0; n < f->c->rules.len; n++)
+			(void)nft_set_chain(f->a, vmap, arena_printf(f->a, "other%zu", n));
 		(void)nft_set_add(f->a, vmap, NOWHERE);
 		memcpy(nft_set_elem_data(vmap, 0),
 			(int32_t[]){VERDICT_JUMP, (int32_t)nft_set_chain(f->a, vmap, "there")}, 8);

@@ -142,7 +142,8 @@ static const struct row {
 	{"-m comment --comment hello", Y, Y, Y, Y},
 	{"-m limit --limit 3/min", Y, Y, Y, Y},
 	{"-m hashlimit --hashlimit-name a --hashlimit-upto 9/s --hashlimit-mode srcip", Y, Y, Y, Y},
-	{"-m hashlimit --hashlimit-name b --hashlimit-above 9/s --hashlimit-mode srcip", N, N, N, N},
+	{"-m hashlimit --hashlimit-name b --hashlimit-above 9/s --hashlimit-mode srcip", N, N, N,
+		N},
 	{"-p tcp -m connlimit --connlimit-above 10", N, N, N, N},
 	{"-p tcp -m connlimit --connlimit-upto 10", Y, Y, N, Y},
 	{"-m recent --name x --update --seconds 60 --hitcount 4", N, N, N, N},
@@ -195,7 +196,8 @@ static void test_matches(void **state)
 	begin(&f);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct packet packets[] = {request(), reply(), invalid(), vague()};
-		const enum answer want[] = {rows[i].request, rows[i].reply, rows[i].invalid, rows[i].vague};
+		const enum answer want[] = {
+			rows[i].request, rows[i].reply, rows[i].invalid, rows[i].vague};
 
 		packets[0].bridged = packets[1].bridged = packets[2].bridged = false;
 		packets[0].secpath = packets[1].secpath = packets[2].secpath = false;
@@ -208,7 +210,8 @@ static void test_matches(void **state)
 			if (got == want[n])
 				continue;
 			wrong++;
-			print_error("%s: packet %zu: %s, not %s\n", rows[i].rule, n, words[got], words[want[n]]);
+			print_error("%s: packet %zu: %s, not %s\n", rows[i].rule, n, words[got],
+				words[want[n]]);
 		}
 	}
 	end(&f);
@@ -263,6 +266,8 @@ static void test_ipv6(void **state)
 		{"-m conntrack --ctorigdst 2001:db8:ffff::1", Y},
 		{"-m iprange --src-range 2001:db8::-2001:db8::ff", N},
 		{"-p ipv6-icmp --icmpv6-type 128", N},
+		{"-m rt --rt-type 0", N},
+		{"-m frag --fragmore", N},
 	};
 	struct packet p = a_request();
 	struct fixture f;
@@ -274,7 +279,8 @@ static void test_ipv6(void **state)
 	p.daddr = addr("2001:db8:1::2");
 	p.ct_original = (struct packet_tuple){p.saddr, addr("2001:db8:ffff::1"), 50000, 80};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		sh("ip6tables-nft -F FORWARD && ip6tables-nft -A FORWARD %s -j DROP", cases[i].rule);
+		sh("ip6tables-nft -F FORWARD && ip6tables-nft -A FORWARD %s -j DROP",
+			cases[i].rule);
 		observe(&f);
 		if (walk(&f, &p) != cases[i].want)
 			fail_msg("%s", cases[i].rule);
@@ -297,7 +303,8 @@ static void test_targets(void **state)
 		{"CONNMARK --set-mark 7/0xff", 0x11000000, 0x81000007},
 		{"CONNMARK --save-mark", 0x11000000, 0x11000000},
 		{"CONNMARK --save-mark --mask 0xff", 0x11000000, 0x81000000},
-		{"CONNMARK --save-mark --nfmask 0xff000000 --ctmask 0xff000000", 0x11000000, 0x11000000},
+		{"CONNMARK --save-mark --nfmask 0xff000000 --ctmask 0xff000000", 0x11000000,
+			0x11000000},
 		{"CONNMARK --restore-mark", 0x81000000, 0x81000000},
 		{"CONNMARK --restore-mark --mask 0xff", 0x11000000, 0x81000000},
 		{"TOS --set-tos 0x10", 0x11000000, 0x81000000},
@@ -320,7 +327,8 @@ static void test_targets(void **state)
 			r.after.mark_known != UINT32_MAX || r.after.ct_mark_known != UINT32_MAX)
 			fail_msg("%s: %x %x", cases[i].rule, r.after.mark, r.after.ct_mark);
 	}
-	sh("iptables-nft -t mangle -F FORWARD && iptables-nft -A FORWARD -j LOG && iptables-nft -A FORWARD "
+	sh("iptables-nft -t mangle -F FORWARD && iptables-nft -A FORWARD -j LOG && iptables-nft -A "
+	   "FORWARD "
 	   "-j REJECT");
 	observe(&f);
 	assert_int_equal(walk(&f, &p), U); /* that is: rejected */
@@ -380,7 +388,8 @@ static void test_nft(void **state)
 	begin(&f);
 	p.type = q.type = 0;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		sh("nft flush ruleset; nft 'add table inet t; add chain inet t f { type filter hook forward "
+		sh("nft flush ruleset; nft 'add table inet t; add chain inet t f { type filter "
+		   "hook forward "
 		   "priority 0; }; add rule inet t f %s'",
 			cases[i].rule);
 		observe(&f);

@@ -121,9 +121,12 @@ static void test_order_of_base_chains(void **state)
 	struct walk_bases bases = {0};
 	struct nft_table *inet = nft_table_new(x->a, FAMILY_INET, "fw");
 	struct nft_table *ip6 = nft_table_new(x->a, FAMILY_IP6, "filter");
-	struct nft_chain *late = nft_base_chain_new(x->a, inet, "late", CHAIN_FILTER, HOOK_FORWARD, 10);
-	struct nft_chain *early = nft_base_chain_new(x->a, inet, "early", CHAIN_FILTER, HOOK_FORWARD, -5);
-	struct nft_chain *same = nft_base_chain_new(x->a, inet, "same", CHAIN_FILTER, HOOK_FORWARD, 0);
+	struct nft_chain *late =
+		nft_base_chain_new(x->a, inet, "late", CHAIN_FILTER, HOOK_FORWARD, 10);
+	struct nft_chain *early =
+		nft_base_chain_new(x->a, inet, "early", CHAIN_FILTER, HOOK_FORWARD, -5);
+	struct nft_chain *same =
+		nft_base_chain_new(x->a, inet, "same", CHAIN_FILTER, HOOK_FORWARD, 0);
 
 	nft_base_chain_new(x->a, inet, "input", CHAIN_FILTER, HOOK_INPUT, 0);
 	nft_base_chain_new(x->a, ip6, "FORWARD", CHAIN_FILTER, HOOK_FORWARD, 0)->policy_drop = true;
@@ -211,7 +214,8 @@ static bool matches(struct walked *x, struct packet *p, struct nft_expr *e, enum
 	return false;
 }
 
-static bool matches_u32(struct walked *x, struct packet *p, struct nft_expr *e, enum nft_op op, uint32_t n)
+static bool matches_u32(
+	struct walked *x, struct packet *p, struct nft_expr *e, enum nft_op op, uint32_t n)
 {
 	return matches(x, p, e, op, &n, 4);
 }
@@ -251,7 +255,8 @@ static void test_addresses_and_ports(void **state)
 	net->kind = EXPR_MASKED;
 	memset(net->mask, 0xff, 2);
 	assert_true(matches(x, &p, net, OP_EQ, lan, 4));
-	assert_true(matches(x, &p, net, OP_EQ, lan, 2)); /* the kernel may compare the prefix only */
+	assert_true(
+		matches(x, &p, net, OP_EQ, lan, 2)); /* the kernel may compare the prefix only */
 	p.daddr = addr("192.169.0.2");
 	assert_false(matches(x, &p, net, OP_EQ, lan, 4));
 	assert_true(matches(x, &p, nft_sel(x->a, SEL_TH_DPORT), OP_LE, http, 2));
@@ -278,10 +283,13 @@ static void test_conntrack_and_marks(void **state)
 	struct packet p = a_request();
 	struct arena *a = x->a;
 
-	assert_true(matches_u32(x, &p, nft_masked32(a, SEL_CT_STATE, CT_NEW | CT_RELATED, 0), OP_NE, 0));
-	assert_false(matches_u32(x, &p, nft_masked32(a, SEL_CT_STATE, CT_ESTABLISHED, 0), OP_NE, 0));
+	assert_true(matches_u32(
+		x, &p, nft_masked32(a, SEL_CT_STATE, CT_NEW | CT_RELATED, 0), OP_NE, 0));
+	assert_false(
+		matches_u32(x, &p, nft_masked32(a, SEL_CT_STATE, CT_ESTABLISHED, 0), OP_NE, 0));
 	assert_true(matches_u32(x, &p, nft_masked32(a, SEL_CT_STATUS, CT_DST_NAT, 0), OP_NE, 0));
-	assert_true(matches_u32(x, &p, nft_masked32(a, SEL_CT_MARK, 0x80000000, 0), OP_EQ, 0x80000000));
+	assert_true(
+		matches_u32(x, &p, nft_masked32(a, SEL_CT_MARK, 0x80000000, 0), OP_EQ, 0x80000000));
 	/* Marks are compared as numbers, not as bytes. */
 	assert_true(matches_u32(x, &p, nft_sel(a, SEL_CT_MARK), OP_GT, 0x100));
 	p.ct_mark = 0x200;
@@ -368,7 +376,8 @@ static void test_concatenation(void **state)
 	assert_int_equal(forward(x, &p), WALK_UNKNOWN);
 }
 
-static void put_verdict(struct walked *x, struct nft_set *s, uint8_t proto, enum nft_verdict v, const char *chain)
+static void put_verdict(
+	struct walked *x, struct nft_set *s, uint8_t proto, enum nft_verdict v, const char *chain)
 {
 	int32_t code = v;
 	uint32_t index = chain ? nft_set_chain(x->a, s, chain) : 0;
@@ -419,7 +428,8 @@ static void test_mark_writes(void **state)
 	uint32_t seven = 7;
 
 	p.mark = 0xab000000;
-	nft_set_mark(x->a, rule_in(x, x->forward), false, nft_masked32(x->a, SEL_META_MARK, 0xff000000, 0x12));
+	nft_set_mark(x->a, rule_in(x, x->forward), false,
+		nft_masked32(x->a, SEL_META_MARK, 0xff000000, 0x12));
 	assert_int_equal(forward(x, &p), WALK_ACCEPT);
 	assert_int_equal(x->r.after.mark, 0xab000012);
 	assert_int_equal(x->r.mark_by.kind, STEP_RULE);
@@ -446,14 +456,16 @@ static void test_mark_may_be_written(void **state)
 	assert_int_equal(forward(x, &p), WALK_ACCEPT);
 	assert_int_equal(x->r.after.mark_known, ~1u);
 	/* What does not hang on that bit is still known. */
-	nft_match_u32(x->a, r = rule_in(x, x->forward), nft_masked32(x->a, SEL_META_MARK, 0xf0, 0), OP_NE, 0);
+	nft_match_u32(x->a, r = rule_in(x, x->forward), nft_masked32(x->a, SEL_META_MARK, 0xf0, 0),
+		OP_NE, 0);
 	nft_verdict(x->a, r, VERDICT_DROP, NULL);
 	assert_int_equal(forward(x, &p), WALK_ACCEPT);
 }
 
 static void test_map_gives_mark(void **state)
 {
-	static const enum nft_type key[] = {NFT_T_PROTO, NFT_T_NONE}, data[] = {NFT_T_MARK, NFT_T_NONE};
+	static const enum nft_type key[] = {NFT_T_PROTO, NFT_T_NONE},
+				   data[] = {NFT_T_MARK, NFT_T_NONE};
 	struct walked *x = *state;
 	struct packet p = a_request();
 	struct nft_set *s = nft_set_new(x->a, x->t, "m", SET_MAP, key, data, 0);
@@ -537,12 +549,25 @@ static void test_undecided_in_called_chain(void **state)
 	assert_false(x->r.stopped_if_matched);
 }
 
+static void test_what_stops_everyone_is_named(void **state)
+{
+	struct walked *x = *state;
+	struct packet p = a_request();
+
+	p.known &= ~(uint32_t)PKT_DPORT;
+	port_rule(x, x->forward, 80, VERDICT_DROP, NULL);
+	x->forward->policy_drop = true;
+	assert_int_equal(forward(x, &p), WALK_DROP);
+	assert_int_equal(x->r.by.kind, STEP_POLICY);
+}
+
 static void test_certain_end_after_doubt(void **state)
 {
 	struct walked *x = *state;
 	struct packet p = a_request();
 	struct nft_table *inet = nft_table_new(x->a, FAMILY_INET, "fw");
-	struct nft_chain *late = nft_base_chain_new(x->a, inet, "late", CHAIN_FILTER, HOOK_FORWARD, 10);
+	struct nft_chain *late =
+		nft_base_chain_new(x->a, inet, "late", CHAIN_FILTER, HOOK_FORWARD, 10);
 
 	vec_push(x->a, &x->net.ruleset.tables, inet);
 	p.known &= ~(uint32_t)PKT_DPORT;
@@ -589,7 +614,8 @@ static void test_before_conntrack(void **state)
 {
 	struct walked *x = *state;
 	struct packet p = a_request();
-	struct nft_chain *raw = nft_base_chain_new(x->a, x->t, "PREROUTING", CHAIN_FILTER, HOOK_PREROUTING, -300);
+	struct nft_chain *raw =
+		nft_base_chain_new(x->a, x->t, "PREROUTING", CHAIN_FILTER, HOOK_PREROUTING, -300);
 	struct nft_rule *r = rule_in(x, raw);
 
 	nft_match_u32(x->a, r, nft_masked32(x->a, SEL_CT_STATE, CT_NEW, 0), OP_NE, 0);
@@ -613,8 +639,10 @@ static void test_nat_chains_see_new_connections(void **state)
 	static const uint8_t to[4] = {10, 0, 0, 9};
 	struct walked *x = *state;
 	struct packet p = a_request();
-	struct nft_chain *nat = nft_base_chain_new(x->a, x->t, "one", CHAIN_NAT, HOOK_PREROUTING, -100);
-	struct nft_chain *two = nft_base_chain_new(x->a, x->t, "two", CHAIN_NAT, HOOK_PREROUTING, -90);
+	struct nft_chain *nat =
+		nft_base_chain_new(x->a, x->t, "one", CHAIN_NAT, HOOK_PREROUTING, -100);
+	struct nft_chain *two =
+		nft_base_chain_new(x->a, x->t, "two", CHAIN_NAT, HOOK_PREROUTING, -90);
 
 	p.ct_status = 0;
 	nft_nat(x->a, rule_in(x, nat), true, IP_V4, nft_value(x->a, NFT_T_IPV4, to), false);
@@ -677,6 +705,7 @@ int main(void)
 		T(test_both_ways_agree),
 		T(test_deciding_rule_is_named),
 		T(test_undecided_in_called_chain),
+		T(test_what_stops_everyone_is_named),
 		T(test_certain_end_after_doubt),
 		T(test_a_rule_that_cannot_match_is_no_doubt),
 		T(test_unknown_statement),

@@ -29,7 +29,8 @@ static void test_tcp_flags(void **state)
 {
 	struct walked *x = *state;
 	struct packet p = a_request();
-	struct xt_tcp i = {.spts = {0, 0xffff}, .dpts = {0, 0xffff}, .flg_mask = 0x17, .flg_cmp = 0x02};
+	struct xt_tcp i = {
+		.spts = {0, 0xffff}, .dpts = {0, 0xffff}, .flg_mask = 0x17, .flg_cmp = 0x02};
 
 	assert_int_equal(match(x, &p, "tcp", 0, &i, sizeof(i)), TRI_YES);
 	p.tcp_flags = 0x12;
@@ -61,13 +62,14 @@ static void test_conntrack_old_revisions(void **state)
 	struct walked *x = *state;
 	struct packet p = a_request();
 	struct xt_conntrack_mtinfo1 one = {.match_flags = XT_CONNTRACK_STATE, .state_mask = CT_NEW};
-	struct xt_conntrack_mtinfo2 two = {.match_flags = XT_CONNTRACK_STATE,
-		.state_mask = XT_CONNTRACK_STATE_DNAT};
+	struct xt_conntrack_mtinfo2 two = {
+		.match_flags = XT_CONNTRACK_STATE, .state_mask = XT_CONNTRACK_STATE_DNAT};
 
 	assert_int_equal(match(x, &p, "conntrack", 1, &one, sizeof(one)), TRI_YES);
 	one.invert_flags = XT_CONNTRACK_STATE;
 	assert_int_equal(match(x, &p, "conntrack", 1, &one, sizeof(one)), TRI_NO);
-	one = (struct xt_conntrack_mtinfo1){.match_flags = XT_CONNTRACK_STATUS, .status_mask = CT_DST_NAT};
+	one = (struct xt_conntrack_mtinfo1){
+		.match_flags = XT_CONNTRACK_STATUS, .status_mask = CT_DST_NAT};
 	assert_int_equal(match(x, &p, "conntrack", 1, &one, sizeof(one)), TRI_YES);
 	one.status_mask = CT_SEEN_REPLY;
 	assert_int_equal(match(x, &p, "conntrack", 1, &one, sizeof(one)), TRI_NO);
@@ -118,10 +120,12 @@ static void test_short_blobs_are_not_read(void **state)
 		uint32_t rev;
 	} all[] = {{"tcp", 0}, {"udp", 0}, {"sctp", 0}, {"icmp", 0}, {"icmp6", 0}, {"multiport", 0},
 		{"multiport", 1}, {"mark", 1}, {"connmark", 1}, {"state", 0}, {"conntrack", 1},
-		{"conntrack", 2}, {"conntrack", 3}, {"addrtype", 0}, {"addrtype", 1}, {"iprange", 1},
-		{"hashlimit", 1}, {"hashlimit", 2}, {"hashlimit", 3}, {"connlimit", 1}, {"recent", 0},
-		{"recent", 1}, {"physdev", 0}, {"pkttype", 0}, {"policy", 0}};
-	static const char *const targets[] = {"MARK", "CONNMARK", "CT", "REJECT", "LOG", "DNAT", "SNAT"};
+		{"conntrack", 2}, {"conntrack", 3}, {"addrtype", 0}, {"addrtype", 1},
+		{"iprange", 1}, {"hashlimit", 1}, {"hashlimit", 2}, {"hashlimit", 3},
+		{"connlimit", 1}, {"recent", 0}, {"recent", 1}, {"physdev", 0}, {"pkttype", 0},
+		{"policy", 0}};
+	static const char *const targets[] = {
+		"MARK", "CONNMARK", "CT", "REJECT", "LOG", "DNAT", "SNAT"};
 	struct walked *x = *state;
 	struct packet p = a_request();
 	uint8_t zeros[600] = {0};
@@ -153,8 +157,8 @@ static void test_unreadable_mark_is_unknown(void **state)
 {
 	struct walked *x = *state;
 	struct packet p = a_request();
-	struct xt_connmark_tginfo2 shift = {.ctmask = 0xff, .nfmask = 0xff, .shift_bits = 8,
-		.mode = XT_CONNMARK_RESTORE};
+	struct xt_connmark_tginfo2 shift = {
+		.ctmask = 0xff, .nfmask = 0xff, .shift_bits = 8, .mode = XT_CONNMARK_RESTORE};
 	struct nft_rule r = {0};
 	enum xt_effect effect;
 	const char *why;
@@ -172,7 +176,8 @@ static void test_writes_mark(void **state)
 {
 	struct walked *x = *state;
 	struct xt_mark_tginfo2 mark = {0x5, 0xff};
-	struct xt_connmark_tginfo1 save = {.ctmask = 0xf0, .nfmask = 0x0f, .mode = XT_CONNMARK_SAVE};
+	struct xt_connmark_tginfo1 save = {
+		.ctmask = 0xf0, .nfmask = 0x0f, .mode = XT_CONNMARK_SAVE};
 	struct nft_rule r = {0};
 	uint32_t bits, sets;
 
@@ -194,7 +199,8 @@ static void test_unknown_target_is_lost(void **state)
 	struct nft_rule r = {0};
 	const char *why = NULL;
 
-	assert_int_equal(walk_xt_target(&p, &add_xt(x, &r, true, "TPROXY", 1, "", 1)->xt, &why), EFFECT_LOST);
+	assert_int_equal(walk_xt_target(&p, &add_xt(x, &r, true, "TPROXY", 1, "", 1)->xt, &why),
+		EFFECT_LOST);
 	assert_non_null(why);
 }
 

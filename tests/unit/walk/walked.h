@@ -35,10 +35,20 @@ static inline struct ip_prefix prefix(const char *s)
 /* A request on its way through FORWARD, with all that there is to know. */
 static inline struct packet a_request(void)
 {
-	struct packet p = {.family = IP_V4, .known = UINT32_MAX, .proto = PROTO_TCP, .sport = 50000,
-		.dport = 80, .tcp_flags = 0x02, .iif = "eth0", .oif = "eth2", .ct_state = CT_NEW,
-		.mark_known = UINT32_MAX, .ct_mark = 0x81000000, .ct_mark_known = UINT32_MAX,
-		.ct_status = CT_DST_NAT, .ct_status_known = UINT32_MAX};
+	struct packet p = {.family = IP_V4,
+		.known = UINT32_MAX,
+		.proto = PROTO_TCP,
+		.sport = 50000,
+		.dport = 80,
+		.tcp_flags = 0x02,
+		.iif = "eth0",
+		.oif = "eth2",
+		.ct_state = CT_NEW,
+		.mark_known = UINT32_MAX,
+		.ct_mark = 0x81000000,
+		.ct_mark_known = UINT32_MAX,
+		.ct_status = CT_DST_NAT,
+		.ct_status_known = UINT32_MAX};
 
 	p.saddr = addr("100.100.100.100");
 	p.daddr = addr("192.168.0.2");
@@ -51,7 +61,7 @@ struct walked {
 	struct netstate net;
 	struct walker w;
 	struct walk_trail trail;
-	struct nft_table *t;  /* ip filter */
+	struct nft_table *t;	   /* ip filter */
 	struct nft_chain *forward; /* its base chain; policy accept */
 	struct walk_result r;
 };
@@ -118,11 +128,12 @@ static inline struct nft_rule *plain_rule(
 	return r;
 }
 
-static inline struct nft_stmt *add_xt(
-	struct walked *x, struct nft_rule *r, bool target, const char *name, uint32_t rev, const void *info, uint32_t len)
+static inline struct nft_stmt *add_xt(struct walked *x, struct nft_rule *r, bool target,
+	const char *name, uint32_t rev, const void *info, uint32_t len)
 {
 	struct nft_stmt *s = vec_add(x->a, &r->stmts);
-	uint8_t *copy = arena_alloc(x->a, len); /* of just that size: reading past it is seen by ASan */
+	uint8_t *copy =
+		arena_alloc(x->a, len); /* of just that size: reading past it is seen by ASan */
 
 	memcpy(copy, info, len);
 	s->kind = STMT_XT;
