@@ -12,6 +12,7 @@ void judge_foreign(struct cli_context *c, struct kernel *k, const struct gateway
 	struct foreign_facts facts = {0};
 
 	kernel_facts(k, c->arena, &facts);
+	kernel_foreign_sets(k, c->arena, &s->seen.ruleset);
 	walk_findings(c->arena, s->plan, &s->seen, &facts, out);
 }
 

@@ -116,23 +116,24 @@ bool change_cuts_session(struct cli_context *c, struct kernel *k, const struct p
 	struct kernel_error e;
 	size_t none;
 	char client[IP_STRLEN], server[IP_STRLEN];
+	struct span at;
 
 	if (!find_connection(c->arena, &session))
 		return false;
 	/* Conntrack knows what the session looked like on the wire, if it tracks it already. */
 	if (kernel_conntrack_sweep(k, match_session, &s, &none, &e) == 0 && s.found)
 		session = tracked;
-	if (plan_judge_flow(p, &session) == FLOW_UNTOUCHED)
+	if (plan_judge_flow(p, &session, &at) == FLOW_UNTOUCHED)
 		return false;
 	ip_format(&session.original.src, client);
 	ip_format(&session.original.dst, server);
 	if (allowed) {
-		diag_warning(&c->diag, NOWHERE, "this cuts the SSH session you are in: %s port %u to %s port %u",
+		diag_warning(&c->diag, at, "this cuts the SSH session you are in: %s port %u to %s port %u",
 			client, session.original.sport, server, session.original.dport);
 		return true;
 	}
-	diag_error(&c->diag, NOWHERE,
-		"this would cut the SSH session you are in: %s port %u to %s port %u is on a listener of this config",
+	diag_error(&c->diag, at,
+		"this would cut the SSH session you are in: %s port %u to %s port %u is on this listener",
 		client, session.original.sport, server, session.original.dport);
 	diag_hint(&c->diag, "nothing was changed. Give the map another port, or another address (`on:`);\n"
 			    "or try it with --confirm SECONDS, which goes back by itself; or --force it");

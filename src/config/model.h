@@ -93,7 +93,7 @@ struct map {
 	enum return_mode return_mode;
 	struct span return_at;
 	VEC(struct located_addr) snat;
-	VEC(struct located_prefix) from; /* empty: everyone */
+	VEC(struct located_prefix) from; /* sorted, none inside another; empty: everyone */
 	struct span from_at;
 };
 

@@ -474,7 +474,7 @@ static bool contradicted(const struct sweep *s, const struct flow *f)
 	/* With other bits of the mark, every number on a live connection has lost its meaning. */
 	if (old && old != g->plan->model->mark_mask && f->mark & mark_ours_bit(old))
 		return true;
-	return plan_judge_flow(g->plan, f) == FLOW_CONTRADICTED;
+	return plan_judge_flow(g->plan, f, NULL) == FLOW_CONTRADICTED;
 }
 
 static bool is_inverted(const struct sweep *s, const struct flow *f)

@@ -214,8 +214,9 @@ static void look_at_legacy(struct arena *a, struct foreign_facts *out)
 {
 	static const char *const names[] = {
 		"/proc/thread-self/net/ip_tables_names", "/proc/thread-self/net/ip6_tables_names"};
-	static const char *const commands[] = {"iptables-legacy-save -t filter 2>/dev/null",
-		"ip6tables-legacy-save -t filter 2>/dev/null"};
+	static const char *const commands[] = {
+		"PATH=/usr/sbin:/sbin:/usr/bin:/bin iptables-legacy-save -t filter 2>/dev/null",
+		"PATH=/usr/sbin:/sbin:/usr/bin:/bin ip6tables-legacy-save -t filter 2>/dev/null"};
 
 	for (unsigned int i = 0; i < 2; i++) {
 		out->legacy_filter[i] = has_legacy_filter(names[i]);

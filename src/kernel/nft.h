@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nftables: ruleset in, ruleset out, in the kernel's own encoding (libnftnl and libmnl).
+ * nftables: ruleset in, ruleset out, in the kernel's own encoding (netlink attributes, with libmnl).
  *
  * nft_encode.c turns struct nft_rule and friends into netlink messages, nft_decode.c turns the
  * kernel's dump back into the same structs; what one writes the other must read as equal

@@ -2,6 +2,9 @@
 /*
  * The kernel's register programs to rules.
  *
+ * (Over 700 lines since it is a table of instructions with one short function for each, the counterpart
+ * of nft_encode.c.)
+ *
  * Instructions run on symbols: each register unit (4 bytes) holds the expression that was loaded
  * into it, and a match, a lookup or a NAT takes what its registers hold by then. An instruction that
  * is not known leaves EXPR_UNKNOWN in the register it writes, or becomes a STMT_UNKNOWN.
@@ -206,12 +209,12 @@ static enum nft_selector find_payload(
 	for (unsigned int s = 0; s < SEL_COUNT_; s++) {
 		const struct nft_load *l = &nft_loads[s];
 		enum nft_type type = nft_selector_type(s);
-		bool v6 = type == NFT_T_IPV6 || s == SEL_IP6_NEXTHDR, network;
+		bool v6 = type == NFT_T_IPV6 || s == SEL_IP6_NEXTHDR;
 
 		if (l->kind != LOAD_PAYLOAD || l->key != base || l->offset != offset)
 			continue;
-		network = base == NFT_PAYLOAD_NETWORK_HEADER;
-		if (network && !(v6 ? is_ip6(d) : is_ip4(d)))
+		/* Where the rule does not say which IP it is about, the place tells. */
+		if (base == NFT_PAYLOAD_NETWORK_HEADER && (v6 ? is_ip4(d) : is_ip6(d)))
 			continue;
 		if (len == nft_type_len(type) ||
 			((type == NFT_T_IPV4 || type == NFT_T_IPV6) && len < nft_type_len(type)))

@@ -230,11 +230,11 @@ void print_verdict(struct strbuf *out, int32_t verdict, const char *chain)
 		break;
 	case VERDICT_JUMP:
 		strbuf_add(out, "jump ");
-		strbuf_add(out, chain);
+		strbuf_add(out, chain ? chain : "?");
 		break;
 	case VERDICT_GOTO:
 		strbuf_add(out, "goto ");
-		strbuf_add(out, chain);
+		strbuf_add(out, chain ? chain : "?");
 		break;
 	case VERDICT_RETURN:
 		strbuf_add(out, "return");

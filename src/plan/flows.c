@@ -32,16 +32,16 @@ static bool source_fits(const struct plan *p, const struct flow *f, const struct
 	return false;
 }
 
-enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f)
+enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f, struct span *at)
 {
 	uint32_t mask = p->model->mark_mask;
 	uint32_t number = f->mark & mark_number_mask(mask);
 	bool ours = f->mark & mark_ours_bit(mask);
-	struct ip_addr backend;
-	uint16_t port;
-	bool same_backend;
+	struct lead lead = plan_lead(p, f);
 
-	switch (plan_lead(p, f, &backend, &port)) {
+	if (at)
+		*at = lead.at;
+	switch (lead.where) {
 	case LEAD_NOWHERE:
 		return ours ? FLOW_CONTRADICTED : FLOW_UNTOUCHED;
 	case LEAD_DROPPED:
@@ -49,13 +49,12 @@ enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f)
 	case LEAD_BACKEND:
 		break;
 	}
-	same_backend = ip_equal(&backend, &f->reply.src) && port == f->reply.sport;
-	if (!same_backend)
+	if (!ip_equal(&lead.backend, &f->reply.src) || lead.port != f->reply.sport)
 		return FLOW_CONTRADICTED;
 	/* Another tool already leads it to the same place: leave it to that tool until it ends. */
 	if (!ours)
 		return FLOW_UNTOUCHED;
 	if (number && !home_of(p, number))
 		return FLOW_CONTRADICTED;
-	return source_fits(p, f, &backend, port) ? FLOW_UNTOUCHED : FLOW_CONTRADICTED;
+	return source_fits(p, f, &lead.backend, lead.port) ? FLOW_UNTOUCHED : FLOW_CONTRADICTED;
 }

@@ -93,8 +93,12 @@ const struct plan_map *plan_source_of(const struct plan *p, uint8_t proto,
 	const struct ip_addr *backend, uint16_t port);
 
 /* Where a new connection to a listener would be led. */
-enum lead { LEAD_NOWHERE, LEAD_BACKEND, LEAD_DROPPED };
-enum lead plan_lead(const struct plan *p, const struct flow *f, struct ip_addr *backend,
-	uint16_t *port);
+struct lead {
+	enum { LEAD_NOWHERE, LEAD_BACKEND, LEAD_DROPPED } where;
+	struct ip_addr backend; /* LEAD_BACKEND */
+	uint16_t port;
+	struct span at; /* the listener */
+};
+struct lead plan_lead(const struct plan *p, const struct flow *f);
 
 #endif

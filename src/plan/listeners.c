@@ -202,6 +202,8 @@ static const char *combination_chain(struct arena *a, struct nft_table *t, struc
 		struct from_list *l = &maps->lists.items[r[i].list];
 		struct nft_rule *rule = nft_rule_new(a, chain, l->map->from_at);
 
+		nft_match_u8(a, rule, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
+			family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
 		nft_match_set(a, rule, nft_sel(a, saddr), OP_IN, l->clients);
 		nft_verdict(a, rule, VERDICT_GOTO, l->chain);
 	}
@@ -213,6 +215,8 @@ static const char *combination_chain(struct arena *a, struct nft_table *t, struc
 static void group_restricted(struct arena *a, struct nft_table *t, struct listener_maps *maps,
 	const char *suffix, restricted_vec *all)
 {
+	if (!all->len)
+		return;
 	qsort(all->items, all->len, sizeof(*all->items), restricted_cmp);
 	for (size_t i = 0, n; i < all->len; i += n) {
 		struct restricted *r = &all->items[i];
@@ -484,7 +488,7 @@ void plan_make_listeners(struct arena *a, struct plan *p, struct nft_table *t)
 
 /* ---- asking the same question for a connection that exists ---- */
 
-static bool in_set(const struct nft_set *s, const uint8_t *key, const uint8_t **data)
+static bool in_set(const struct nft_set *s, const uint8_t *key, const uint8_t **data, struct span *at)
 {
 	long i = s ? nft_set_find(s, key) : -1;
 
@@ -492,52 +496,57 @@ static bool in_set(const struct nft_set *s, const uint8_t *key, const uint8_t **
 		return false;
 	if (data)
 		*data = nft_set_elem_data(s, (size_t)i);
+	if (at && s->origins)
+		*at = s->origins[i];
 	return true;
 }
 
 static bool lead_by(const struct nft_set *ports, const struct nft_set *ranges, const struct plan_key *k,
-	const struct flow *f, struct ip_addr *backend, uint16_t *port)
+	const struct flow *f, struct lead *out)
 {
 	uint8_t family = f->original.dst.family;
 	const uint8_t *data;
 
-	if (in_set(ports, k->bytes, &data)) {
-		*backend = ip_from_bytes(family, data);
+	if (in_set(ports, k->bytes, &data, &out->at)) {
+		out->backend = ip_from_bytes(family, data);
 		data += ip_bytes(family);
-		*port = (uint16_t)(data[0] << 8 | data[1]);
+		out->port = (uint16_t)(data[0] << 8 | data[1]);
 		return true;
 	}
-	if (in_set(ranges, k->bytes, &data)) {
-		*backend = ip_from_bytes(family, data);
-		*port = f->original.dport;
+	if (in_set(ranges, k->bytes, &data, &out->at)) {
+		out->backend = ip_from_bytes(family, data);
+		out->port = f->original.dport;
 		return true;
 	}
 	return false;
 }
 
-static enum lead lead_in(const struct plan_scope *s, const struct flow *f, struct ip_addr *backend,
-	uint16_t *port)
+static struct lead lead_in(const struct plan_scope *s, const struct flow *f)
 {
 	uint8_t family = f->original.dst.family;
 	const struct listener_maps *maps = &s->family[family_index(family)];
 	struct plan_key k = plan_key(f->proto, &f->original.dst, f->original.dport);
+	struct lead lead = {.where = LEAD_NOWHERE};
 
-	if (in_set(maps->from, k.bytes, NULL) || in_set(maps->from_ranges, k.bytes, NULL)) {
+	if (in_set(maps->from, k.bytes, NULL, &lead.at) ||
+		in_set(maps->from_ranges, k.bytes, NULL, &lead.at)) {
+		lead.where = LEAD_DROPPED;
 		VEC_EACH(&maps->lists, struct from_list, l)
-			if (in_set(l->clients, f->original.src.bytes, NULL) &&
-				lead_by(l->ports, l->ranges, &k, f, backend, port))
-				return LEAD_BACKEND;
-		return LEAD_DROPPED;
+			if (in_set(l->clients, f->original.src.bytes, NULL, NULL) &&
+				lead_by(l->ports, l->ranges, &k, f, &lead))
+				lead.where = LEAD_BACKEND;
+	} else if (lead_by(maps->ports, maps->ranges, &k, f, &lead)) {
+		lead.where = LEAD_BACKEND;
 	}
-	return lead_by(maps->ports, maps->ranges, &k, f, backend, port) ? LEAD_BACKEND : LEAD_NOWHERE;
+	return lead;
 }
 
-enum lead plan_lead(const struct plan *p, const struct flow *f, struct ip_addr *backend, uint16_t *port)
+struct lead plan_lead(const struct plan *p, const struct flow *f)
 {
 	uint32_t number = f->mark & mark_number_mask(p->model->mark_mask);
 
 	VEC_EACH(&p->tables->scopes, struct plan_scope, s)
 		if (s->uplink && s->uplink->mark == number)
-			return lead_in(s, f, backend, port);
-	return lead_in(&p->tables->scopes.items[0], f, backend, port);
+			return lead_in(s, f);
+	return lead_in(&p->tables->scopes.items[0], f);
 }

@@ -99,8 +99,9 @@ enum flow_verdict {
 	FLOW_CONTRADICTED, /* the plan would treat it otherwise: to be deleted */
 };
 
-/* Does the plan contradict an existing connection? */
-enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f);
+/* Does the plan contradict an existing connection? *@at (may be NULL) is the listener that it is on,
+ * if any. */
+enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f, struct span *at);
 
 /* ---- changes ---- */
 

@@ -230,6 +230,16 @@ static void want_forwarding6_all(struct arena *a, struct plan *p, const struct m
 	}
 }
 
+/* Does the interface lead to a network inside: has it an address of its own there? */
+static bool is_inside(const struct plan *p, const char *interface, uint8_t family)
+{
+	VEC_EACH(&p->seen->addrs, struct net_addr, have)
+		if (have->addr.family == family && !ip_is_link_local(&have->addr) &&
+			strcmp(have->interface, interface) == 0)
+			return true;
+	return false;
+}
+
 void plan_make_sysctls(struct arena *a, struct plan *p, const struct memory *memory)
 {
 	const struct plan_map *first6 = NULL;
@@ -254,21 +264,14 @@ void plan_make_sysctls(struct arena *a, struct plan *p, const struct memory *mem
 	else if (first6)
 		want_forwarding6_all(a, p, memory, first6->map->at);
 
-	/* Backends' interfaces, each once: there may be many maps and few interfaces. */
+	/* Clients and backends inside. Nobody can use a map from a network whose packets the gateway
+	 * does not forward. */
 	VEC_EACH(&p->seen->links, struct net_link, l) {
-		bool done4 = false, done6 = false;
-
-		VEC_EACH(&p->maps, struct plan_map, m) {
-			if (!m->interface || strcmp(m->interface, l->name) != 0)
-				continue;
-			if (m->map->to.family == IP_V4 && !done4) {
-				want_forwarding4(a, p, memory, l->name, m->map->at);
-				done4 = true;
-			}
-			if (m->map->to.family == IP_V6 && !done6 && first6 && force6) {
-				want_forwarding6(a, p, memory, l->name, m->map->at);
-				done6 = true;
-			}
-		}
+		if (l->loopback || plan_is_uplink_interface(p, l->name))
+			continue;
+		if (is_inside(p, l->name, IP_V4))
+			want_forwarding4(a, p, memory, l->name, NOWHERE);
+		if (first6 && force6 && is_inside(p, l->name, IP_V6))
+			want_forwarding6(a, p, memory, l->name, NOWHERE);
 	}
 }

@@ -200,7 +200,7 @@ static const char *source_chain_name(struct arena *a, const struct plan_map *pm)
 static void add_snat(struct arena *a, struct nft_table *t, struct nft_chain *c, const struct plan_map *pm)
 {
 	uint8_t family = pm->map->to.family;
-	const enum nft_type key[] = {NFT_T_MARK, NFT_T_NONE};
+	const enum nft_type key[] = {NFT_T_INTEGER, NFT_T_NONE};
 	const enum nft_type data[] = {address_type(family), NFT_T_NONE};
 	struct nft_rule *r = nft_rule_new(a, c, pm->map->return_at);
 	struct nft_expr *parts[2], *hash;

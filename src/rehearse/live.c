@@ -119,7 +119,7 @@ static void add_links(struct strbuf *out, const struct stage *st)
 			continue;
 		if (!l || l->up)
 			strbuf_addf(
-				out, "link set %s up%s\n", c->name[0], c->mac ? " arp off" : "");
+				out, "link set %s up%s\n", c->name[0], c->no_arp ? " arp off" : "");
 		if (l && l->mtu >= 68 && l->mtu <= 65535)
 			strbuf_addf(out, "link set %s mtu %u\n", c->name[0], l->mtu);
 	}

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@
 #include "rehearse/stage.h"
 
 #define POLL_MS 20u
+/* In all sandboxes at one time: the neighbour table is the machine's (see topology.h). */
+#define UPLINKS_AT_ONCE 200u
 
 static const struct {
 	const char *name, *title;
@@ -170,7 +173,7 @@ static int stage_column(struct sandbox *sb, void *data)
 struct run {
 	struct stage stage;
 	pid_t pid;
-	bool running;
+	enum { RUN_WAITING, RUN_RUNNING, RUN_OVER } state;
 	struct timespec started;
 };
 
@@ -194,12 +197,14 @@ static int start(struct run *run)
 		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (report == MAP_FAILED)
-		return -errno;
+		return -ENOMEM;
 	run->stage.report = report;
 	clock_gettime(CLOCK_MONOTONIC, &run->started);
 	run->pid = sandbox_spawn(stage_column, &run->stage, &report->refusal, &report->inner_pid);
-	run->running = run->pid > 0;
-	return run->running ? 0 : (int)run->pid;
+	if (run->pid < 0)
+		return (int)run->pid;
+	run->state = RUN_RUNNING;
+	return 0;
 }
 
 /* The words of the progress line: what the first column that is not done does. */
@@ -210,11 +215,9 @@ static void tell_progress(const struct rehearse_options *o, const struct run *ru
 	char words[96];
 
 	for (size_t i = 0; i < n; i++) {
-		const struct stage_report *report = runs[i].stage.report;
-
-		if (!report || report->ready)
+		if (runs[i].state == RUN_OVER)
 			done++;
-		else if (!busy)
+		else if (runs[i].state == RUN_RUNNING && !busy)
 			busy = &runs[i];
 	}
 	if (!o->progress)
@@ -225,44 +228,67 @@ static void tell_progress(const struct rehearse_options *o, const struct run *ru
 	o->progress(o->data, busy ? words : "done", done, (unsigned int)n);
 }
 
+/* Is the process in another user namespace than this one? */
+static bool is_other_user(pid_t pid)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	return stat("/proc/self/ns/user", &ours) == 0 && stat(path, &theirs) == 0 &&
+	       ours.st_ino != theirs.st_ino;
+}
+
 /* How outsiders enter the namespaces of a sandbox that is kept. */
 static const char *how_to_enter(struct arena *a, const struct run *run)
 {
+	pid_t pid = run->stage.report->inner_pid;
+	const char *user = is_other_user(pid) ? "-U --preserve-credentials " : "", *text;
 	struct strbuf b = STRBUF_INIT;
-	const char *text;
 
 	VEC_EACH (&run->stage.topology->nodes, struct topo_node, n)
-		strbuf_addf(&b, "nsenter -t %d %s-m ip netns exec %s sh\n",
-			(int)run->stage.report->inner_pid,
-			geteuid() == 0 ? "" : "-U --preserve-credentials ", n->name);
+		strbuf_addf(
+			&b, "nsenter -t %d %s-m ip netns exec %s sh\n", (int)pid, user, n->name);
 	text = arena_strdup(a, strbuf_str(&b));
 	strbuf_fini(&b);
 	return text;
 }
 
-/* Wait until all are done; one that is kept is done, but stays. */
-static void wait_all(
-	const struct rehearse_options *o, struct run *runs, size_t n, struct rehearse_column *out)
+/* Has it done all it had to? One that is kept has, but stays. */
+static bool is_over(const struct run *run)
+{
+	if (run->stage.report->ready && is_kept(&run->stage))
+		return true;
+	return waitpid(run->pid, NULL, WNOHANG) != 0;
+}
+
+/* Start all, a few at a time where they are large, and wait for them. */
+static int run_all(const struct rehearse_options *o, struct run *runs, size_t n,
+	unsigned int at_once, struct rehearse_column *out)
 {
 	static const struct timespec nap = {.tv_nsec = POLL_MS * 1000000};
-	size_t left = n;
+	unsigned int running = 0;
+	size_t next = 0;
 
-	while (left) {
-		tell_progress(o, runs, n);
-		for (size_t i = 0; i < n; i++) {
-			bool kept = runs[i].stage.report->ready && is_kept(&runs[i].stage);
+	for (;;) {
+		while (next < n && running < at_once) {
+			int err = start(&runs[next++]);
 
-			if (!runs[i].running || (!kept && waitpid(runs[i].pid, NULL, WNOHANG) == 0))
-				continue;
-			runs[i].stage.report->ready = true;
-			runs[i].running = false;
-			out[i].elapsed_ms = ms_since(&runs[i].started);
-			left--;
+			if (err)
+				return err;
+			running++;
 		}
-		if (left)
-			nanosleep(&nap, NULL);
+		for (size_t i = 0; i < n; i++)
+			if (runs[i].state == RUN_RUNNING && is_over(&runs[i])) {
+				runs[i].state = RUN_OVER;
+				out[i].elapsed_ms = ms_since(&runs[i].started);
+				running--;
+			}
+		tell_progress(o, runs, n);
+		if (next == n && running == 0)
+			return 0;
+		nanosleep(&nap, NULL);
 	}
-	tell_progress(o, runs, n);
 }
 
 static void take_notes(struct arena *a, struct rehearse_result *out, const char *lines)
@@ -330,14 +356,52 @@ static int refused(const struct run *run, struct diag *d)
 	return -EPERM;
 }
 
+/* One per column; nothing runs yet. */
+static size_t make_runs(struct arena *a, const struct topology *t, const struct live_rules *rules,
+	struct rehearse_result *out, const struct diag *d, struct run runs[COLUMN_COUNT_])
+{
+	size_t n = 0;
+
+	for (unsigned int id = out->options->naive ? 0 : COLUMN_PORTREEVE; id < COLUMN_COUNT_;
+		id++) {
+		vec_add(a, &out->columns)->id = (enum column_id)id;
+		runs[n++].stage = (struct stage){.topology = t,
+			.what = out,
+			.diag = d,
+			.live_rules = rules,
+			.column = (enum column_id)id};
+	}
+	return n;
+}
+
+static int judge_all(struct arena *a, const struct run *runs, size_t n, struct rehearse_result *out,
+	struct diag *d)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct stage_report *report = runs[i].stage.report;
+
+		if (report->refusal.text[0] && err == 0)
+			err = refused(&runs[i], d);
+		judge_column(a, out, &out->columns.items[i], report);
+		if (runs[i].stage.column == COLUMN_PORTREEVE)
+			diag_unpack(report->diag, d);
+		if (is_kept(&runs[i].stage))
+			out->kept = how_to_enter(a, &runs[i]);
+	}
+	return err;
+}
+
 int rehearse_run(struct arena *a, const struct model *m, const struct rehearse_options *o,
 	struct rehearse_result *out, struct diag *d)
 {
 	struct topology *t = topology_make(a, m, o->live, o->as_is);
 	const struct live_rules *rules = o->as_is ? live_rules_read(a) : NULL;
 	struct run runs[COLUMN_COUNT_] = {0};
-	size_t n = 0;
-	int err = 0;
+	unsigned int at_once;
+	size_t n;
+	int err;
 
 	t->no_v6 = access("/proc/net/if_inet6", F_OK) != 0;
 	out->model = m;
@@ -349,29 +413,12 @@ int rehearse_run(struct arena *a, const struct model *m, const struct rehearse_o
 		vec_push(a, &out->notes,
 			arena_strdup(a, "the usual steps are tried on a gateway without this "
 					"machine's rules"));
-	for (unsigned int id = o->naive ? 0 : COLUMN_PORTREEVE; id < COLUMN_COUNT_; id++, n++) {
-		vec_add(a, &out->columns)->id = (enum column_id)id;
-		runs[n].stage = (struct stage){.topology = t,
-			.what = out,
-			.diag = d,
-			.live_rules = rules,
-			.column = (enum column_id)id};
-	}
-	for (size_t i = 0; err == 0 && i < n; i++)
-		err = start(&runs[i]);
+	n = make_runs(a, t, rules, out, d, runs);
+	at_once = UPLINKS_AT_ONCE / (unsigned int)(t->uplinks.len + 1);
+	err = run_all(o, runs, n, at_once ? at_once : 1, out->columns.items);
 	if (err) {
 		diag_error(d, NOWHERE, "no rehearsal: %s", strerror(-err));
 		return err;
 	}
-	wait_all(o, runs, n, out->columns.items);
-	for (size_t i = 0; i < n; i++) {
-		if (runs[i].stage.report->refusal.text[0] && err == 0)
-			err = refused(&runs[i], d);
-		judge_column(a, out, &out->columns.items[i], runs[i].stage.report);
-		if (runs[i].stage.column == COLUMN_PORTREEVE)
-			diag_unpack(runs[i].stage.report->diag, d);
-		if (is_kept(&runs[i].stage))
-			out->kept = how_to_enter(a, &runs[i]);
-	}
-	return err;
+	return judge_all(a, runs, n, out, d);
 }

@@ -33,12 +33,12 @@ void script_cables(struct strbuf *out, const struct topology *t)
 	VEC_EACH (&t->cables, struct topo_cable, c) {
 		strbuf_addf(out, "link add name %s netns %s", c->name[0],
 			t->nodes.items[c->node[0]].name);
-		if (c->mac)
-			strbuf_addf(out, " address %s", c->mac);
+		if (c->mac[0])
+			strbuf_addf(out, " address %s", c->mac[0]);
 		strbuf_addf(out, " type veth peer name %s netns %s", c->name[1],
 			t->nodes.items[c->node[1]].name);
-		if (c->mac)
-			strbuf_addf(out, " address %s", c->mac);
+		if (c->mac[1])
+			strbuf_addf(out, " address %s", c->mac[1]);
 		strbuf_add(out, "\n");
 	}
 }
@@ -53,7 +53,7 @@ static void script_up(struct strbuf *out, const struct topology *t, unsigned int
 				/* Without ARP a frame is sent to the sender's own hardware
 				 * address (arp_constructor), which is the other end's too. */
 				strbuf_addf(out, "link set %s up%s\n", c->name[end],
-					c->mac ? " arp off" : "");
+					c->no_arp ? " arp off" : "");
 }
 
 /* ---- the gateway ---- */
@@ -129,10 +129,17 @@ static void script_gateway(struct strbuf *out, const struct topology *t)
 static void script_transit(
 	struct strbuf *out, const struct topology *t, const char *interface, bool world)
 {
-	if (!t->no_v6)
-		strbuf_addf(
-			out, "address add fe80::%u/64 dev %s nodad\n", world ? 2 : 1, interface);
+	const char *mac = world ? TRANSIT_MAC : TRANSIT_WORLD_MAC; /* the other end's */
+	char text[IP_STRLEN];
+
 	print_addr(out, &t->transit[world], 32, interface);
+	strbuf_addf(out, "neighbour add %s lladdr %s dev %s nud permanent\n",
+		ip_format(&t->transit[!world], text), mac, interface);
+	if (t->no_v6)
+		return;
+	strbuf_addf(out, "address add fe80::%d/64 dev %s nodad\n", 1 + world, interface);
+	strbuf_addf(out, "neighbour add fe80::%d lladdr %s dev %s nud permanent\n", 2 - world, mac,
+		interface);
 }
 
 static void script_transit_default(

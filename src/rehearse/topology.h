@@ -36,7 +36,8 @@ enum { TOPO_GATEWAY, TOPO_WORLD }; /* indices of the nodes that are always there
 struct topo_cable {
 	unsigned int node[2];
 	const char *name[2];
-	const char *mac; /* the same at both ends, without ARP: a point-to-point line; NULL: none */
+	const char *mac[2]; /* given hardware addresses; NULL: any */
+	bool no_arp;	    /* a point-to-point line; the MACs are the same */
 };
 
 struct topo_address {
@@ -82,6 +83,11 @@ struct topo_backend {
 	bool direct;		/* its default route is by the gateway */
 };
 #define NO_INSIDE UINT32_MAX
+
+/* Both ends of every cable to the world. They are no secret to each other, since the kernel has one
+ * neighbour table for all namespaces, and what is learnt in it is limited (gc_thresh3, 1024). */
+#define TRANSIT_WORLD_MAC "02:00:00:00:00:02"
+#define TRANSIT_MAC	  "02:00:00:00:00:01"
 
 struct topology {
 	VEC(struct topo_node) nodes;

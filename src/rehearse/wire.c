@@ -56,6 +56,16 @@ static struct topo_cable *plug(struct arena *a, struct topology *t, const char *
 	return add_cable(a, t, TOPO_GATEWAY, interface, node, name);
 }
 
+/* From the world to somebody, with hardware addresses that each end knows of the other. */
+static void add_transit(struct arena *a, struct topology *t, const char *world_end,
+	unsigned int node, const char *name)
+{
+	struct topo_cable *c = add_cable(a, t, TOPO_WORLD, world_end, node, name);
+
+	c->mac[0] = TRANSIT_WORLD_MAC;
+	c->mac[1] = TRANSIT_MAC;
+}
+
 static void wire_uplink(struct arena *a, struct topology *t, struct topo_uplink *u)
 {
 	unsigned int i = (unsigned int)(u - t->uplinks.items);
@@ -67,8 +77,11 @@ static void wire_uplink(struct arena *a, struct topology *t, struct topo_uplink 
 	c = plug(a, t, u->uplink->interface, u->node, u->wan);
 	/* A line without next hop has no one to ask for a neighbour's address. */
 	if ((u->onlink[0] || u->onlink[1]) && c->node[0] == TOPO_GATEWAY)
-		c->mac = arena_printf(a, "02:00:00:00:%02x:%02x", i >> 8 & 255, i & 255);
-	add_cable(a, t, TOPO_WORLD, arena_printf(a, "isp%u", i), u->node, "internet");
+		c->no_arp = true;
+	if (c->no_arp)
+		c->mac[0] = c->mac[1] =
+			arena_printf(a, "02:00:00:01:%02x:%02x", i >> 8 & 255, i & 255);
+	add_transit(a, t, arena_printf(a, "isp%u", i), u->node, "internet");
 }
 
 static void wire_inside(struct arena *a, struct topology *t, struct topo_inside *in)
@@ -81,7 +94,7 @@ static void wire_inside(struct arena *a, struct topology *t, struct topo_inside 
 	in->lan = "lan";
 	in->line = "line";
 	plug(a, t, in->interface, in->node, in->lan);
-	add_cable(a, t, TOPO_WORLD, arena_printf(a, "line%u", i), in->node, in->line);
+	add_transit(a, t, arena_printf(a, "line%u", i), in->node, in->line);
 }
 
 static bool has_gateway_end(const struct topology *t, const char *interface)

@@ -103,7 +103,7 @@ class Gateway:
     def works(self, addresses=ADDRESSES, **more):
         """Every address answers, and no reply leaves by another line than home."""
         strays = [self.site.foreign(name) for name in ("telecom", "unicom")]
-        return all(self.answers(addresses, timeout=2.0, **more)) and \
+        return all(self.answers(addresses, timeout=5.0, **more)) and \
             strays == [self.site.foreign(name) for name in ("telecom", "unicom")]
 
     def is_dead(self, addresses=ADDRESSES, **more):
@@ -453,6 +453,26 @@ def test_nft_ruleset(site6):
     gateway.heal(found[0])
     assert gateway.works() and gateway.works(ADDRESSES6) and gateway.works(port=53, proto="udp")
     assert gateway.ids() == []
+
+
+def test_named_sets_are_looked_into(lab):
+    """A list of those who are let in: whether the clients that `from` names are on it decides."""
+    site = Site(lab)
+    serve(site.backend, tcp=[80])
+    site.gw.nft("""table inet filter {
+        set friends { type ipv4_addr; flags interval; elements = { 100.100.0.0/16 } }
+        chain forward {
+            type filter hook forward priority filter; policy drop;
+            ct state established,related accept
+            ip saddr @friends accept
+        }
+    }""")
+    gateway = Gateway(site, Box(site.gw), ARTICLE.replace("192.168.0.2", "192.168.0.2, from: [9.9.9.0/24]"))
+    assert gateway.finding("foreign-drop")["blocks"]
+    gateway.config = gateway.config.replace("9.9.9.0/24", "100.100.100.0/24")
+    assert gateway.ids() == []
+    gateway.apply(works=True)
+    assert gateway.works()
 
 
 def test_reverse_path_filter_of_nft(site6):

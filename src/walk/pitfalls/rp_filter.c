@@ -26,9 +26,9 @@ static long effective(struct inquiry *q, const char *interface)
 	return all < 0 || own < 0 ? -1 : all > own ? all : own;
 }
 
-enum way_back { BACK_FINE, BACK_NONE, BACK_ELSEWHERE };
+enum outcome { REACHED, NO_ROUTE, ELSEWHERE };
 
-static enum way_back way_back(
+static enum outcome way_back(
 	struct inquiry *q, const struct plan_uplink *u, const struct plan_map *m)
 {
 	struct ip_addr clients[INQUIRY_CLIENTS];
@@ -51,8 +51,8 @@ static enum way_back way_back(
 			elsewhere++;
 	}
 	if (n == 0)
-		return BACK_FINE;
-	return none == n ? BACK_NONE : elsewhere == n ? BACK_ELSEWHERE : BACK_FINE;
+		return REACHED;
+	return none == n ? NO_ROUTE : elsewhere == n ? ELSEWHERE : REACHED;
 }
 
 static const struct plan_uplink *first_way_out(const struct plan *p)
@@ -167,14 +167,14 @@ void pitfall_rp_filter(struct inquiry *q)
 		const struct plan_uplink *u = &q->plan->uplinks.items[i];
 		const struct plan_map *m = first_map(q->plan, u);
 		long rp = effective(q, u->uplink->interface);
-		enum way_back back;
+		enum outcome back;
 
 		if (!m || rp < 1)
 			continue;
 		back = way_back(q, u, m);
-		if (back == BACK_NONE)
+		if (back == NO_ROUTE)
 			any = without[i] = true;
-		else if (back == BACK_ELSEWHERE && rp == 1)
+		else if (back == ELSEWHERE && rp == 1)
 			add_strict(q, u);
 	}
 	if (any)

@@ -21,6 +21,38 @@ static void test_round_trip(void **state)
 	kernel_close(k);
 }
 
+/* A rule that leaves it to its caller to know that the packet is IPv4 (or 6) reads back like that. */
+static void test_address_without_version(void **state)
+{
+	static const enum nft_selector selectors[] = {SEL_IP_SADDR, SEL_IP_DADDR, SEL_IP_PROTOCOL,
+		SEL_IP6_SADDR, SEL_IP6_DADDR, SEL_IP6_NEXTHDR};
+	static const uint8_t value[16] = {1, 2, 3, 4};
+	struct nft_ruleset seen;
+	struct nft_table *got;
+	struct sample s = {0};
+	struct nft_chain *c;
+	struct kernel *k;
+
+	NEEDS_NAMESPACE();
+	k = open_kernel();
+	s.a = arena_new();
+	s.t = nft_table_new(s.a, FAMILY_INET, "sample");
+	c = nft_chain_new(s.a, s.t, "c");
+	for (size_t i = 0; i < sizeof(selectors) / sizeof(*selectors); i++) {
+		struct nft_expr *e = nft_sel(s.a, selectors[i]);
+
+		nft_match(
+			s.a, nft_rule_new(s.a, c, NOWHERE), e, OP_EQ, value, nft_type_len(e->type));
+	}
+	add_table_changes(&s);
+	commit(k, &s, 0);
+	observe(k, s.a, true, &seen);
+	got = nft_table_find(&seen, FAMILY_INET, "sample");
+	assert_same_table(s.t, got);
+	sample_fini(&s);
+	kernel_close(k);
+}
+
 /* The output of a shell command. */
 static char *output_of(const char *command)
 {
@@ -113,6 +145,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_address_without_version),
 		cmocka_unit_test(test_same_as_nft),
 	};
 

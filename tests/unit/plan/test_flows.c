@@ -93,7 +93,7 @@ static void test_rows(void **state)
 			.original = {addr(r->client), addr(r->public), r->client_port, r->public_port},
 			.reply = {addr(r->backend), addr(r->back_to), r->backend_port, r->client_port}};
 
-		if (plan_judge_flow(p.plan, &f) != r->want)
+		if (plan_judge_flow(p.plan, &f, NULL) != r->want)
 			fail_msg("%s: %s", r->name,
 				r->want == FLOW_UNTOUCHED ? "should be left alone" : "should be deleted");
 	}

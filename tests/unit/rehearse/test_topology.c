@@ -51,11 +51,17 @@ static void the_article(void **state)
 	script_cables(&b, c.topology);
 	assert_string_equal(strbuf_str(&b),
 		"link add name eth0 netns gateway type veth peer name customer netns isp-telecom\n"
-		"link add name isp0 netns internet type veth peer name internet netns isp-telecom\n"
+		"link add name isp0 netns internet address 02:00:00:00:00:02 type veth peer name "
+		"internet netns "
+		"isp-telecom address 02:00:00:00:00:01\n"
 		"link add name eth1 netns gateway type veth peer name customer netns isp-unicom\n"
-		"link add name isp1 netns internet type veth peer name internet netns isp-unicom\n"
+		"link add name isp1 netns internet address 02:00:00:00:00:02 type veth peer name "
+		"internet netns "
+		"isp-unicom address 02:00:00:00:00:01\n"
 		"link add name lan0 netns gateway type veth peer name lan netns backends\n"
-		"link add name line0 netns internet type veth peer name line netns backends\n");
+		"link add name line0 netns internet address 02:00:00:00:00:02 type veth peer name "
+		"line netns "
+		"backends address 02:00:00:00:00:01\n");
 	strbuf_fini(&b);
 	assert_script(c.topology, "gateway",
 		"link set lo up\nlink set eth0 up\nlink set eth1 up\nlink set lan0 up\n"
@@ -154,7 +160,7 @@ static void point_to_point_has_no_arp(void **state)
 		      "  web: {listen: 80/tcp, to: 192.168.0.2}\n");
 	script_cables(&b, c.topology);
 	assert_non_null(
-		strstr(strbuf_str(&b), "name ppp0 netns gateway address 02:00:00:00:00:00"));
+		strstr(strbuf_str(&b), "name ppp0 netns gateway address 02:00:00:01:00:00"));
 	assert_line(c.topology, "gateway", "link set ppp0 up arp off\n", true);
 	assert_line(c.topology, "gateway", "route add 0.0.0.0/0 dev ppp0\n", true);
 	strbuf_fini(&b);

@@ -726,8 +726,7 @@ static void test_rule_for_the_backend(void **state)
 	add_rule(&m, IP_V4, 100, 100);
 	assert_int_equal(ip_prefix_parse("192.168.0.0/24", &last_rule(&m)->src), 0);
 	look(&m);
-	assert_non_null(found(&m, "rule-takes-replies"));
-	assert_null(found(&m, "rule-takes-requests"));
+	assert_string_equal(only(&m, "rule-takes-replies")->uplink->uplink->name, "unicom");
 	last_rule(&m)->suppress_prefixlen = 0; /* looks at more than the default only */
 	assert_none(&m);
 	last_rule(&m)->suppress_prefixlen = -1;
@@ -809,6 +808,27 @@ static void test_no_default_route(void **state)
 			s->value = "0";
 	look(&m);
 	assert_null(found(&m, "no-default-route"));
+	end(&m);
+}
+
+static void test_strict_rp_filter(void **state)
+{
+	struct machine m;
+	const struct finding *f;
+
+	begin(&m, article);
+	planned_make(&m.p);
+	assert_none(&m); /* the plan sets the uplinks to loose */
+	VEC_EACH (&m.p.plan->want.sysctls, struct net_sysctl, s)
+		if (strstr(s->key, "rp_filter"))
+			s->value = "1"; /* if it did not */
+	set_sysctl(&m, "net.ipv4.conf.all.rp_filter", "1");
+	set_sysctl(&m, "net.ipv4.conf.eth0.rp_filter", "1");
+	set_sysctl(&m, "net.ipv4.conf.eth1.rp_filter", "1");
+	look(&m);
+	f = only(&m, "strict-rp-filter");
+	assert_string_equal(f->uplink->uplink->name, "unicom");
+	assert_string_equal(f->remedy.items[0], "sysctl -w net.ipv4.conf.eth1.rp_filter=2");
 	end(&m);
 }
 
@@ -1020,6 +1040,7 @@ int main(void)
 		cmocka_unit_test(test_uncertain_rule),
 		cmocka_unit_test(test_preference_and_table_in_use),
 		cmocka_unit_test(test_no_default_route),
+		cmocka_unit_test(test_strict_rp_filter),
 		cmocka_unit_test(test_networkd),
 		cmocka_unit_test(test_legacy),
 		cmocka_unit_test(test_shadow),

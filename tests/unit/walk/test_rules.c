@@ -634,6 +634,25 @@ static void test_before_conntrack(void **state)
 	assert_int_equal(x->r.after.ct_state, CT_UNTRACKED);
 }
 
+static void test_what_ways_differ_in_is_unknown(void **state)
+{
+	struct walked *x = *state;
+	struct packet p = a_request();
+	struct nft_chain *c =
+		nft_base_chain_new(x->a, x->t, "PREROUTING", CHAIN_FILTER, HOOK_PREROUTING, -150);
+	struct nft_rule *r = rule_in(x, c);
+	struct nft_stmt *s;
+
+	p.known &= ~(uint32_t)PKT_DPORT;
+	match_port(x, r, OP_EQ, 80);
+	s = vec_add(x->a, &r->stmts);
+	s->kind = STMT_NOTRACK;
+	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
+	assert_int_equal(x->r.verdict, WALK_ACCEPT);
+	assert_false(packet_knows(&x->r.after, PKT_CT_STATE));
+	assert_true(packet_knows(&x->r.after, PKT_SADDR | PKT_IIF));
+}
+
 static void test_nat_chains_see_new_connections(void **state)
 {
 	static const uint8_t to[4] = {10, 0, 0, 9};
@@ -710,6 +729,7 @@ int main(void)
 		T(test_a_rule_that_cannot_match_is_no_doubt),
 		T(test_unknown_statement),
 		T(test_before_conntrack),
+		T(test_what_ways_differ_in_is_unknown),
 		T(test_nat_chains_see_new_connections),
 		T(test_trail),
 	};
