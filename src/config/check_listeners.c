@@ -347,7 +347,7 @@ static void compare_entries(struct clash_check *c, struct entry *entries, size_t
 
 	for (size_t i = 0; i < n; i++) {
 		struct entry *e = &entries[i];
-		const struct entry *top = depth ? &entries[stack[depth - 1].start] : NULL;
+		const struct entry *top;
 
 		while (depth &&
 			!ip_in_prefix(&e->prefix.addr, &entries[stack[depth - 1].start].prefix))

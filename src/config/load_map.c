@@ -137,6 +137,8 @@ static void load_snat(
 	const struct yaml_node *n = NULL;
 	size_t items = load_items(l, key, value, "an address", LIMIT_SNAT, &n);
 
+	map->snat.items = arena_alloc(l->arena, items * sizeof(*map->snat.items));
+	map->snat.cap = items;
 	for (size_t i = 0; i < items; i++, n = yaml_next(n)) {
 		struct located_addr a = {.at = n->at};
 		const struct located_addr *same = NULL;

@@ -48,6 +48,8 @@ static void load_address(
 	size_t items = load_items(l, key, value, "an address", LIMIT_ADDRESSES, &n);
 	bool good = items > 0;
 
+	u->addresses.items = arena_alloc(l->arena, items * sizeof(*u->addresses.items));
+	u->addresses.cap = items;
 	for (size_t i = 0; i < items; i++, n = yaml_next(n)) {
 		struct located_addr a = {.at = n->at};
 		const struct located_addr *same = NULL;

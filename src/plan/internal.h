@@ -74,10 +74,15 @@ struct plan_key {
 	unsigned int len;
 };
 struct plan_key plan_key(uint8_t proto, const struct ip_addr *addr, uint16_t port);
-/* One listener's backend ports. Sorted by backend address, protocol and port. */
+/* One listener's backend ports. Sorted by their place: family, address, protocol, first port. */
+#define SOURCE_ADDRESS_BYTES 17u /* family and address */
+#define SOURCE_PROTO_BYTES   18u /* and protocol */
+#define SOURCE_PLACE_BYTES   20u /* and port, in network order */
 struct plan_source {
 	const struct plan_map *map;
 	const struct listen *listen;
+	uint8_t place[SOURCE_PLACE_BYTES];
+	uint16_t first, last; /* backend ports */
 };
 
 struct plan_tables {
@@ -85,9 +90,6 @@ struct plan_tables {
 	VEC(struct plan_source) sources;
 };
 
-/* The first and the last backend port of a source. */
-struct plan_key plan_source_first(const struct plan_source *s);
-struct plan_key plan_source_last(const struct plan_source *s);
 /* The map that leads to this backend port, or NULL. Where several do, they return alike. */
 const struct plan_map *plan_source_of(const struct plan *p, uint8_t proto,
 	const struct ip_addr *backend, uint16_t port);

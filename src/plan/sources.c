@@ -14,22 +14,6 @@
 
 #include "plan/internal.h"
 
-static uint16_t first_port(const struct plan_source *s)
-{
-	return s->map->map->to_port ? s->map->map->to_port : s->listen->first;
-}
-
-struct plan_key plan_source_first(const struct plan_source *s)
-{
-	return plan_key(s->listen->proto, &s->map->map->to, first_port(s));
-}
-
-struct plan_key plan_source_last(const struct plan_source *s)
-{
-	return plan_key(s->listen->proto, &s->map->map->to,
-		(uint16_t)(first_port(s) + (s->listen->last - s->listen->first)));
-}
-
 static bool same_return(const struct plan_map *x, const struct plan_map *y)
 {
 	if (x->return_mode != y->return_mode)
@@ -44,27 +28,32 @@ static bool same_return(const struct plan_map *x, const struct plan_map *y)
 	return true;
 }
 
-static int compare_keys(const struct plan_key *x, const struct plan_key *y)
+static void put_place(uint8_t place[SOURCE_PLACE_BYTES], uint8_t proto, const struct ip_addr *addr,
+	uint16_t port)
 {
-	return memcmp(x->bytes, y->bytes, sizeof(x->bytes));
+	place[0] = addr->family;
+	memcpy(place + 1, addr->bytes, sizeof(addr->bytes));
+	place[SOURCE_ADDRESS_BYTES] = proto;
+	place[SOURCE_PROTO_BYTES] = (uint8_t)(port >> 8);
+	place[SOURCE_PROTO_BYTES + 1] = (uint8_t)port;
 }
 
-static int by_address_and_key(const void *vx, const void *vy)
+static int by_place(const void *vx, const void *vy)
 {
 	const struct plan_source *x = vx, *y = vy;
-	struct plan_key p, q;
-	int c = ip_cmp(&x->map->map->to, &y->map->map->to);
+	int c = memcmp(x->place, y->place, SOURCE_PLACE_BYTES);
 
-	if (c)
-		return c;
-	p = plan_source_first(x);
-	q = plan_source_first(y);
-	c = compare_keys(&p, &q);
-	if (c)
-		return c;
-	p = plan_source_last(x);
-	q = plan_source_last(y);
-	return compare_keys(&p, &q);
+	return c ? c : x->last - y->last;
+}
+
+static bool same_address(const struct plan_source *x, const struct plan_source *y)
+{
+	return memcmp(x->place, y->place, SOURCE_ADDRESS_BYTES) == 0;
+}
+
+static bool same_proto(const uint8_t *x, const uint8_t *y)
+{
+	return memcmp(x, y, SOURCE_PROTO_BYTES) == 0;
 }
 
 static void collect(struct arena *a, struct plan *p)
@@ -72,43 +61,41 @@ static void collect(struct arena *a, struct plan *p)
 	VEC_EACH(&p->maps, struct plan_map, pm) {
 		if (!pm->interface) /* the backend is the gateway itself */
 			continue;
-		VEC_EACH(&pm->map->listens, struct listen, l)
-			*vec_add(a, &p->tables->sources) = (struct plan_source){.map = pm, .listen = l};
+		VEC_EACH(&pm->map->listens, struct listen, l) {
+			struct plan_source *s = vec_add(a, &p->tables->sources);
+
+			s->map = pm;
+			s->listen = l;
+			s->first = pm->map->to_port ? pm->map->to_port : l->first;
+			s->last = (uint16_t)(s->first + (l->last - l->first));
+			put_place(s->place, l->proto, &pm->map->to, s->first);
+		}
 	}
-	qsort(p->tables->sources.items, p->tables->sources.len, sizeof(struct plan_source),
-		by_address_and_key);
+	if (p->tables->sources.len)
+		qsort(p->tables->sources.items, p->tables->sources.len, sizeof(struct plan_source),
+			by_place);
 }
 
 const struct plan_map *plan_source_of(const struct plan *p, uint8_t proto,
 	const struct ip_addr *backend, uint16_t port)
 {
 	const struct plan_source *all = p->tables->sources.items;
-	struct plan_key want = plan_key(proto, backend, port);
 	size_t low = 0, high = p->tables->sources.len;
+	uint8_t want[SOURCE_PLACE_BYTES];
 
+	put_place(want, proto, backend, port);
 	while (low < high) { /* the first one behind @want */
 		size_t mid = low + (high - low) / 2;
-		int c = ip_cmp(&all[mid].map->map->to, backend);
 
-		if (c == 0) {
-			struct plan_key k = plan_source_first(&all[mid]);
-
-			c = compare_keys(&k, &want);
-		}
-		if (c <= 0)
+		if (memcmp(all[mid].place, want, SOURCE_PLACE_BYTES) <= 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
 	/* Ranges may contain each other, so the nearest one before need not be the one. */
-	while (low-- > 0 && ip_equal(&all[low].map->map->to, backend)) {
-		struct plan_key last = plan_source_last(&all[low]);
-
-		if (all[low].listen->proto == proto && compare_keys(&last, &want) >= 0)
+	while (low-- > 0 && same_proto(all[low].place, want))
+		if (all[low].last >= port)
 			return all[low].map;
-		if (all[low].listen->proto != proto)
-			break;
-	}
 	return NULL;
 }
 
@@ -267,20 +254,17 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out, con
 		if (!out->ports[f])
 			out->ports[f] = ports_map(a, t, backend->family);
 		for (size_t i = 0, same; i < n; i += same) {
-			struct plan_key first = plan_source_first(&s[i]);
-			struct plan_key last = plan_source_last(&s[i]);
+			struct plan_key first = plan_key(s[i].listen->proto, backend, s[i].first);
+			uint16_t to = s[i].last;
+			struct plan_key last;
 
 			/* Several listeners may lead to one backend port; config/ has made sure that
 			 * those return alike. */
-			for (same = 1; i + same < n; same++) {
-				struct plan_key from = plan_source_first(&s[i + same]);
-				struct plan_key to = plan_source_last(&s[i + same]);
-
-				if (compare_keys(&from, &last) > 0)
-					break;
-				if (compare_keys(&to, &last) > 0)
-					last = to;
-			}
+			for (same = 1; i + same < n && same_proto(s[i + same].place, s[i].place) &&
+				s[i + same].first <= to; same++)
+				if (s[i + same].last > to)
+					to = s[i + same].last;
+			last = plan_key(s[i].listen->proto, backend, to);
 			add_verdict(a, out->ports[f], &first, &last, source_chain(a, t, s[i].map),
 				s[i].map->map->to_at);
 		}
@@ -380,7 +364,7 @@ void plan_make_sources(struct arena *a, struct plan *p, struct nft_table *t)
 	len = p->tables->sources.len;
 	for (size_t i = 0, n; i < len; i += n) {
 		for (n = 1; i + n < len; n++)
-			if (!ip_equal(&all[i + n].map->map->to, &all[i].map->map->to))
+			if (!same_address(&all[i + n], &all[i]))
 				break;
 		place(a, t, &s, &all[i], n);
 	}

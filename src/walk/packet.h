@@ -107,6 +107,12 @@ static inline bool packet_knows(const struct packet *p, uint32_t fields)
 	return (p->known & fields) == fields;
 }
 
+/* There is no connection that it belongs to, and that is known. */
+static inline bool packet_without_conntrack(const struct packet *p)
+{
+	return packet_knows(p, PKT_CT_STATE) && (p->ct_state & (CT_INVALID | CT_UNTRACKED));
+}
+
 /* Turn @p into what is true of both @p and @other. */
 void packet_join(struct packet *p, const struct packet *other);
 

@@ -159,7 +159,7 @@ static void run_set_mark(struct rule_walk *r, const struct nft_stmt *s)
 
 	if (s->kind == STMT_SET_MARK)
 		p->mark = walk_mark(&r->c->run, p, s->expr, &p->mark_known);
-	else if (!packet_knows(p, PKT_CT_STATE) || !(p->ct_state & (CT_INVALID | CT_UNTRACKED)))
+	else if (!packet_without_conntrack(p))
 		p->ct_mark = walk_mark(&r->c->run, p, s->expr, &p->ct_mark_known);
 	note_write(r, before, before_known, false);
 	note_write(r, ct_before, ct_before_known, true);

@@ -157,14 +157,9 @@ static void value_icmp_type(struct walk_value *v, const struct packet *p, uint8_
 		value_u8(v, type, packet_knows(p, PKT_PROTO | PKT_ICMP_TYPE), p->icmp_type);
 }
 
-static bool without_conntrack(const struct packet *p)
-{
-	return packet_knows(p, PKT_CT_STATE) && (p->ct_state & (CT_INVALID | CT_UNTRACKED));
-}
-
 static void select_ct(struct walk_value *v, const struct packet *p, enum nft_selector s)
 {
-	if (without_conntrack(p))
+	if (packet_without_conntrack(p))
 		value_absent(v);
 	else if (s == SEL_CT_STATUS)
 		value_bits(v, NFT_T_CT_STATUS, p->ct_status, p->ct_status_known);

@@ -177,6 +177,7 @@ class TestAdminsOwnSession:
         assert done.returncode == 1
         assert "ssh" in done.stderr.lower() and "--force" in done.stderr
         assert "2.2.2.2 port 22" in done.stderr
+        assert "listen: 22/tcp" in done.stderr  # the line of the file that does it
         assert differences(before, dump(site.gw)) == []
 
     def test_refused_on_another_port_in_a_range(self, site):

@@ -137,8 +137,14 @@ def test_nothing_in_the_way(site):
 
 # ---- ufw ----
 
+def needs(tool):
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+
+
 def ufw_box(host):
     """ufw as freshly installed, but for its switch: incoming ssh is allowed, nothing is routed."""
+    needs("ufw")
     box = Box(host, "/etc/ufw", "/etc/default")
     box.run("cp /usr/share/ufw/iptables/*.rules /etc/ufw/ && sed -i s/^ENABLED=.*/ENABLED=no/ "
             "/etc/ufw/ufw.conf && sed -i 's/^DEFAULT_FORWARD_POLICY=.*/DEFAULT_FORWARD_POLICY="
@@ -209,7 +215,9 @@ BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration
 
 
 def firewalld_box(host, settings=""):
-    """firewalld with its own bus, as freshly installed: eth2 is in zone internal, the rest public."""
+    """firewalld on a bus of its own, as freshly installed; eth2 is in zone internal."""
+    needs("firewalld")
+    needs("dbus-daemon")
     box = Box(host, "/etc/firewalld")
     box.run("mkdir -p /run/dbus /run/firewalld")
     with open(f"{box.dir}/bus.conf", "w", encoding="ascii") as file:
@@ -228,8 +236,9 @@ def firewalld_box(host, settings=""):
 
 def test_firewalld(site6):
     """It lets translated connections through by itself; IPv6 is another matter, see below."""
-    gateway = Gateway(site6, firewalld_box(site6.gw, " && sed -i s/^IPv6_rpfilter=.*/IPv6_rpfilter=no/"
-                                                     " /etc/firewalld/firewalld.conf"), ARTICLE6)
+    box = firewalld_box(site6.gw, " && sed -i s/^IPv6_rpfilter=.*/IPv6_rpfilter=no/ "
+                                  "/etc/firewalld/firewalld.conf")
+    gateway = Gateway(site6, box, ARTICLE6)
     gateway.apply(works=True)
     assert gateway.ids() == []
     assert gateway.works() and gateway.works(ADDRESSES6) and gateway.works(port=53, proto="udp")
@@ -379,7 +388,8 @@ def test_docker_ipv6(site6):
 
 def test_backend_is_a_container(lab):
     """A map to a container of the gateway's own: Docker 28 drops what it did not publish itself."""
-    site = Site(lab, inside=[Inside("docker0", ["172.17.0.1/16"], [Machine("backend", ["172.17.0.2/16"])])])
+    container = Machine("backend", ["172.17.0.2/16"])
+    site = Site(lab, inside=[Inside("docker0", ["172.17.0.1/16"], [container])])
     serve(site.backend, tcp=[80, 81])
     site.gw.run(["iptables-restore", "-w", "--noflush"], input=DOCKER_28)
     config = ARTICLE.replace("192.168.0.2", '"172.17.0.2:81"')
@@ -467,7 +477,8 @@ def test_named_sets_are_looked_into(lab):
             ip saddr @friends accept
         }
     }""")
-    gateway = Gateway(site, Box(site.gw), ARTICLE.replace("192.168.0.2", "192.168.0.2, from: [9.9.9.0/24]"))
+    config = ARTICLE.replace("192.168.0.2", "192.168.0.2, from: [9.9.9.0/24]")
+    gateway = Gateway(site, Box(site.gw), config)
     assert gateway.finding("foreign-drop")["blocks"]
     gateway.config = gateway.config.replace("9.9.9.0/24", "100.100.100.0/24")
     assert gateway.ids() == []
@@ -565,7 +576,8 @@ def test_mark_overwritten_after_us(site):
 
 
 def test_our_bits_in_use(site):
-    site.gw.iptables("-t mangle -A PREROUTING -s 192.168.0.77 -j MARK --set-xmark 0x2000000/0xff000000")
+    site.gw.iptables("-t mangle -A PREROUTING -s 192.168.0.77 "
+                     "-j MARK --set-xmark 0x2000000/0xff000000")
     gateway = Gateway(site, Box(site.gw))
     gateway.apply(works=True)
     finding = gateway.finding("mark-bits-in-use")
@@ -628,5 +640,6 @@ def test_text(site):
     site.gw.iptables("-P FORWARD DROP")
     done = Portreeve(site.gw).check(ARTICLE, "--live", check=False)
     assert done.returncode == 1
-    assert "\n    iptables -I FORWARD -m connmark --mark 0x80000000/0x80000000 -j ACCEPT\n" in done.stdout
+    remedy = "iptables -I FORWARD -m connmark --mark 0x80000000/0x80000000 -j ACCEPT"
+    assert f"\n    {remedy}\n" in done.stdout
     assert BINARY not in done.stdout

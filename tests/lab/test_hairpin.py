@@ -20,17 +20,9 @@ def inside():
             Inside("eth3", ["10.0.0.1/24"], [Machine("guest", ["10.0.0.9/24"], gateway=True)])]
 
 
-def site_with_guest(lab, *arguments):
-    made = Site(lab, *arguments)
-    # The guests' network is routed by this gateway, by whoever set it up: portreeve lets forward
-    # only where a map leads.
-    made.gw.sysctl("net.ipv4.conf.eth3.forwarding", 1)
-    return made
-
-
 @pytest.fixture(scope="module")
 def site(module_lab):
-    made = site_with_guest(module_lab, None, inside())
+    made = Site(module_lab, None, inside())
     serve(made.backend, tcp=[80], udp=[53])
     Portreeve(made.gw).apply(ARTICLE + MAPS)
     # The client inside reaches the public addresses by the gateway even where it has another line.
@@ -76,7 +68,7 @@ def test_other_ports_stay_the_gateways_own(site):
 def test_direct_return_still_hides_the_client_beside_the_backend(lab):
     """return: direct shows the backend its client, but one beside it must be hidden all the same:
     else the backend answers it directly, from an address that it did not ask."""
-    site = site_with_guest(lab, None, [
+    site = Site(lab, None, [
         lan(Machine("backend", ["192.168.0.2/24"], gateway=True),
             Machine("pc", ["192.168.0.9/24"], gateway=True)),
         Inside("eth3", ["10.0.0.1/24"], [Machine("guest", ["10.0.0.9/24"], gateway=True)])])
@@ -92,7 +84,7 @@ def test_to_public_address_of_a_modem(lab):
     """`public:` is on no interface of the gateway; from inside it leads to the backend without a
     round by the modem. Without `public:` in the config the packets go out by telecom and the
     answer, if any, comes from elsewhere."""
-    site = site_with_guest(lab, [
+    site = Site(lab, [
         Uplink("telecom", "eth0", ["192.168.1.2/24"], ["192.168.1.1"],
                modem=Modem("203.0.113.10/24", "203.0.113.254")),
         Uplink("unicom", "eth1", ["192.168.2.2/24"], ["192.168.2.1"],

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Finds ip rules of others that catch replies or requests before the right rule does, and such as
- * stand at our preferences (pitfalls 7, 48, 55). */
+ * stand at our preferences (pitfalls 8, 9). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,8 +220,8 @@ static void add_astray(struct inquiry *q, const struct astray *s)
 	const struct net_rule *r = s->way.rule;
 	bool certain = s->way.kind != WALK_ROUTE_UNCERTAIN;
 	struct finding *f =
-		finding_add(q, s->replies ? "rule-takes-replies" : "rule-takes-requests", 7,
-			certain ? DIAG_ERROR : DIAG_WARNING, certain);
+		finding_add(q, s->replies ? "rule-takes-replies" : "rule-takes-requests",
+			s->replies ? 9 : 8, certain ? DIAG_ERROR : DIAG_WARNING, certain);
 	const char *what = s->replies ? "replies" : "requests";
 
 	f->title = s->uplink
@@ -257,7 +257,7 @@ static void look_at_our_preferences(struct inquiry *q)
 			if (is_ours(r) || r->family != ours->family ||
 				r->preference != ours->preference)
 				continue;
-			f = finding_add(q, "preference-in-use", 55, DIAG_WARNING, false);
+			f = finding_add(q, "preference-in-use", 9, DIAG_WARNING, false);
 			f->title = arena_printf(q->arena,
 				"an ip rule of another tool stands at portreeve's preference %u",
 				r->preference);

@@ -6,6 +6,7 @@
  */
 #include "walk/pitfalls/tool.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define PRIORITY_DSTNAT (-100)
@@ -18,7 +19,7 @@ static const char *const names[] = {
 	[TOOL_FIREWALLD] = "firewalld",
 	[TOOL_DOCKER] = "Docker",
 };
-_Static_assert(sizeof(names) / sizeof(*names) == TOOL_COUNT_, "one name per tool");
+static_assert(sizeof(names) / sizeof(*names) == TOOL_COUNT_, "one name per tool");
 
 const char *tool_name(enum tool t)
 {

@@ -21,7 +21,8 @@ int main(void)
 	const struct config_key *keys = config_keys(&n);
 
 	for (size_t i = 0; i < n; i++)
-		printf("key\t%s\t%s\t%s\n", keys[i].path, keys[i].type, keys[i].required ? "required" : "");
+		printf("key\t%s\t%s\t%s\n", keys[i].path, keys[i].type,
+			keys[i].required ? "required" : "");
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		printf("limit\t%s\t%lu\n", limits[i].name, limits[i].value);
 	return 0;
