@@ -18,10 +18,12 @@ struct arena *arena_new(void);
 void arena_free(struct arena *a); /* NULL is fine */
 
 /* @size bytes, zeroed. A size of 0 gives a valid pointer. */
-void *arena_alloc(struct arena *a, size_t size);
+void *arena_alloc(struct arena *a, size_t size) __attribute__((returns_nonnull));
 
-/* Grow an earlier allocation. The last one of the arena grows in place; others are copied. */
-void *arena_grow(struct arena *a, void *old, size_t old_size, size_t new_size);
+/* Grow an earlier allocation. The last one of the arena grows in place; others are copied. The old
+ * pointer is of no use any more. */
+void *arena_grow(struct arena *a, void *old, size_t old_size, size_t new_size)
+	__attribute__((returns_nonnull));
 
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t len);

@@ -16,7 +16,7 @@
 #include "plan/internal.h"
 
 enum {
-	PRIO_HOME = -140,      /* after mangle (-150), before dstnat (-100): marks of others are done */
+	PRIO_HOME = -135,      /* after mangle (-150, firewalld: -140): marks of others are done */
 	PRIO_LISTENERS = -110, /* before dstnat */
 	PRIO_GUARD = -10,      /* before filter */
 	PRIO_SOURCES = 90,     /* before srcnat (100) */
