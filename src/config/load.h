@@ -107,6 +107,10 @@ bool value_bool(
 /* An address that can be somebody's: not multicast, unspecified or loopback. */
 bool value_address(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
 	struct ip_addr *out);
+/* @items addresses from @n on, each once, into @out, which has room for them. Returns how many were
+ * good. */
+size_t value_addresses(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	size_t items, struct located_addr *out);
 bool value_prefix(struct loader *l, const struct yaml_node *n, struct ip_prefix *out);
 bool value_listen(struct loader *l, const struct yaml_node *n, struct listen *out);
 bool value_target(

@@ -139,22 +139,7 @@ static void load_snat(
 
 	map->snat.items = arena_alloc(l->arena, items * sizeof(*map->snat.items));
 	map->snat.cap = items;
-	for (size_t i = 0; i < items; i++, n = yaml_next(n)) {
-		struct located_addr a = {.at = n->at};
-		const struct located_addr *same = NULL;
-
-		if (!value_address(l, key, n, &a.addr))
-			continue;
-		VEC_EACH (&map->snat, struct located_addr, other)
-			if (ip_equal(&other->addr, &a.addr))
-				same = other;
-		if (same) {
-			diag_error(l->d, n->at, "address %s stands twice", load_quote(l, n));
-			diag_note(l->d, same->at, "first here");
-			continue;
-		}
-		vec_push(l->arena, &map->snat, a);
-	}
+	map->snat.len = value_addresses(l, key, n, items, map->snat.items);
 }
 
 static void load_return(

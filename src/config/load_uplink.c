@@ -46,29 +46,11 @@ static void load_address(
 	struct uplink *u = object;
 	const struct yaml_node *n = NULL;
 	size_t items = load_items(l, key, value, "an address", LIMIT_ADDRESSES, &n);
-	bool good = items > 0;
 
 	u->addresses.items = arena_alloc(l->arena, items * sizeof(*u->addresses.items));
 	u->addresses.cap = items;
-	for (size_t i = 0; i < items; i++, n = yaml_next(n)) {
-		struct located_addr a = {.at = n->at};
-		const struct located_addr *same = NULL;
-
-		if (!value_address(l, key, n, &a.addr)) {
-			good = false;
-			continue;
-		}
-		VEC_EACH (&u->addresses, struct located_addr, other)
-			if (ip_equal(&other->addr, &a.addr))
-				same = other;
-		if (same) {
-			diag_error(l->d, n->at, "address %s stands twice", load_quote(l, n));
-			diag_note(l->d, same->at, "first here");
-			continue;
-		}
-		vec_push(l->arena, &u->addresses, a);
-	}
-	if (!good)
+	u->addresses.len = value_addresses(l, key, n, items, u->addresses.items);
+	if (!items || u->addresses.len < items)
 		l->uplink_broken[u - l->m->uplinks.items] |= BROKEN_ADDRESS;
 }
 

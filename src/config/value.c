@@ -211,6 +211,37 @@ bool value_address(struct loader *l, const struct yaml_node *key, const struct y
 	return false;
 }
 
+static const struct located_addr *find(
+	const struct located_addr *items, size_t n, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ip_equal(&items[i].addr, addr))
+			return &items[i];
+	return NULL;
+}
+
+size_t value_addresses(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	size_t items, struct located_addr *out)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < items; i++, n = yaml_next(n)) {
+		struct located_addr a = {.at = n->at};
+		const struct located_addr *same;
+
+		if (!value_address(l, key, n, &a.addr))
+			continue;
+		same = find(out, len, &a.addr);
+		if (same) {
+			diag_error(l->d, n->at, "address %s stands twice", load_quote(l, n));
+			diag_note(l->d, same->at, "first here");
+		} else {
+			out[len++] = a;
+		}
+	}
+	return len;
+}
+
 bool value_prefix(struct loader *l, const struct yaml_node *n, struct ip_prefix *out)
 {
 	char buf[PREFIX_STRLEN];
