@@ -39,9 +39,9 @@ struct diag_entry {
 };
 
 struct diag {
-	struct arena *arena;	/* owned: freed by diag_fini() */
-	const char *source;	/* file name as the user gave it; NULL: none */
-	const char *text;	/* the file's text for the caret lines; NULL: unknown. Not owned. */
+	struct arena *arena; /* owned: freed by diag_fini() */
+	const char *source;  /* file name as the user gave it; NULL: none */
+	const char *text;    /* the file's text for the caret lines; NULL: unknown. Not owned. */
 	size_t text_len;
 	VEC(struct diag_entry) entries;
 	size_t errors, warnings;

@@ -34,7 +34,8 @@
 		it != it##_end; it++)
 
 /* Make room for one more and count it; behind vec_add. */
-static inline void vec_reserve_(struct arena *a, void **items, size_t *len, size_t *cap, size_t size)
+static inline void vec_reserve_(
+	struct arena *a, void **items, size_t *len, size_t *cap, size_t size)
 {
 	if (*len == *cap) {
 		size_t want = *cap ? *cap * 2 : 4;

@@ -23,7 +23,8 @@ struct job {
 
 static int not_kept(struct job *j, int err)
 {
-	diag_error(&j->c->diag, NOWHERE, "cannot keep the config in the state directory: %s", strerror(-err));
+	diag_error(&j->c->diag, NOWHERE, "cannot keep the config in the state directory: %s",
+		strerror(-err));
 	return CLI_SYSTEM;
 }
 
@@ -104,13 +105,15 @@ static int run(struct cli_context *c)
 		if (c->json) {
 			answer = change_json(&j.report);
 			json_object_set_new(answer, "confirm_within",
-				j.seconds && j.report.changed ? json_integer(j.seconds) : json_null());
+				j.seconds && j.report.changed ? json_integer(j.seconds)
+							      : json_null());
 			json_object_set_new(answer, "findings", judge_json(&findings));
 		} else {
 			change_print(&j.report);
 			judge_print(c, &findings);
 			if (j.seconds && j.report.changed)
-				printf("on trial: run `portreeve confirm` within %u seconds, or everything goes back\n",
+				printf("on trial: run `portreeve confirm` within %u seconds, or "
+				       "everything goes back\n",
 					j.seconds);
 		}
 		if (!works)
@@ -123,13 +126,17 @@ const struct cli_command command_apply = {
 	.name = "apply",
 	.arguments = "[FILE]",
 	.summary = "make the kernel what the file says, all of it or nothing",
-	.details = "Adds, changes and deletes only what carries portreeve's own name. If any step is refused,\n"
-		   "everything is put back as it was. Afterwards exactly those connections are deleted that\n"
+	.details = "Adds, changes and deletes only what carries portreeve's own name. If any step "
+		   "is refused,\n"
+		   "everything is put back as it was. Afterwards exactly those connections are "
+		   "deleted that\n"
 		   "the change contradicts. Refuses to cut the SSH session it was started over.\n"
 		   "\n"
-		   "Exit status 1: applied, but something on this machine keeps a map from working; it is\n"
+		   "Exit status 1: applied, but something on this machine keeps a map from "
+		   "working; it is\n"
 		   "named together with the remedy.\n",
-	.options = {{"confirm", "SECONDS", "go back by itself unless `portreeve confirm` comes in time"},
+	.options = {{"confirm", "SECONDS",
+			    "go back by itself unless `portreeve confirm` comes in time"},
 		{"force", NULL, "apply even if that cuts the SSH session you are in"}},
 	.max_args = 1,
 	.run = run,

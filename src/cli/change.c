@@ -138,7 +138,8 @@ static void go_back(int trial)
 				why.len ? strbuf_str(&why) : strerror(-err));
 			strbuf_fini(&why);
 		} else {
-			syslog(LOG_NOTICE, "the change was not confirmed in time and was taken back");
+			syslog(LOG_NOTICE,
+				"the change was not confirmed in time and was taken back");
 		}
 	}
 	if (lock >= 0)

@@ -27,6 +27,7 @@ int change_watch(struct kernel *k, int trial, int lock, uint32_t seconds);
 
 /* Would @p cut the SSH session that this command was started over? Says so in the diag (as an error,
  * or as a warning where @allowed) and returns true. */
-bool change_cuts_session(struct cli_context *c, struct kernel *k, const struct plan *p, bool allowed);
+bool change_cuts_session(
+	struct cli_context *c, struct kernel *k, const struct plan *p, bool allowed);
 
 #endif

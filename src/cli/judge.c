@@ -18,7 +18,7 @@ void judge_foreign(struct cli_context *c, struct kernel *k, const struct gateway
 
 bool judge_works(const struct findings *f)
 {
-	VEC_EACH(&f->items, const struct finding, it)
+	VEC_EACH (&f->items, const struct finding, it)
 		if (it->blocks)
 			return false;
 	return true;
@@ -48,14 +48,14 @@ json_t *judge_json(const struct findings *f)
 		[DIAG_ERROR] = "error", [DIAG_WARNING] = "warning", [DIAG_INFO] = "info"};
 	json_t *list = json_array();
 
-	VEC_EACH(&f->items, const struct finding, it) {
+	VEC_EACH (&f->items, const struct finding, it) {
 		json_t *j = json_pack("{s:s, s:i, s:s, s:b, s:s, s:s?, s:s?, s:s?}", "id", it->id,
 			"pitfall", it->pitfall, "severity", severities[it->severity], "blocks",
 			it->blocks, "title", it->title, "evidence", it->evidence, "consequence",
 			it->consequence, "advice", it->advice);
 		json_t *maps = json_array();
 
-		VEC_EACH(&it->maps, const struct plan_map *, m)
+		VEC_EACH (&it->maps, const struct plan_map *, m)
 			json_array_append_new(maps, json_string((*m)->map->name));
 		json_object_set_new(j, "maps", maps);
 		json_object_set_new(j, "uplink",

@@ -47,8 +47,10 @@ const struct cli_command command_remove = {
 	.name = "remove",
 	.arguments = "",
 	.summary = "take out everything that portreeve put into the kernel",
-	.details = "The nftables table, the rules and routes, and the sysctls, which get the values they had\n"
-		   "before portreeve first changed them, also if someone flushed the nftables rules meanwhile.\n"
+	.details = "The nftables table, the rules and routes, and the sysctls, which get the "
+		   "values they had\n"
+		   "before portreeve first changed them, also if someone flushed the nftables "
+		   "rules meanwhile.\n"
 		   "Connections that portreeve translated are deleted.\n",
 	.run = run,
 };

@@ -59,8 +59,11 @@ const struct cli_command command_rollback = {
 	.name = "rollback",
 	.arguments = "",
 	.summary = "undo the last change",
-	.details = "Goes back to the config that was in force before the last apply or remove; before the first\n"
-		   "apply that is: nothing of portreeve's. A change on trial is taken back at once. Connections\n"
-		   "that the change deleted do not come back. One step only: exit status 1 if there is none.\n",
+	.details = "Goes back to the config that was in force before the last apply or remove; "
+		   "before the first\n"
+		   "apply that is: nothing of portreeve's. A change on trial is taken back at "
+		   "once. Connections\n"
+		   "that the change deleted do not come back. One step only: exit status 1 if "
+		   "there is none.\n",
 	.run = run,
 };

@@ -10,7 +10,7 @@
 #include "cli/change.h"
 #include "kernel/conntrack.h"
 
-#define MAX_ANCESTORS	 64
+#define MAX_ANCESTORS	64
 #define MAX_ENVIRONMENT (1u << 20)
 
 /* "CLIENT PORT SERVER PORT", as sshd sets SSH_CONNECTION. v6 link-local ones carry a zone. */
@@ -109,7 +109,8 @@ static bool match_session(const struct flow *f, void *data)
 	return false;
 }
 
-bool change_cuts_session(struct cli_context *c, struct kernel *k, const struct plan *p, bool allowed)
+bool change_cuts_session(
+	struct cli_context *c, struct kernel *k, const struct plan *p, bool allowed)
 {
 	struct flow session, tracked;
 	struct search s = {.reply = &session.reply, .out = &tracked};
@@ -128,14 +129,17 @@ bool change_cuts_session(struct cli_context *c, struct kernel *k, const struct p
 	ip_format(&session.original.src, client);
 	ip_format(&session.original.dst, server);
 	if (allowed) {
-		diag_warning(&c->diag, at, "this cuts the SSH session you are in: %s port %u to %s port %u",
-			client, session.original.sport, server, session.original.dport);
+		diag_warning(&c->diag, at,
+			"this cuts the SSH session you are in: %s port %u to %s port %u", client,
+			session.original.sport, server, session.original.dport);
 		return true;
 	}
 	diag_error(&c->diag, at,
-		"this would cut the SSH session you are in: %s port %u to %s port %u is on this listener",
+		"this would cut the SSH session you are in: %s port %u to %s port %u is on this "
+		"listener",
 		client, session.original.sport, server, session.original.dport);
-	diag_hint(&c->diag, "nothing was changed. Give the map another port, or another address (`on:`);\n"
-			    "or try it with --confirm SECONDS, which goes back by itself; or --force it");
+	diag_hint(&c->diag,
+		"nothing was changed. Give the map another port, or another address (`on:`);\n"
+		"or try it with --confirm SECONDS, which goes back by itself; or --force it");
 	return true;
 }

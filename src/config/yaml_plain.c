@@ -37,7 +37,7 @@ static unsigned int class_of(char c)
 		['A' ... 'Z'] = WORD | FIRST | KEY,
 		['0' ... '9'] = WORD | FIRST | KEY,
 		['_'] = WORD | FIRST | KEY,
-		['.'] = WORD | FIRST | KEY,
+		['.'] = WORD | KEY,
 		['/'] = WORD | FIRST,
 		['-'] = WORD | KEY,
 		['@'] = WORD,
@@ -77,7 +77,7 @@ static struct yaml_node *add(
 }
 
 /* Open a container at the present place; its index, or END at a limit. */
-static uint32_t open(struct reader *r, enum yaml_kind kind)
+static uint32_t open_node(struct reader *r, enum yaml_kind kind)
 {
 	if (r->depth == LIMIT_YAML_DEPTH || !add(r, kind, r->p, r->p + 1))
 		return END;
@@ -85,7 +85,7 @@ static uint32_t open(struct reader *r, enum yaml_kind kind)
 	return (uint32_t)r->tree->nodes.len - 1;
 }
 
-static struct yaml_node *close(struct reader *r, uint32_t index, uint32_t len)
+static struct yaml_node *close_node(struct reader *r, uint32_t index, uint32_t len)
 {
 	struct yaml_node *n = &r->tree->nodes.items[index];
 
@@ -208,7 +208,7 @@ static bool read_flow(struct reader *r)
 	const char *from = r->p, *first_line = r->line_start, *line_end;
 	bool mapping = *from == '{';
 	char closing = mapping ? '}' : ']';
-	uint32_t index = open(r, mapping ? YAML_MAPPING : YAML_SEQUENCE), len = 0;
+	uint32_t index = open_node(r, mapping ? YAML_MAPPING : YAML_SEQUENCE), len = 0;
 	struct yaml_node *n;
 
 	if (index == END)
@@ -231,7 +231,7 @@ static bool read_flow(struct reader *r)
 	if (!at(r, closing))
 		return false;
 	r->p++;
-	n = close(r, index, len);
+	n = close_node(r, index, len);
 	line_end = r->line_start == first_line ? r->p : memchr(from, '\n', (size_t)(r->p - from));
 	n->at.len = yaml_saturate((size_t)(line_end - from));
 	return true;
@@ -292,7 +292,7 @@ static bool at_dash(const struct reader *r)
 static bool read_list(struct reader *r)
 {
 	unsigned int indent = r->indent;
-	uint32_t index = open(r, YAML_SEQUENCE), len = 0;
+	uint32_t index = open_node(r, YAML_SEQUENCE), len = 0;
 
 	if (index == END)
 		return false;
@@ -301,7 +301,7 @@ static bool read_list(struct reader *r)
 		if (!line_has_value(r) || !read_value(r) || !end_line(r))
 			return false;
 	}
-	close(r, index, len);
+	close_node(r, index, len);
 	return true;
 }
 
@@ -314,7 +314,7 @@ static bool read_block(struct reader *r)
 
 	if (at_dash(r))
 		return read_list(r) && (r->indent == END || r->indent < indent);
-	index = open(r, YAML_MAPPING);
+	index = open_node(r, YAML_MAPPING);
 	if (index == END)
 		return false;
 	for (; r->indent == indent; len++) {
@@ -344,7 +344,7 @@ static bool read_block(struct reader *r)
 			n->at = key_at;
 		}
 	}
-	close(r, index, len);
+	close_node(r, index, len);
 	return r->indent == END || r->indent < indent;
 }
 

@@ -13,8 +13,8 @@
 #include "base/strbuf.h"
 #include "kernel/rundir.h"
 
-#define APPLIED_MAGIC	"portreeve applied 1"
-#define APPLIED_LIMIT	(256u << 20)
+#define APPLIED_MAGIC	 "portreeve applied 1"
+#define APPLIED_LIMIT	 (256u << 20)
 #define APPLIED_AT_LEAST 1024u /* smaller sets are read from the kernel at once */
 
 struct header {
@@ -44,7 +44,7 @@ int applied_save(const struct kernel *k, const struct nft_table *t, uint32_t gen
 	int err, dir;
 
 	strbuf_addn(&out, (const char *)&h, sizeof(h));
-	VEC_EACH(&t->sets, struct nft_set *, it) {
+	VEC_EACH (&t->sets, struct nft_set *, it) {
 		const struct nft_set *s = *it;
 		struct set_header sh = {.key_len = s->key_len,
 			.data_len = s->data_len,
@@ -53,15 +53,15 @@ int applied_save(const struct kernel *k, const struct nft_table *t, uint32_t gen
 
 		if (s->len < APPLIED_AT_LEAST || !is_kept(s))
 			continue;
-		strcpy(sh.name, s->name);
+		memcpy(sh.name, s->name, strlen(s->name));
 		strbuf_addn(&out, (const char *)&sh, sizeof(sh));
 		strbuf_addn(&out, (const char *)s->bytes, s->len * s->stride);
 	}
 	err = rundir_name(k, "applied", "", name);
 	dir = err ? err : rundir_open(true);
 	if (dir >= 0) {
-		err = out.len > sizeof(h) ? rundir_replace(dir, name, out.s, out.len) :
-					    unlinkat(dir, name, 0);
+		err = out.len > sizeof(h) ? rundir_replace(dir, name, out.s, out.len)
+					  : unlinkat(dir, name, 0);
 		close(dir);
 	}
 	strbuf_fini(&out);
@@ -85,7 +85,8 @@ void applied_load(const struct kernel *k, struct arena *a, struct nft_table *t, 
 	if (err || len < sizeof(h))
 		return;
 	memcpy(&h, bytes, sizeof(h));
-	if (memcmp(h.magic, APPLIED_MAGIC, sizeof(APPLIED_MAGIC)) != 0 || h.generation != generation)
+	if (memcmp(h.magic, APPLIED_MAGIC, sizeof(APPLIED_MAGIC)) != 0 ||
+		h.generation != generation)
 		return;
 	while (len - at >= sizeof(struct set_header)) {
 		struct set_header sh;

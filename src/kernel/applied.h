@@ -17,7 +17,8 @@
 int applied_save(const struct kernel *k, const struct nft_table *t, uint32_t generation);
 /* Fill those sets of @t that were read without their elements and are kept for @generation; each
  * that was filled loses SET_INCOMPLETE. */
-void applied_load(const struct kernel *k, struct arena *a, struct nft_table *t, uint32_t generation);
+void applied_load(
+	const struct kernel *k, struct arena *a, struct nft_table *t, uint32_t generation);
 void applied_forget(const struct kernel *k);
 
 #endif

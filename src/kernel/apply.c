@@ -43,8 +43,8 @@ static struct nft_table *own_table(const struct netstate *s)
 
 /* ---- looking ---- */
 
-static int read_own_elements(struct kernel *k, struct arena *a, struct netstate *seen,
-	struct kernel_error *e)
+static int read_own_elements(
+	struct kernel *k, struct arena *a, struct netstate *seen, struct kernel_error *e)
 {
 	struct nft_table *t = own_table(seen);
 	int err = 0;
@@ -52,7 +52,7 @@ static int read_own_elements(struct kernel *k, struct arena *a, struct netstate 
 	if (!t)
 		return 0;
 	applied_load(k, a, t, seen->ruleset.generation);
-	VEC_EACH(&t->sets, struct nft_set *, s) {
+	VEC_EACH (&t->sets, struct nft_set *, s) {
 		if (!((*s)->flags & SET_INCOMPLETE) || (*s)->flags & SET_TIMEOUT)
 			continue;
 		err = kernel_nft_elements(k, a, FAMILY_INET, PORTREEVE_TABLE, *s, e);
@@ -66,7 +66,7 @@ static int read_own_elements(struct kernel *k, struct arena *a, struct netstate 
 
 static bool remembers_sysctl(const struct memory *m, const char *key)
 {
-	VEC_EACH(&m->sysctls, struct memory_sysctl, s)
+	VEC_EACH (&m->sysctls, struct memory_sysctl, s)
 		if (strcmp(s->key, key) == 0)
 			return true;
 	return false;
@@ -74,14 +74,15 @@ static bool remembers_sysctl(const struct memory *m, const char *key)
 
 static bool remembers_uplink(const struct memory *m, const char *name)
 {
-	VEC_EACH(&m->numbers, struct memory_number, n)
+	VEC_EACH (&m->numbers, struct memory_number, n)
 		if (strcmp(n->uplink, name) == 0)
 			return true;
 	return false;
 }
 
 /* Both copies together: the table's own counts where they differ. */
-static int read_memory(struct kernel *k, struct arena *a, const struct netstate *seen, struct memory *out)
+static int read_memory(
+	struct kernel *k, struct arena *a, const struct netstate *seen, struct memory *out)
 {
 	struct memory second = {0};
 	int err;
@@ -92,16 +93,17 @@ static int read_memory(struct kernel *k, struct arena *a, const struct netstate 
 		return err;
 	if (!out->mark_mask)
 		out->mark_mask = second.mark_mask;
-	VEC_EACH(&second.sysctls, struct memory_sysctl, s)
+	VEC_EACH (&second.sysctls, struct memory_sysctl, s)
 		if (!remembers_sysctl(out, s->key))
 			vec_push(a, &out->sysctls, *s);
-	VEC_EACH(&second.numbers, struct memory_number, n)
+	VEC_EACH (&second.numbers, struct memory_number, n)
 		if (!remembers_uplink(out, n->uplink))
 			vec_push(a, &out->numbers, *n);
 	return 0;
 }
 
-static int refused(struct diag *d, struct span at, const char *what, int err, const struct kernel_error *e)
+static int refused(
+	struct diag *d, struct span at, const char *what, int err, const struct kernel_error *e)
 {
 	const char *text = e && e->text[0] ? e->text : strerror(-err);
 
@@ -111,15 +113,16 @@ static int refused(struct diag *d, struct span at, const char *what, int err, co
 	return err;
 }
 
-int gateway_look(struct kernel *k, struct arena *a, const struct model *m, struct gateway_state *out,
-	struct diag *d)
+int gateway_look(struct kernel *k, struct arena *a, const struct model *m,
+	struct gateway_state *out, struct diag *d)
 {
 	struct kernel_error e = {0};
 	int err;
 
 	*out = (struct gateway_state){.model = m};
 	err = kernel_observe(k, a,
-		OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_LISTENERS | OBSERVE_RULESET, &out->seen, &e);
+		OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_LISTENERS | OBSERVE_RULESET, &out->seen,
+		&e);
 	if (!err)
 		err = read_own_elements(k, a, &out->seen, &e);
 	if (err)
@@ -184,10 +187,12 @@ static int do_change(struct run *r, const struct change *c, bool forward, struct
 
 	switch (c->kind) {
 	case CHANGE_ROUTE:
-		err = add ? kernel_route_add(r->k, c->route, e) : kernel_route_delete(r->k, c->route, e);
+		err = add ? kernel_route_add(r->k, c->route, e)
+			  : kernel_route_delete(r->k, c->route, e);
 		break;
 	case CHANGE_RULE:
-		err = add ? kernel_rule_add(r->k, c->rule, e) : kernel_rule_delete(r->k, c->rule, e);
+		err = add ? kernel_rule_add(r->k, c->rule, e)
+			  : kernel_rule_delete(r->k, c->rule, e);
 		break;
 	case CHANGE_SYSCTL:
 		if (forward)
@@ -238,9 +243,9 @@ static int do_changes(struct run *r, const struct change *items, size_t n, size_
 	for (*done = 0; *done < n; (*done)++) {
 		const struct change *c = &items[*done];
 		struct kernel_error e = {0};
-		size_t *count = c->kind == CHANGE_ROUTE ? &r->report->routes :
-			c->kind == CHANGE_RULE		? &r->report->rules :
-							  &r->report->sysctls;
+		size_t *count = c->kind == CHANGE_ROUTE	 ? &r->report->routes
+				: c->kind == CHANGE_RULE ? &r->report->rules
+							 : &r->report->sysctls;
 		int err = injected(change_name(c), *count + 1);
 
 		if (!err)
@@ -303,7 +308,7 @@ static int commit(struct run *r, const struct changes *c, uint32_t generation)
 	int err = kernel_nft_commit(r->k, c->nft.items, c->nft.len, generation, &r->generation, &f);
 	const struct nft_change *at = err && f.change >= 0 ? &c->nft.items[f.change] : NULL;
 	struct strbuf what = STRBUF_INIT;
-	struct span span = NOWHERE;
+	struct span span;
 
 	/* With the generation checked, ours is the next one, whatever others commit after it. */
 	if (!err && generation)
@@ -337,7 +342,7 @@ static int commit(struct run *r, const struct changes *c, uint32_t generation)
 static void count_elements(struct run *r)
 {
 	r->report->nft_changes = r->s->changes.nft.len;
-	VEC_EACH(&r->s->changes.nft, struct nft_change, c)
+	VEC_EACH (&r->s->changes.nft, struct nft_change, c)
 		if (c->kind == NFT_ADD_ELEMENTS || c->kind == NFT_DEL_ELEMENTS)
 			r->report->elements += c->set->len;
 }
@@ -363,31 +368,33 @@ static void undo_nft(struct run *r)
 /* ---- memory ---- */
 
 /* What is remembered now and what the plan adds: written before anything is changed. */
-static void unite(struct arena *a, const struct memory *old, const struct memory *more, struct memory *out)
+static void unite(
+	struct arena *a, const struct memory *old, const struct memory *more, struct memory *out)
 {
 	*out = (struct memory){.mark_mask = more->mark_mask ? more->mark_mask : old->mark_mask};
-	VEC_EACH(&more->sysctls, struct memory_sysctl, s)
+	VEC_EACH (&more->sysctls, struct memory_sysctl, s)
 		vec_push(a, &out->sysctls, *s);
-	VEC_EACH(&old->sysctls, struct memory_sysctl, s)
+	VEC_EACH (&old->sysctls, struct memory_sysctl, s)
 		if (!remembers_sysctl(out, s->key))
 			vec_push(a, &out->sysctls, *s);
-	VEC_EACH(&more->numbers, struct memory_number, n)
+	VEC_EACH (&more->numbers, struct memory_number, n)
 		vec_push(a, &out->numbers, *n);
-	VEC_EACH(&old->numbers, struct memory_number, n)
+	VEC_EACH (&old->numbers, struct memory_number, n)
 		if (!remembers_uplink(out, n->uplink))
 			vec_push(a, &out->numbers, *n);
 }
 
 static const struct nft_set *memory_change(const struct run *r, enum nft_change_kind kind)
 {
-	VEC_EACH(&r->s->changes.nft, struct nft_change, c)
+	VEC_EACH (&r->s->changes.nft, struct nft_change, c)
 		if (c->kind == kind && strcmp(c->set->name, PLAN_MEMORY) == 0)
 			return c->set;
 	return NULL;
 }
 
 /* Those elements of @from whose key @other has too. */
-static struct nft_set *common_keys(struct arena *a, const struct nft_set *from, const struct nft_set *other)
+static struct nft_set *common_keys(
+	struct arena *a, const struct nft_set *from, const struct nft_set *other)
 {
 	struct nft_set *out = arena_new_of(a, struct nft_set);
 
@@ -405,8 +412,8 @@ static struct nft_set *common_keys(struct arena *a, const struct nft_set *from, 
 	return out;
 }
 
-static void add_elements(struct run *r, struct changes *c, enum nft_change_kind kind,
-	const struct nft_set *set)
+static void add_elements(
+	struct run *r, struct changes *c, enum nft_change_kind kind, const struct nft_set *set)
 {
 	if (set && set->len)
 		*vec_add(r->a, &c->nft) = (struct nft_change){
@@ -479,7 +486,7 @@ static bool contradicted(const struct sweep *s, const struct flow *f)
 
 static bool is_inverted(const struct sweep *s, const struct flow *f)
 {
-	VEC_EACH(&s->replies, struct flow_tuple, t)
+	VEC_EACH (&s->replies, struct flow_tuple, t)
 		if (f->original.sport == t->sport && f->original.dport == t->dport &&
 			ip_equal(&f->original.src, &t->src) && ip_equal(&f->original.dst, &t->dst))
 			return true;
@@ -515,13 +522,13 @@ static void block(struct sweep *s)
 	uint32_t generation;
 
 	for (unsigned int i = 0; i < 2; i++) {
-		const struct nft_set *declared =
-			nft_set_find_named(own_table(&r->s->plan->want), i ? PLAN_BLOCKED6 : PLAN_BLOCKED4);
+		const struct nft_set *declared = nft_set_find_named(
+			own_table(&r->s->plan->want), i ? PLAN_BLOCKED6 : PLAN_BLOCKED4);
 		struct nft_set *set = arena_new_of(r->a, struct nft_set);
 		unsigned int n = i ? 16 : 4;
 
 		*set = *declared;
-		VEC_EACH(&s->replies, struct flow_tuple, t) {
+		VEC_EACH (&s->replies, struct flow_tuple, t) {
 			uint8_t *e;
 
 			if (t->src.family != (i ? IP_V6 : IP_V4))
@@ -574,7 +581,8 @@ static int do_connections(struct run *r)
 		if (kernel_conntrack_sweep(r->k, judge, &s, &deleted, &e) == 0)
 			r->report->connections += deleted;
 		else
-			diag_warning(r->d, NOWHERE, "not all UDP connections were looked at: %s", e.text);
+			diag_warning(r->d, NOWHERE, "not all UDP connections were looked at: %s",
+				e.text);
 	return 0;
 }
 
@@ -664,7 +672,8 @@ int gateway_apply(struct kernel *k, struct arena *a, struct gateway_state *s,
 			keep(&r);
 	}
 	if (err == -ERESTART)
-		diag_error(d, NOWHERE, "something else changes the nftables rules all the time; tried %d times",
+		diag_error(d, NOWHERE,
+			"something else changes the nftables rules all the time; tried %d times",
 			TRIES);
 	return err;
 }

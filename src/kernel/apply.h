@@ -11,9 +11,9 @@
 #include "plan/plan.h"
 
 struct apply_report {
-	bool changed; /* anything was sent to the kernel */
+	bool changed;					      /* anything was sent to the kernel */
 	size_t routes, rules, sysctls, nft_changes, elements; /* counts of what was sent */
-	size_t connections; /* conntrack entries deleted */
+	size_t connections;				      /* conntrack entries deleted */
 };
 
 /* Observe, plan and diff in one go: what `diff`, `apply` and the rehearsal start from. */
@@ -24,8 +24,8 @@ struct gateway_state {
 	struct plan *plan; /* NULL where the diag has errors, or the model was NULL */
 	struct changes changes;
 };
-int gateway_look(struct kernel *k, struct arena *a, const struct model *m, struct gateway_state *out,
-	struct diag *d);
+int gateway_look(struct kernel *k, struct arena *a, const struct model *m,
+	struct gateway_state *out, struct diag *d);
 
 /* Put @s->changes into force. On failure everything is as it was, @d says which object of which
  * config line the kernel refused, and -errno is returned. */

@@ -9,8 +9,8 @@
 /* Call @each for every TCP, UDP and SCTP connection of both families; it returns true to have the
  * entry deleted. Deletion happens after the dump, by original tuple and id (an entry that was
  * replaced meanwhile is left alone). *@deleted counts. */
-int kernel_conntrack_sweep(struct kernel *k, bool (*each)(const struct flow *f, void *data), void *data,
-	size_t *deleted, struct kernel_error *e);
+int kernel_conntrack_sweep(struct kernel *k, bool (*each)(const struct flow *f, void *data),
+	void *data, size_t *deleted, struct kernel_error *e);
 /* The same for those with (mark & mask) == @mark only: the kernel leaves out the others, which are
  * most on a busy machine. A mask of 0 takes all. */
 int kernel_conntrack_sweep_marked(struct kernel *k, uint32_t mark, uint32_t mask,

@@ -15,7 +15,7 @@
 #include "plan/plan.h"
 
 struct nft_failure {
-	long change; /* index into the changes, or -1: the transaction as a whole */
+	long change;  /* index into the changes, or -1: the transaction as a whole */
 	long element; /* index into that change's set, or -1: unknown or none */
 	struct kernel_error error;
 };
@@ -37,7 +37,7 @@ int kernel_nft_generation(struct kernel *k, uint32_t *generation, struct kernel_
 int kernel_nft_observe(struct kernel *k, struct arena *a, bool elements, struct nft_ruleset *out,
 	struct kernel_error *e);
 /* The elements of one named set of a table, into @set (whose declaration was read). */
-int kernel_nft_elements(struct kernel *k, struct arena *a, enum nft_family family, const char *table,
-	struct nft_set *set, struct kernel_error *e);
+int kernel_nft_elements(struct kernel *k, struct arena *a, enum nft_family family,
+	const char *table, struct nft_set *set, struct kernel_error *e);
 
 #endif

@@ -229,7 +229,7 @@ static void join_ends(struct reading *r)
 	unsigned int len = s->key[0].len;
 	size_t end = 0;
 
-	for (size_t i = 0; i < s->len; i++) {
+	for (size_t i = 0; s->bytes && i < s->len; i++) {
 		const uint8_t *start = nft_set_elem(s, i), *stop = NULL;
 		uint8_t *last = nft_set_elem_last(s, i);
 

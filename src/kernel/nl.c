@@ -162,7 +162,7 @@ void kernel_close(struct kernel *k)
 
 bool kernel_at_home(const struct kernel *k)
 {
-	uint64_t inode;
+	uint64_t inode = 0;
 
 	/* The sockets hold the namespace, so its inode cannot have been given to another. */
 	return this_netns(&inode) == 0 && inode == k->netns;

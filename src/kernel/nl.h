@@ -21,13 +21,14 @@ struct kernel {
 	struct mnl_socket *diag; /* NETLINK_SOCK_DIAG */
 	uint32_t seq;
 	uint64_t netns; /* inode of the namespace */
-	uint64_t netns_cookie; /* never given to another namespace until the next boot (an inode is) */
-	int proc_sys; /* directory /proc/sys; see above */
+	uint64_t
+		netns_cookie; /* never given to another namespace until the next boot (an inode is) */
+	int proc_sys;	      /* directory /proc/sys; see above */
 };
 
 struct kernel_error {
-	int err; /* errno, positive; 0: none */
-	char text[256]; /* the kernel's own words, or "" */
+	int err;	 /* errno, positive; 0: none */
+	char text[256];	 /* the kernel's own words, or "" */
 	uint32_t offset; /* of the refused attribute in the request; 0: not said */
 };
 

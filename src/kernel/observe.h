@@ -7,10 +7,12 @@
 #include "netstate/netstate.h"
 
 enum observe_what {
-	OBSERVE_NETWORK = 1 << 0, /* links, addresses, routes of all tables, rules */
-	OBSERVE_SYSCTLS = 1 << 1, /* those that matter here, per interface and all */
+	OBSERVE_NETWORK = 1 << 0,   /* links, addresses, routes of all tables, rules */
+	OBSERVE_SYSCTLS = 1 << 1,   /* those that matter here, per interface and all */
 	OBSERVE_LISTENERS = 1 << 2, /* TCP listeners and unconnected UDP sockets, sock_diag */
-	OBSERVE_RULESET = 1 << 3, /* nftables: all tables, chains, rules, set declarations, anonymous sets with elements */
+	OBSERVE_RULESET =
+		1
+		<< 3, /* nftables: all tables, chains, rules, set declarations, anonymous sets with elements */
 	OBSERVE_ELEMENTS = 1 << 4, /* with RULESET: elements of named sets too */
 };
 
@@ -31,8 +33,11 @@ int kernel_observe(struct kernel *k, struct arena *a, unsigned int what, struct 
  */
 
 /* Parts, for the callers that look at one thing. */
-int kernel_observe_network(struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
-int kernel_observe_sysctls(struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
-int kernel_observe_listeners(struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
+int kernel_observe_network(
+	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
+int kernel_observe_sysctls(
+	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
+int kernel_observe_listeners(
+	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
 
 #endif

@@ -6,9 +6,11 @@
 #include "kernel/nl.h"
 #include "netstate/netstate.h"
 
-int kernel_route_add(struct kernel *k, const struct net_route *r, struct kernel_error *e); /* -EEXIST if there */
+int kernel_route_add(
+	struct kernel *k, const struct net_route *r, struct kernel_error *e); /* -EEXIST if there */
 int kernel_route_delete(struct kernel *k, const struct net_route *r, struct kernel_error *e);
-int kernel_rule_add(struct kernel *k, const struct net_rule *r, struct kernel_error *e); /* NLM_F_EXCL */
+int kernel_rule_add(
+	struct kernel *k, const struct net_rule *r, struct kernel_error *e); /* NLM_F_EXCL */
 int kernel_rule_delete(struct kernel *k, const struct net_rule *r, struct kernel_error *e);
 
 /* Keys as in struct net_sysctl. The value is read without its newline into @buf. */

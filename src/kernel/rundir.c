@@ -26,8 +26,8 @@ int rundir_open(bool make)
 	return fd < 0 ? -errno : fd;
 }
 
-int rundir_name(const struct kernel *k, const char *what, const char *suffix,
-	char name[RUNDIR_NAME_BYTES])
+int rundir_name(
+	const struct kernel *k, const char *what, const char *suffix, char name[RUNDIR_NAME_BYTES])
 {
 	char boot[64] = "";
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -40,7 +40,8 @@ int rundir_name(const struct kernel *k, const char *what, const char *suffix,
 	if (len <= 0)
 		return -EIO;
 	boot[strcspn(boot, "\n")] = '\0';
-	snprintf(name, RUNDIR_NAME_BYTES, "%s-%s-%" PRIu64 "%s", what, boot, k->netns_cookie, suffix);
+	snprintf(name, RUNDIR_NAME_BYTES, "%s-%s-%" PRIu64 "%s", what, boot, k->netns_cookie,
+		suffix);
 	return 0;
 }
 

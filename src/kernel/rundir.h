@@ -17,12 +17,13 @@
 /* The directory as a descriptor, or -errno. @make it where it is missing. */
 int rundir_open(bool make);
 /* "@what-BOOT-COOKIE@suffix" into @name. 0 or -errno. */
-int rundir_name(const struct kernel *k, const char *what, const char *suffix,
-	char name[RUNDIR_NAME_BYTES]);
+int rundir_name(
+	const struct kernel *k, const char *what, const char *suffix, char name[RUNDIR_NAME_BYTES]);
 
 /* Write a file as a whole: after a crash there is either the old content or the new. */
 int rundir_replace(int dir, const char *name, const void *bytes, size_t len);
 /* Read a file of at most @limit bytes (else -EFBIG) into @a. A NUL follows the content. */
-int rundir_read(int dir, const char *name, struct arena *a, size_t limit, char **bytes, size_t *len);
+int rundir_read(
+	int dir, const char *name, struct arena *a, size_t limit, char **bytes, size_t *len);
 
 #endif

@@ -52,7 +52,8 @@ static int open_dir(const struct kernel *k, bool make)
 	return fd < 0 ? -errno : fd;
 }
 
-int state_read(const struct kernel *k, enum state_file which, struct arena *a, char **text, size_t *len)
+int state_read(
+	const struct kernel *k, enum state_file which, struct arena *a, char **text, size_t *len)
 {
 	int dir = open_dir(k, false), err;
 
@@ -98,8 +99,8 @@ int state_confirm(const struct kernel *k, struct arena *a, const char *text, siz
 	if (!err)
 		err = keep_previous(dir);
 	if (!err)
-		err = text ? rundir_replace(dir, file_names[STATE_CONFIRMED], text, len) :
-			     remove_file(dir, file_names[STATE_CONFIRMED]);
+		err = text ? rundir_replace(dir, file_names[STATE_CONFIRMED], text, len)
+			   : remove_file(dir, file_names[STATE_CONFIRMED]);
 	close(dir);
 	return err;
 }

@@ -17,7 +17,8 @@
 enum state_file { STATE_CONFIRMED, STATE_PREVIOUS };
 
 /* The text of a kept config; an empty one says "nothing". -ENOENT: there is none. */
-int state_read(const struct kernel *k, enum state_file which, struct arena *a, char **text, size_t *len);
+int state_read(
+	const struct kernel *k, enum state_file which, struct arena *a, char **text, size_t *len);
 
 /* @text (NULL: nothing of ours) is in force for good; what was confirmed becomes the previous one.
  * Equal to what is confirmed already: nothing changes. */

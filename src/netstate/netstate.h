@@ -25,9 +25,9 @@ struct net_addr {
 	struct ip_addr addr;
 	struct ip_addr peer; /* point-to-point; IP_NONE: none */
 	uint8_t prefix_len;
-	uint8_t scope; /* RT_SCOPE_*: 0 global, 253 link, 254 host */
+	uint8_t scope;	/* RT_SCOPE_*: 0 global, 253 link, 254 host */
 	bool secondary; /* v4: not the first of its subnet; v6: temporary address (RFC 8981) */
-	bool unusable; /* v6: tentative, dadfailed or deprecated */
+	bool unusable;	/* v6: tentative, dadfailed or deprecated */
 };
 
 enum { TABLE_DEFAULT = 253, TABLE_MAIN = 254, TABLE_LOCAL = 255 };
@@ -63,7 +63,14 @@ struct net_route {
 	struct span at;
 };
 
-enum rule_action { RULE_LOOKUP = 1, RULE_GOTO, RULE_NOP, RULE_BLACKHOLE = 6, RULE_UNREACHABLE, RULE_PROHIBIT };
+enum rule_action {
+	RULE_LOOKUP = 1,
+	RULE_GOTO,
+	RULE_NOP,
+	RULE_BLACKHOLE = 6,
+	RULE_UNREACHABLE,
+	RULE_PROHIBIT
+};
 
 struct net_rule {
 	uint8_t family;
@@ -98,7 +105,7 @@ struct net_listener {
 	uint16_t port;
 	bool v6_only;
 	const char *interface; /* bound to; NULL: any */
-	const char *process; /* "sshd", where it could be told; NULL */
+	const char *process;   /* "sshd", where it could be told; NULL */
 };
 
 struct netstate {
@@ -116,11 +123,13 @@ const struct net_link *netstate_link_by_index(const struct netstate *s, int inde
 const char *netstate_sysctl(const struct netstate *s, const char *key); /* NULL: not known */
 long netstate_sysctl_int(const struct netstate *s, const char *key, long otherwise);
 /* "net.ipv4.conf.IF.what" in @a, with dots of the interface name turned to '/' */
-const char *netstate_conf_key(struct arena *a, uint8_t family, const char *interface, const char *what);
+const char *netstate_conf_key(
+	struct arena *a, uint8_t family, const char *interface, const char *what);
 
 /* The route that table @table has for @dst: longest prefix, then metric; unicast or not. NULL: none.
  * Does not apply ip rules. */
-const struct net_route *netstate_route(const struct netstate *s, uint32_t table, const struct ip_addr *dst);
+const struct net_route *netstate_route(
+	const struct netstate *s, uint32_t table, const struct ip_addr *dst);
 
 bool net_route_equal(const struct net_route *a, const struct net_route *b); /* all but `at` */
 bool net_rule_equal(const struct net_rule *a, const struct net_rule *b);
@@ -130,8 +139,11 @@ void nft_print_table(struct strbuf *out, const struct nft_table *t); /* table NA
 /* One element without what is around it: "tcp . 1.1.1.1 . 80 : 192.168.0.2 . 80" */
 void nft_print_element(struct strbuf *out, const struct nft_set *s, size_t i);
 void nft_print_rule(struct strbuf *out, const struct nft_rule *r);
-void net_route_print(struct strbuf *out, const struct net_route *r); /* "default via 1.1.1.254 dev eth0 table 70001 proto 180" */
-void net_rule_print(struct strbuf *out, const struct net_rule *r);   /* "pref 501 fwmark 0x1000000/0x7f000000 lookup 70001" */
-void net_sysctl_print(struct strbuf *out, const struct net_sysctl *s); /* "net.ipv4.conf.eth0.rp_filter=2" */
+void net_route_print(struct strbuf *out,
+	const struct net_route *r); /* "default via 1.1.1.254 dev eth0 table 70001 proto 180" */
+void net_rule_print(struct strbuf *out,
+	const struct net_rule *r); /* "pref 501 fwmark 0x1000000/0x7f000000 lookup 70001" */
+void net_sysctl_print(
+	struct strbuf *out, const struct net_sysctl *s); /* "net.ipv4.conf.eth0.rp_filter=2" */
 
 #endif

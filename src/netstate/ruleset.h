@@ -26,26 +26,26 @@
 
 enum nft_type {
 	NFT_T_NONE,
-	NFT_T_IPV4,	/* 4 bytes, network order */
-	NFT_T_IPV6,	/* 16 bytes */
-	NFT_T_PORT,	/* inet_service: 2 bytes, network order */
-	NFT_T_PROTO,	/* inet_proto: 1 byte */
-	NFT_T_NFPROTO,	/* 1 byte: 2 v4, 10 v6 */
-	NFT_T_IFNAME,	/* 16 bytes, NUL-padded */
-	NFT_T_IFINDEX,	/* 4 bytes, host order */
-	NFT_T_MARK,	/* 4 bytes, host order */
-	NFT_T_CT_STATE, /* 4 bytes, host order: bitmask */
-	NFT_T_CT_STATUS,/* 4 bytes, host order: bitmask */
-	NFT_T_CT_DIR,	/* 1 byte: 0 original, 1 reply */
-	NFT_T_FIB_TYPE, /* 4 bytes, host order: RTN_* */
-	NFT_T_PKTTYPE,	/* 1 byte */
-	NFT_T_ETHER,	/* 6 bytes */
-	NFT_T_ICMP_TYPE, /* 1 byte */
+	NFT_T_IPV4,	   /* 4 bytes, network order */
+	NFT_T_IPV6,	   /* 16 bytes */
+	NFT_T_PORT,	   /* inet_service: 2 bytes, network order */
+	NFT_T_PROTO,	   /* inet_proto: 1 byte */
+	NFT_T_NFPROTO,	   /* 1 byte: 2 v4, 10 v6 */
+	NFT_T_IFNAME,	   /* 16 bytes, NUL-padded */
+	NFT_T_IFINDEX,	   /* 4 bytes, host order */
+	NFT_T_MARK,	   /* 4 bytes, host order */
+	NFT_T_CT_STATE,	   /* 4 bytes, host order: bitmask */
+	NFT_T_CT_STATUS,   /* 4 bytes, host order: bitmask */
+	NFT_T_CT_DIR,	   /* 1 byte: 0 original, 1 reply */
+	NFT_T_FIB_TYPE,	   /* 4 bytes, host order: RTN_* */
+	NFT_T_PKTTYPE,	   /* 1 byte */
+	NFT_T_ETHER,	   /* 6 bytes */
+	NFT_T_ICMP_TYPE,   /* 1 byte */
 	NFT_T_ICMPV6_TYPE, /* 1 byte */
-	NFT_T_BOOL,	/* 1 byte */
-	NFT_T_INTEGER,	/* 4 bytes, host order: what jhash gives */
-	NFT_T_VERDICT,	/* data of verdict maps; see struct nft_set */
-	NFT_T_OTHER,	/* known to the kernel only; length in the field */
+	NFT_T_BOOL,	   /* 1 byte */
+	NFT_T_INTEGER,	   /* 4 bytes, host order: what jhash gives */
+	NFT_T_VERDICT,	   /* data of verdict maps; see struct nft_set */
+	NFT_T_OTHER,	   /* known to the kernel only; length in the field */
 	NFT_T_COUNT_
 };
 
@@ -76,9 +76,9 @@ enum nft_set_flag {
 	SET_INTERVAL = 1 << 1,
 	SET_CONSTANT = 1 << 2,
 	SET_TIMEOUT = 1 << 3,
-	SET_ANONYMOUS = 1 << 4, /* belongs to the one rule that names it; printed in place */
-	SET_OBJECTS = 1 << 5, /* map to stateful objects; elements are not kept */
-	SET_DYNAMIC = 1 << 6, /* updated by packets */
+	SET_ANONYMOUS = 1 << 4,	 /* belongs to the one rule that names it; printed in place */
+	SET_OBJECTS = 1 << 5,	 /* map to stateful objects; elements are not kept */
+	SET_DYNAMIC = 1 << 6,	 /* updated by packets */
 	SET_INCOMPLETE = 1 << 7, /* read without its elements, or with some not understood */
 };
 
@@ -97,7 +97,7 @@ struct nft_set {
 	uint32_t flags; /* enum nft_set_flag */
 	struct nft_field key[NFT_MAX_FIELDS], data[NFT_MAX_FIELDS];
 	uint8_t n_key, n_data;
-	uint32_t size; /* declared; 0: none */
+	uint32_t size;	     /* declared; 0: none */
 	uint32_t timeout_ms; /* default element timeout; 0: none */
 
 	uint16_t key_len, data_len, stride;
@@ -106,7 +106,7 @@ struct nft_set {
 	VEC(const char *) chains; /* names that verdict data point at */
 	uint32_t *chain_slots;	  /* hash of chains[]: index + 1, or 0; behind nft_set_chain() */
 	size_t n_chain_slots;
-	struct span *origins; /* NULL, or one per element */
+	struct span *origins;  /* NULL, or one per element */
 	const char **comments; /* NULL, or one per element (each may be NULL) */
 	uint32_t *timeouts_ms; /* NULL, or one per element (0: the set's default) */
 	uint64_t handle;
@@ -174,7 +174,7 @@ enum nft_selector {
 	SEL_FIB_DADDR_TYPE,
 	SEL_FIB_SADDR_OIF, /* 1 byte: is there a route back to the sender (exists or missing) */
 	SEL_FIB_SADDR_MARK_OIF, /* likewise, for the packet's mark */
-	SEL_FIB_SADDR_IIF_OIF, /* likewise, by the interface that it came in on */
+	SEL_FIB_SADDR_IIF_OIF,	/* likewise, by the interface that it came in on */
 	SEL_FIB_SADDR_MARK_IIF_OIF,
 	SEL_COUNT_
 };
@@ -194,17 +194,17 @@ enum nft_expr_kind {
 
 struct nft_expr {
 	enum nft_expr_kind kind;
-	enum nft_selector selector;  /* SELECTOR, MASKED */
-	uint8_t mask[16], xor[16];   /* MASKED: in the byte order of the selector's type */
-	uint8_t value[16];	     /* VALUE */
+	enum nft_selector selector; /* SELECTOR, MASKED */
+	uint8_t mask[16], xor[16];  /* MASKED: in the byte order of the selector's type */
+	uint8_t value[16];	    /* VALUE */
 	uint8_t value_len;
-	enum nft_type type;	     /* VALUE: its type; others: what it yields, where it is one field */
+	enum nft_type type; /* VALUE: its type; others: what it yields, where it is one field */
 	struct nft_expr *parts[NFT_MAX_FIELDS]; /* CONCAT */
 	uint8_t n_parts;
-	struct nft_expr *key;	     /* MAP, JHASH */
-	struct nft_set *set;	     /* MAP */
-	uint32_t mod, seed;	     /* JHASH */
-	const char *text;	     /* UNKNOWN: what is known of it */
+	struct nft_expr *key; /* MAP, JHASH */
+	struct nft_set *set;  /* MAP */
+	uint32_t mod, seed;   /* JHASH */
+	const char *text;     /* UNKNOWN: what is known of it */
 };
 
 /* ---- statements and rules ---- */
@@ -222,20 +222,20 @@ enum nft_verdict {
 };
 
 enum nft_stmt_kind {
-	STMT_MATCH,    /* expr op (value | value..last | set) */
-	STMT_VMAP,     /* expr vmap set */
+	STMT_MATCH, /* expr op (value | value..last | set) */
+	STMT_VMAP,  /* expr vmap set */
 	STMT_VERDICT,
 	STMT_SET_MARK, /* meta mark set expr */
 	STMT_SET_CT_MARK,
-	STMT_NAT,      /* dnat or snat */
+	STMT_NAT, /* dnat or snat */
 	STMT_MASQUERADE,
 	STMT_REDIRECT,
-	STMT_COUNTER,  /* anonymous, or the named object */
+	STMT_COUNTER, /* anonymous, or the named object */
 	STMT_REJECT,
 	STMT_LOG,
 	STMT_LIMIT,
 	STMT_NOTRACK,
-	STMT_XT,       /* an iptables match or target that nft only carries along */
+	STMT_XT, /* an iptables match or target that nft only carries along */
 	STMT_UNKNOWN,
 };
 
@@ -253,16 +253,16 @@ struct nft_stmt {
 	enum nft_op op;	       /* MATCH */
 	uint8_t value[16], last[16]; /* MATCH against a constant or a range */
 	uint8_t value_len;
-	struct nft_set *set;   /* MATCH OP_IN, OP_NOT_IN; VMAP */
+	struct nft_set *set; /* MATCH OP_IN, OP_NOT_IN; VMAP */
 	enum nft_verdict verdict;
-	const char *chain;     /* VERDICT jump or goto; COUNTER: the named object, or NULL */
-	bool dnat;	       /* NAT */
-	uint8_t nat_family;    /* NAT: enum ip_family */
-	struct nft_expr *port; /* NAT: a port expression of its own, or NULL */
-	bool map_gives_port;   /* NAT: expr is a map to address . port */
+	const char *chain;	 /* VERDICT jump or goto; COUNTER: the named object, or NULL */
+	bool dnat;		 /* NAT */
+	uint8_t nat_family;	 /* NAT: enum ip_family */
+	struct nft_expr *port;	 /* NAT: a port expression of its own, or NULL */
+	bool map_gives_port;	 /* NAT: expr is a map to address . port */
 	uint64_t packets, bytes; /* COUNTER, as read */
 	struct nft_xt xt;
-	const char *text;      /* UNKNOWN: the kernel's name of it; REJECT, LOG, LIMIT: the whole
+	const char *text; /* UNKNOWN: the kernel's name of it; REJECT, LOG, LIMIT: the whole
 				* statement as nft writes it, or NULL for the bare word */
 };
 
@@ -273,10 +273,25 @@ struct nft_rule {
 	struct span at;
 };
 
-enum nft_hook { HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT, HOOK_POSTROUTING, HOOK_INGRESS, HOOK_EGRESS };
+enum nft_hook {
+	HOOK_PREROUTING,
+	HOOK_INPUT,
+	HOOK_FORWARD,
+	HOOK_OUTPUT,
+	HOOK_POSTROUTING,
+	HOOK_INGRESS,
+	HOOK_EGRESS
+};
 enum nft_chain_type { CHAIN_FILTER, CHAIN_NAT, CHAIN_ROUTE };
 /* NFPROTO_*: also the kernel's numbers. */
-enum nft_family { FAMILY_INET = 1, FAMILY_IP = 2, FAMILY_ARP = 3, FAMILY_NETDEV = 5, FAMILY_BRIDGE = 7, FAMILY_IP6 = 10 };
+enum nft_family {
+	FAMILY_INET = 1,
+	FAMILY_IP = 2,
+	FAMILY_ARP = 3,
+	FAMILY_NETDEV = 5,
+	FAMILY_BRIDGE = 7,
+	FAMILY_IP6 = 10
+};
 
 struct nft_chain {
 	const char *name;
@@ -343,16 +358,18 @@ struct nft_stmt *nft_match(struct arena *a, struct nft_rule *r, struct nft_expr 
 /* Host order: marks, states. As in nft, OP_EQ on a bare ct state or ct status means "has one of these
  * bits" and OP_NE "has none": the match is built on the masked selector. (A plain nft_match(), and a
  * decoded one, compares exactly.) */
-struct nft_stmt *nft_match_u32(struct arena *a, struct nft_rule *r, struct nft_expr *e,
-	enum nft_op op, uint32_t value);
-struct nft_stmt *nft_match_u8(struct arena *a, struct nft_rule *r, struct nft_expr *e,
-	enum nft_op op, uint8_t value);
+struct nft_stmt *nft_match_u32(
+	struct arena *a, struct nft_rule *r, struct nft_expr *e, enum nft_op op, uint32_t value);
+struct nft_stmt *nft_match_u8(
+	struct arena *a, struct nft_rule *r, struct nft_expr *e, enum nft_op op, uint8_t value);
 struct nft_stmt *nft_match_ifname(struct arena *a, struct nft_rule *r, struct nft_expr *e,
 	enum nft_op op, const char *ifname);
-struct nft_stmt *nft_match_set(struct arena *a, struct nft_rule *r, struct nft_expr *e, enum nft_op op,
-	struct nft_set *set);
-struct nft_stmt *nft_vmap(struct arena *a, struct nft_rule *r, struct nft_expr *e, struct nft_set *set);
-struct nft_stmt *nft_verdict(struct arena *a, struct nft_rule *r, enum nft_verdict v, const char *chain);
+struct nft_stmt *nft_match_set(struct arena *a, struct nft_rule *r, struct nft_expr *e,
+	enum nft_op op, struct nft_set *set);
+struct nft_stmt *nft_vmap(
+	struct arena *a, struct nft_rule *r, struct nft_expr *e, struct nft_set *set);
+struct nft_stmt *nft_verdict(
+	struct arena *a, struct nft_rule *r, enum nft_verdict v, const char *chain);
 struct nft_stmt *nft_set_mark(struct arena *a, struct nft_rule *r, bool ct, struct nft_expr *e);
 struct nft_stmt *nft_nat(struct arena *a, struct nft_rule *r, bool dnat, enum ip_family family,
 	struct nft_expr *addr, bool map_gives_port);

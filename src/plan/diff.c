@@ -52,7 +52,7 @@ static bool wants_route(const struct netstate *s, const struct net_route *r)
 {
 	if (!s)
 		return false;
-	VEC_EACH(&s->routes, struct net_route, have)
+	VEC_EACH (&s->routes, struct net_route, have)
 		if (ours_route(have) && same_route(have, r))
 			return true;
 	return false;
@@ -62,7 +62,7 @@ static bool wants_rule(const struct netstate *s, const struct net_rule *r)
 {
 	if (!s)
 		return false;
-	VEC_EACH(&s->rules, struct net_rule, have)
+	VEC_EACH (&s->rules, struct net_rule, have)
 		if (ours_rule(have) && net_rule_equal(have, r))
 			return true;
 	return false;
@@ -72,21 +72,22 @@ static void diff_routing(struct arena *a, const struct netstate *seen, const str
 	struct changes *out)
 {
 	if (want) {
-		VEC_EACH(&want->routes, struct net_route, r)
+		VEC_EACH (&want->routes, struct net_route, r)
 			if (!wants_route(seen, r))
-				*vec_add(a, &out->before) =
-					(struct change){.kind = CHANGE_ROUTE, .add = true, .route = r};
-		VEC_EACH(&want->rules, struct net_rule, r)
+				*vec_add(a, &out->before) = (struct change){
+					.kind = CHANGE_ROUTE, .add = true, .route = r};
+		VEC_EACH (&want->rules, struct net_rule, r)
 			if (!wants_rule(seen, r))
-				*vec_add(a, &out->before) =
-					(struct change){.kind = CHANGE_RULE, .add = true, .rule = r};
+				*vec_add(a, &out->before) = (struct change){
+					.kind = CHANGE_RULE, .add = true, .rule = r};
 	}
-	VEC_EACH(&seen->rules, struct net_rule, r)
+	VEC_EACH (&seen->rules, struct net_rule, r)
 		if (ours_rule(r) && !wants_rule(want, r))
 			*vec_add(a, &out->after) = (struct change){.kind = CHANGE_RULE, .rule = r};
-	VEC_EACH(&seen->routes, struct net_route, r)
+	VEC_EACH (&seen->routes, struct net_route, r)
 		if (ours_route(r) && !wants_route(want, r))
-			*vec_add(a, &out->after) = (struct change){.kind = CHANGE_ROUTE, .route = r};
+			*vec_add(a, &out->after) =
+				(struct change){.kind = CHANGE_ROUTE, .route = r};
 }
 
 /* ---- sysctls ---- */
@@ -106,19 +107,19 @@ static void diff_sysctls(struct arena *a, const struct netstate *seen, const str
 	const struct memory *memory, struct changes *out)
 {
 	if (want)
-		VEC_EACH(&want->sysctls, struct net_sysctl, s) {
+		VEC_EACH (&want->sysctls, struct net_sysctl, s) {
 			const char *now = netstate_sysctl(seen, s->key);
 
 			if (!now || strcmp(now, s->value) != 0)
 				set_sysctl(a, out, false, s, now);
 		}
-	VEC_EACH(&memory->sysctls, struct memory_sysctl, m) {
+	VEC_EACH (&memory->sysctls, struct memory_sysctl, m) {
 		const char *now = netstate_sysctl(seen, m->key);
 		struct net_sysctl back = {.key = m->key, .value = m->value};
 		bool wanted = false;
 
 		if (want)
-			VEC_EACH(&want->sysctls, struct net_sysctl, s)
+			VEC_EACH (&want->sysctls, struct net_sysctl, s)
 				if (strcmp(s->key, m->key) == 0)
 					wanted = true;
 		if (!wanted && now && strcmp(now, m->value) != 0)
@@ -152,14 +153,15 @@ static void change_set(struct nft_diff *d, enum nft_change_kind kind, const stru
 	c->at = s->at;
 }
 
-static void change_chain(struct nft_diff *d, enum nft_change_kind kind, const struct nft_chain *chain)
+static void change_chain(
+	struct nft_diff *d, enum nft_change_kind kind, const struct nft_chain *chain)
 {
 	add_change(d, kind)->chain = chain;
 }
 
 static void add_rules(struct nft_diff *d, const struct nft_chain *chain)
 {
-	VEC_EACH(&chain->rules, struct nft_rule, r) {
+	VEC_EACH (&chain->rules, struct nft_rule, r) {
 		struct nft_change *c = add_change(d, NFT_ADD_RULE);
 
 		c->chain = chain;
@@ -178,17 +180,17 @@ static void add_everything(struct nft_diff *d)
 	const struct nft_table *t = d->want;
 
 	add_change(d, NFT_ADD_TABLE);
-	VEC_EACH(&t->counters, struct nft_counter, c)
+	VEC_EACH (&t->counters, struct nft_counter, c)
 		add_change(d, NFT_ADD_COUNTER)->counter = c;
-	VEC_EACH(&t->sets, struct nft_set *, s)
+	VEC_EACH (&t->sets, struct nft_set *, s)
 		if (named(*s))
 			change_set(d, NFT_ADD_SET, *s);
-	VEC_EACH(&t->chains, struct nft_chain *, c)
+	VEC_EACH (&t->chains, struct nft_chain *, c)
 		change_chain(d, NFT_ADD_CHAIN, *c);
-	VEC_EACH(&t->sets, struct nft_set *, s)
+	VEC_EACH (&t->sets, struct nft_set *, s)
 		if (named(*s) && (*s)->len)
 			change_set(d, NFT_ADD_ELEMENTS, *s);
-	VEC_EACH(&t->chains, struct nft_chain *, c)
+	VEC_EACH (&t->chains, struct nft_chain *, c)
 		add_rules(d, *c);
 }
 
@@ -197,20 +199,20 @@ static bool same_hook(const struct nft_chain *x, const struct nft_chain *y)
 	if (x->base != y->base)
 		return false;
 	return !x->base || (x->type == y->type && x->hook == y->hook && x->prio == y->prio &&
-		x->policy_drop == y->policy_drop);
+				   x->policy_drop == y->policy_drop);
 }
 
 static bool must_replace(const struct nft_table *have, const struct nft_table *want)
 {
 	if (have->flags != want->flags) /* dormant, for one */
 		return true;
-	VEC_EACH(&want->sets, struct nft_set *, s) {
+	VEC_EACH (&want->sets, struct nft_set *, s) {
 		const struct nft_set *old = named(*s) ? nft_set_find_named(have, (*s)->name) : NULL;
 
 		if (old && !nft_set_same_declaration(old, *s))
 			return true;
 	}
-	VEC_EACH(&want->chains, struct nft_chain *, c) {
+	VEC_EACH (&want->chains, struct nft_chain *, c) {
 		const struct nft_chain *old = nft_chain_find(have, (*c)->name);
 
 		if (old && !same_hook(old, *c))
@@ -253,7 +255,7 @@ static bool same_payload(const struct nft_set *x, size_t i, const struct nft_set
 		if (v != w)
 			return false;
 		return (v != VERDICT_JUMP && v != VERDICT_GOTO) ||
-			strcmp(x->chains.items[m], y->chains.items[n]) == 0;
+		       strcmp(x->chains.items[m], y->chains.items[n]) == 0;
 	}
 	return memcmp(p, q, x->data_len) == 0;
 }
@@ -285,16 +287,17 @@ static void copy_elem(struct nft_diff *d, struct nft_set **to, const struct nft_
 }
 
 /* Merge two sorted sets of the same declaration; the key of an interval is its whole range. */
-static void diff_elements(struct nft_diff *d, const struct nft_set *have, const struct nft_set *want,
-	struct nft_set **gone, struct nft_set **added)
+static void diff_elements(struct nft_diff *d, const struct nft_set *have,
+	const struct nft_set *want, struct nft_set **gone, struct nft_set **added)
 {
 	size_t key_len = want->key_len * (want->flags & SET_INTERVAL ? 2u : 1u);
 	size_t i = 0, j = 0;
 
 	while (i < have->len || j < want->len) {
-		int c = i == have->len ? 1 :
-			j == want->len ? -1 :
-					 memcmp(nft_set_elem(have, i), nft_set_elem(want, j), key_len);
+		int c = i == have->len ? 1
+			: j == want->len
+				? -1
+				: memcmp(nft_set_elem(have, i), nft_set_elem(want, j), key_len);
 
 		if (c < 0) {
 			copy_elem(d, gone, have, i++);
@@ -315,7 +318,7 @@ static void diff_sets(struct nft_diff *d)
 {
 	VEC(struct nft_set *) gone = {0}, added = {0};
 
-	VEC_EACH(&d->want->sets, struct nft_set *, s) {
+	VEC_EACH (&d->want->sets, struct nft_set *, s) {
 		const struct nft_set *old = nft_set_find_named(d->have, (*s)->name);
 		struct nft_set *minus = NULL, *plus = NULL;
 
@@ -333,18 +336,18 @@ static void diff_sets(struct nft_diff *d)
 			vec_push(d->a, &added, plus);
 	}
 	/* Elements of obsolete sets go too, since they may point at chains that go. */
-	VEC_EACH(&d->have->sets, struct nft_set *, s)
+	VEC_EACH (&d->have->sets, struct nft_set *, s)
 		if (named(*s) && !nft_set_find_named(d->want, (*s)->name) && (*s)->len)
 			vec_push(d->a, &gone, *s);
-	VEC_EACH(&gone, struct nft_set *, s)
+	VEC_EACH (&gone, struct nft_set *, s)
 		change_set(d, NFT_DEL_ELEMENTS, *s);
-	VEC_EACH(&added, struct nft_set *, s)
+	VEC_EACH (&added, struct nft_set *, s)
 		change_set(d, NFT_ADD_ELEMENTS, *s);
 }
 
 static bool has_counter(const struct nft_table *t, const char *name)
 {
-	VEC_EACH(&t->counters, struct nft_counter, c)
+	VEC_EACH (&t->counters, struct nft_counter, c)
 		if (strcmp(c->name, name) == 0)
 			return true;
 	return false;
@@ -352,20 +355,20 @@ static bool has_counter(const struct nft_table *t, const char *name)
 
 static void diff_table(struct nft_diff *d)
 {
-	VEC_EACH(&d->want->counters, struct nft_counter, c)
+	VEC_EACH (&d->want->counters, struct nft_counter, c)
 		if (!has_counter(d->have, c->name))
 			add_change(d, NFT_ADD_COUNTER)->counter = c;
-	VEC_EACH(&d->want->sets, struct nft_set *, s)
+	VEC_EACH (&d->want->sets, struct nft_set *, s)
 		if (named(*s) && !nft_set_find_named(d->have, (*s)->name))
 			change_set(d, NFT_ADD_SET, *s);
-	VEC_EACH(&d->want->chains, struct nft_chain *, c)
+	VEC_EACH (&d->want->chains, struct nft_chain *, c)
 		if (!nft_chain_find(d->have, (*c)->name))
 			change_chain(d, NFT_ADD_CHAIN, *c);
 	diff_sets(d);
-	VEC_EACH(&d->have->chains, struct nft_chain *, c)
+	VEC_EACH (&d->have->chains, struct nft_chain *, c)
 		if (!nft_chain_find(d->want, (*c)->name))
 			change_chain(d, NFT_FLUSH_CHAIN, *c);
-	VEC_EACH(&d->want->chains, struct nft_chain *, c) {
+	VEC_EACH (&d->want->chains, struct nft_chain *, c) {
 		const struct nft_chain *old = nft_chain_find(d->have, (*c)->name);
 
 		if (old && same_rules(old, *c))
@@ -374,13 +377,13 @@ static void diff_table(struct nft_diff *d)
 			change_chain(d, NFT_FLUSH_CHAIN, old);
 		add_rules(d, *c);
 	}
-	VEC_EACH(&d->have->chains, struct nft_chain *, c)
+	VEC_EACH (&d->have->chains, struct nft_chain *, c)
 		if (!nft_chain_find(d->want, (*c)->name))
 			change_chain(d, NFT_DEL_CHAIN, *c);
-	VEC_EACH(&d->have->sets, struct nft_set *, s)
+	VEC_EACH (&d->have->sets, struct nft_set *, s)
 		if (named(*s) && !nft_set_find_named(d->want, (*s)->name))
 			change_set(d, NFT_DEL_SET, *s);
-	VEC_EACH(&d->have->counters, struct nft_counter, c)
+	VEC_EACH (&d->have->counters, struct nft_counter, c)
 		if (!has_counter(d->want, c->name))
 			add_change(d, NFT_DEL_COUNTER)->counter = c;
 }

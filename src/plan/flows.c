@@ -6,15 +6,15 @@
 
 static const struct plan_uplink *home_of(const struct plan *p, uint32_t number)
 {
-	VEC_EACH(&p->uplinks, struct plan_uplink, u)
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		if (u->mark == number)
 			return u;
 	return NULL;
 }
 
 /* Is the source that the backend sees one that the plan gives? */
-static bool source_fits(const struct plan *p, const struct flow *f, const struct ip_addr *backend,
-	uint16_t port)
+static bool source_fits(
+	const struct plan *p, const struct flow *f, const struct ip_addr *backend, uint16_t port)
 {
 	const struct plan_map *pm = plan_source_of(p, f->proto, backend, port);
 	bool from_outside = (f->mark & mark_number_mask(p->model->mark_mask)) != 0;
@@ -26,7 +26,7 @@ static bool source_fits(const struct plan *p, const struct flow *f, const struct
 	 * right. */
 	if (pm->return_mode == RETURN_DIRECT)
 		return !hidden || (!from_outside && ip_equal(&f->reply.dst, &pm->hairpin));
-	VEC_EACH(&pm->snat, struct ip_addr, s)
+	VEC_EACH (&pm->snat, struct ip_addr, s)
 		if (ip_equal(s, &f->reply.dst))
 			return true;
 	return false;

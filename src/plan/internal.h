@@ -16,8 +16,8 @@ static inline unsigned int family_index(uint8_t family)
 /* ---- settling what the file leaves open ---- */
 
 /* Numbers, addresses and ways out of all uplinks; errors to @d. */
-void plan_settle_uplinks(struct arena *a, struct plan *p, const struct memory *memory,
-	struct diag *d);
+void plan_settle_uplinks(
+	struct arena *a, struct plan *p, const struct memory *memory, struct diag *d);
 /* Return, SNAT address and interface of all enabled maps. */
 void plan_settle_maps(struct arena *a, struct plan *p, struct diag *d);
 bool plan_is_uplink_interface(const struct plan *p, const char *interface);
@@ -32,8 +32,8 @@ void plan_make_listeners(struct arena *a, struct plan *p, struct nft_table *t);
 void plan_make_sources(struct arena *a, struct plan *p, struct nft_table *t);
 
 /* Small pieces that those share. */
-struct nft_set *plan_verdict_map(struct arena *a, struct nft_table *t, const char *name,
-	enum nft_type key);
+struct nft_set *plan_verdict_map(
+	struct arena *a, struct nft_table *t, const char *name, enum nft_type key);
 void plan_verdict_for_mark(struct arena *a, struct nft_set *map, uint32_t mark, enum nft_verdict v,
 	const char *chain, struct span at);
 /* Sort it, give it a size and count its elements; NULL is fine. */
@@ -49,9 +49,9 @@ void plan_match_transport(struct arena *a, struct nft_table *t, struct nft_rule 
  * Listeners that one lookup serves. One scope is for all uplinks; an uplink that shares an address
  * with another has one of its own, since the destination address alone does not tell them apart.
  */
-struct from_list { /* one distinct list of clients */
-	const struct map *map; /* the first map with this list */
-	struct nft_set *clients; /* of this list's family */
+struct from_list {			/* one distinct list of clients */
+	const struct map *map;		/* the first map with this list */
+	struct nft_set *clients;	/* of this list's family */
 	struct nft_set *ports, *ranges; /* their listeners; see struct listener_maps */
 	const char *chain;
 };
@@ -59,7 +59,8 @@ struct from_list { /* one distinct list of clients */
 struct listener_maps {
 	struct nft_set *ports;	/* exact: proto . address . port -> address . port */
 	struct nft_set *ranges; /* proto . address . first-last port -> address, port kept */
-	struct nft_set *from, *from_ranges; /* restricted listeners -> chain that looks at the client */
+	struct nft_set *from,
+		*from_ranges; /* restricted listeners -> chain that looks at the client */
 	VEC(struct from_list) lists;
 };
 
@@ -91,8 +92,8 @@ struct plan_tables {
 };
 
 /* The map that leads to this backend port, or NULL. Where several do, they return alike. */
-const struct plan_map *plan_source_of(const struct plan *p, uint8_t proto,
-	const struct ip_addr *backend, uint16_t port);
+const struct plan_map *plan_source_of(
+	const struct plan *p, uint8_t proto, const struct ip_addr *backend, uint16_t port);
 
 /* Where a new connection to a listener would be led. */
 struct lead {

@@ -45,25 +45,26 @@ static const char *set_name(struct arena *a, const char *what, uint8_t family, c
 	return arena_printf(a, "%s%u%s", what, family, suffix);
 }
 
-static struct nft_set *new_map(struct arena *a, struct nft_table *t, const char *name, uint8_t family,
-	uint32_t flags, const enum nft_type *data)
+static struct nft_set *new_map(struct arena *a, struct nft_table *t, const char *name,
+	uint8_t family, uint32_t flags, const enum nft_type *data)
 {
-	const enum nft_type key[] = {NFT_T_PROTO, family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_PORT,
-		NFT_T_NONE};
+	const enum nft_type key[] = {
+		NFT_T_PROTO, family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_PORT, NFT_T_NONE};
 
 	return nft_set_new(a, t, name, flags | SET_MAP, key, data, 0);
 }
 
-static struct nft_set *ports_map(struct arena *a, struct nft_table *t, const char *suffix,
-	uint8_t family)
+static struct nft_set *ports_map(
+	struct arena *a, struct nft_table *t, const char *suffix, uint8_t family)
 {
-	const enum nft_type data[] = {family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_PORT, NFT_T_NONE};
+	const enum nft_type data[] = {
+		family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_PORT, NFT_T_NONE};
 
 	return new_map(a, t, set_name(a, "ports", family, suffix), family, 0, data);
 }
 
-static struct nft_set *ranges_map(struct arena *a, struct nft_table *t, const char *suffix,
-	uint8_t family)
+static struct nft_set *ranges_map(
+	struct arena *a, struct nft_table *t, const char *suffix, uint8_t family)
 {
 	const enum nft_type data[] = {family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_NONE};
 
@@ -129,7 +130,7 @@ static bool same_from(const struct map *x, const struct map *y)
 
 static void fill_clients(struct arena *a, struct nft_set *s, const struct map *m)
 {
-	VEC_EACH(&m->from, struct located_prefix, from) {
+	VEC_EACH (&m->from, struct located_prefix, from) {
 		struct ip_addr last = ip_prefix_last(&from->prefix);
 		uint8_t *e = nft_set_add(a, s, from->at);
 
@@ -146,7 +147,7 @@ static struct from_list *list_of(struct arena *a, struct nft_table *t, struct li
 	const enum nft_type key[] = {family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_NONE};
 	struct from_list *l;
 
-	VEC_EACH(&maps->lists, struct from_list, have)
+	VEC_EACH (&maps->lists, struct from_list, have)
 		if (same_from(have->map, m))
 			return have;
 	l = vec_add(a, &maps->lists);
@@ -180,8 +181,8 @@ static int restricted_cmp(const void *va, const void *vb)
 typedef VEC(struct restricted) restricted_vec;
 
 /* The chain for one combination of lists: the client goes to the list that knows it, or away. */
-static const char *combination_chain(struct arena *a, struct nft_table *t, struct listener_maps *maps,
-	const char *suffix, const struct restricted *r, size_t n)
+static const char *combination_chain(struct arena *a, struct nft_table *t,
+	struct listener_maps *maps, const char *suffix, const struct restricted *r, size_t n)
 {
 	struct strbuf name = STRBUF_INIT;
 	uint8_t family = maps->lists.items[0].map->to.family;
@@ -276,13 +277,13 @@ struct filler {
 	restricted_vec restricted[2];
 };
 
-static void fill_one(struct filler *f, struct plan_scope *s, const char *suffix, const struct map *m,
-	const struct ip_addr *addr)
+static void fill_one(struct filler *f, struct plan_scope *s, const char *suffix,
+	const struct map *m, const struct ip_addr *addr)
 {
 	struct listener_maps *maps = &s->family[family_index(addr->family)];
 	struct from_list *list = m->from.len ? list_of(f->a, f->t, maps, suffix, m) : NULL;
 
-	VEC_EACH(&m->listens, struct listen, l) {
+	VEC_EACH (&m->listens, struct listen, l) {
 		if (!list) {
 			add_listener(f->a, f->t, &maps->ports, &maps->ranges, suffix, m, l, addr);
 			continue;
@@ -296,18 +297,19 @@ static void fill_one(struct filler *f, struct plan_scope *s, const char *suffix,
 
 static bool has_address(const struct plan_uplink *u, const struct ip_addr *addr)
 {
-	VEC_EACH(&u->addrs, struct ip_addr, have)
+	VEC_EACH (&u->addrs, struct ip_addr, have)
 		if (ip_equal(have, addr))
 			return true;
 	return false;
 }
 
 /* Does @pm listen on @addr of @u? */
-static bool listens_on(const struct plan_map *pm, const struct plan_uplink *u, const struct ip_addr *addr)
+static bool listens_on(
+	const struct plan_map *pm, const struct plan_uplink *u, const struct ip_addr *addr)
 {
 	if (pm->map->on.len == 0)
 		return true;
-	VEC_EACH(&pm->map->on, struct map_on, on) {
+	VEC_EACH (&pm->map->on, struct map_on, on) {
 		if (on->uplink && on->uplink != u->uplink)
 			continue;
 		if (on->addr.family == IP_NONE || ip_equal(&on->addr, addr))
@@ -318,9 +320,10 @@ static bool listens_on(const struct plan_map *pm, const struct plan_uplink *u, c
 
 /* In the common scope an address that two uplinks share leads where the first of them says: only
  * clients inside can ask for it there. */
-static bool first_owner(const struct plan *p, const struct plan_uplink *u, const struct ip_addr *addr)
+static bool first_owner(
+	const struct plan *p, const struct plan_uplink *u, const struct ip_addr *addr)
 {
-	VEC_EACH(&p->uplinks, struct plan_uplink, other) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, other) {
 		if (other == u)
 			return true;
 		if (has_address(other, addr))
@@ -333,21 +336,22 @@ static void fill_scope(struct filler *f, struct plan_scope *s)
 {
 	const char *suffix = s->uplink ? arena_printf(f->a, "_%s", s->uplink->uplink->name) : "";
 
-	VEC_EACH(&f->p->maps, struct plan_map, pm)
-		VEC_EACH(&pm->uplinks, struct plan_uplink *, up) {
+	VEC_EACH (&f->p->maps, struct plan_map, pm)
+		VEC_EACH (&pm->uplinks, struct plan_uplink *, up) {
 			struct plan_uplink *u = *up;
 
 			if (s->uplink && s->uplink != u)
 				continue;
-			VEC_EACH(&u->addrs, struct ip_addr, addr)
+			VEC_EACH (&u->addrs, struct ip_addr, addr)
 				if (addr->family == pm->map->to.family && listens_on(pm, u, addr) &&
 					(s->uplink || first_owner(f->p, u, addr)))
 					fill_one(f, s, suffix, pm->map, addr);
 			if (s->uplink)
 				continue;
-			VEC_EACH(&u->uplink->publics, struct located_addr, pub)
+			VEC_EACH (&u->uplink->publics, struct located_addr, pub)
 				if (pub->addr.family == pm->map->to.family &&
-					listens_on(pm, u, &pub->addr) && !has_address(u, &pub->addr))
+					listens_on(pm, u, &pub->addr) &&
+					!has_address(u, &pub->addr))
 					fill_one(f, s, suffix, pm->map, &pub->addr);
 		}
 	for (unsigned int i = 0; i < 2; i++) {
@@ -362,19 +366,21 @@ static void fill_scope(struct filler *f, struct plan_scope *s)
 static struct nft_expr *listener_key(struct arena *a, uint8_t family)
 {
 	struct nft_expr *parts[] = {nft_sel(a, SEL_META_L4PROTO),
-		nft_sel(a, family == IP_V6 ? SEL_IP6_DADDR : SEL_IP_DADDR), nft_sel(a, SEL_TH_DPORT)};
+		nft_sel(a, family == IP_V6 ? SEL_IP6_DADDR : SEL_IP_DADDR),
+		nft_sel(a, SEL_TH_DPORT)};
 
 	return nft_concat(a, parts, 3);
 }
 
 /* A rule for packets of one family. The protocol was matched on the way here; nft wants to see it
  * again in each rule that uses ports. */
-static struct nft_rule *family_rule(struct arena *a, struct nft_table *t, struct nft_chain *c,
-	uint8_t family)
+static struct nft_rule *family_rule(
+	struct arena *a, struct nft_table *t, struct nft_chain *c, uint8_t family)
 {
 	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
 
-	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
+	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
+		family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
 	plan_match_transport(a, t, r);
 	return r;
 }
@@ -390,24 +396,26 @@ static void add_dnat(struct arena *a, struct nft_table *t, struct nft_chain *c, 
 	if (ranges) {
 		struct nft_rule *r = family_rule(a, t, c, family);
 
-		nft_nat(a, r, true, family, nft_map_expr(a, listener_key(a, family), ranges), false);
+		nft_nat(a, r, true, family, nft_map_expr(a, listener_key(a, family), ranges),
+			false);
 	}
 }
 
-static void add_scope_rules(struct arena *a, struct nft_table *t, struct nft_chain *c,
-	struct plan_scope *s)
+static void add_scope_rules(
+	struct arena *a, struct nft_table *t, struct nft_chain *c, struct plan_scope *s)
 {
 	for (unsigned int i = 0; i < 2; i++) {
 		struct listener_maps *maps = &s->family[i];
 		uint8_t family = i ? IP_V6 : IP_V4;
 
 		if (maps->from)
-			nft_vmap(a, family_rule(a, t, c, family), listener_key(a, family), maps->from);
+			nft_vmap(a, family_rule(a, t, c, family), listener_key(a, family),
+				maps->from);
 		if (maps->from_ranges)
 			nft_vmap(a, family_rule(a, t, c, family), listener_key(a, family),
 				maps->from_ranges);
 		add_dnat(a, t, c, family, maps->ports, maps->ranges);
-		VEC_EACH(&maps->lists, struct from_list, l)
+		VEC_EACH (&maps->lists, struct from_list, l)
 			add_dnat(a, t, nft_chain_new(a, t, l->chain), family, l->ports, l->ranges);
 	}
 }
@@ -421,7 +429,7 @@ static void finish_scope(struct arena *a, struct plan *p, struct plan_scope *s)
 		plan_finish_set(a, p, maps->ranges);
 		plan_finish_set(a, p, maps->from);
 		plan_finish_set(a, p, maps->from_ranges);
-		VEC_EACH(&maps->lists, struct from_list, l) {
+		VEC_EACH (&maps->lists, struct from_list, l) {
 			plan_finish_set(a, p, l->clients);
 			plan_finish_set(a, p, l->ports);
 			plan_finish_set(a, p, l->ranges);
@@ -454,13 +462,13 @@ void plan_make_listeners(struct arena *a, struct plan *p, struct nft_table *t)
 
 	p->tables = tables;
 	(void)vec_add(a, &tables->scopes); /* the common one */
-	VEC_EACH(&p->uplinks, struct plan_uplink, u)
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		if (u->shares_address)
 			vec_add(a, &tables->scopes)->uplink = u;
 
 	nft_set_mark(a, nft_rule_new(a, chain, NOWHERE), true,
 		nft_masked32(a, SEL_CT_MARK, ~ours, ours));
-	VEC_EACH(&tables->scopes, struct plan_scope, s) {
+	VEC_EACH (&tables->scopes, struct plan_scope, s) {
 		const char *name;
 		struct nft_chain *own;
 
@@ -474,7 +482,8 @@ void plan_make_listeners(struct arena *a, struct plan *p, struct nft_table *t)
 		}
 		name = arena_printf(a, "listeners_%s", s->uplink->uplink->name);
 		own = nft_chain_new(a, t, name);
-		plan_verdict_for_mark(a, scopes, s->uplink->mark, VERDICT_GOTO, name, s->uplink->uplink->at);
+		plan_verdict_for_mark(
+			a, scopes, s->uplink->mark, VERDICT_GOTO, name, s->uplink->uplink->at);
 		add_scope_rules(a, t, own, s);
 		take_back(a, own, ours);
 	}
@@ -482,13 +491,14 @@ void plan_make_listeners(struct arena *a, struct plan *p, struct nft_table *t)
 		nft_set_sort(a, scopes);
 	add_scope_rules(a, t, chain, &tables->scopes.items[0]);
 	take_back(a, chain, ours);
-	VEC_EACH(&tables->scopes, struct plan_scope, s)
+	VEC_EACH (&tables->scopes, struct plan_scope, s)
 		finish_scope(a, p, s);
 }
 
 /* ---- asking the same question for a connection that exists ---- */
 
-static bool in_set(const struct nft_set *s, const uint8_t *key, const uint8_t **data, struct span *at)
+static bool in_set(
+	const struct nft_set *s, const uint8_t *key, const uint8_t **data, struct span *at)
 {
 	long i = s ? nft_set_find(s, key) : -1;
 
@@ -501,8 +511,8 @@ static bool in_set(const struct nft_set *s, const uint8_t *key, const uint8_t **
 	return true;
 }
 
-static bool lead_by(const struct nft_set *ports, const struct nft_set *ranges, const struct plan_key *k,
-	const struct flow *f, struct lead *out)
+static bool lead_by(const struct nft_set *ports, const struct nft_set *ranges,
+	const struct plan_key *k, const struct flow *f, struct lead *out)
 {
 	uint8_t family = f->original.dst.family;
 	const uint8_t *data;
@@ -531,7 +541,7 @@ static struct lead lead_in(const struct plan_scope *s, const struct flow *f)
 	if (in_set(maps->from, k.bytes, NULL, &lead.at) ||
 		in_set(maps->from_ranges, k.bytes, NULL, &lead.at)) {
 		lead.where = LEAD_DROPPED;
-		VEC_EACH(&maps->lists, struct from_list, l)
+		VEC_EACH (&maps->lists, struct from_list, l)
 			if (in_set(l->clients, f->original.src.bytes, NULL, NULL) &&
 				lead_by(l->ports, l->ranges, &k, f, &lead))
 				lead.where = LEAD_BACKEND;
@@ -545,7 +555,7 @@ struct lead plan_lead(const struct plan *p, const struct flow *f)
 {
 	uint32_t number = f->mark & mark_number_mask(p->model->mark_mask);
 
-	VEC_EACH(&p->tables->scopes, struct plan_scope, s)
+	VEC_EACH (&p->tables->scopes, struct plan_scope, s)
 		if (s->uplink && s->uplink->mark == number)
 			return lead_in(s, f);
 	return lead_in(&p->tables->scopes.items[0], f);

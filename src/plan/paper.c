@@ -37,16 +37,16 @@ static void add_conf(struct paper *p, const char *interface)
 
 static bool has_address(const struct paper *p, const struct ip_addr *addr)
 {
-	VEC_EACH(&p->out->addrs, struct net_addr, have)
+	VEC_EACH (&p->out->addrs, struct net_addr, have)
 		if (ip_equal(&have->addr, addr))
 			return true;
 	return false;
 }
 
-static bool is_backend(const struct paper *p, const struct ip_addr *addr)
+static bool has_address_on(const struct paper *p, const char *interface, const struct ip_addr *addr)
 {
-	VEC_EACH(&p->m->maps, struct map, m)
-		if (ip_equal(&m->to, addr))
+	VEC_EACH (&p->out->addrs, struct net_addr, have)
+		if (strcmp(have->interface, interface) == 0 && ip_equal(&have->addr, addr))
 			return true;
 	return false;
 }
@@ -72,22 +72,34 @@ static uint8_t network_len(uint8_t family)
 	return family == IP_V6 ? 64 : 24;
 }
 
-/* The first address of @net that nobody has: .1, .2, ... */
-static struct ip_addr free_address(const struct paper *p, const struct ip_prefix *net,
-	const struct ip_addr *not_this)
+static void note_taken(bool taken[256], const struct ip_prefix *net, const struct ip_addr *addr)
+{
+	if (ip_in_prefix(addr, net))
+		taken[addr->bytes[ip_bytes(addr->family) - 1]] = true;
+}
+
+/* The first address of @net that nobody has: .1, .2, ... The networks made here differ in more than
+ * the last byte, so that is enough to go by. */
+static struct ip_addr free_address(
+	const struct paper *p, const struct ip_prefix *net, const struct ip_addr *not_this)
 {
 	struct ip_addr addr = net->addr;
 	uint8_t *last = &addr.bytes[ip_bytes(addr.family) - 1];
+	bool taken[256] = {false};
 
-	for (*last = 1; *last < 255; (*last)++)
-		if (!ip_equal(&addr, not_this) && !has_address(p, &addr) && !is_backend(p, &addr))
-			break;
+	note_taken(taken, net, not_this);
+	VEC_EACH (&p->out->addrs, struct net_addr, have)
+		note_taken(taken, net, &have->addr);
+	VEC_EACH (&p->m->maps, struct map, m)
+		note_taken(taken, net, &m->to);
+	for (*last = 1; *last < 254 && taken[*last];)
+		(*last)++;
 	return addr;
 }
 
 static bool wants_family(const struct model *m, uint8_t family)
 {
-	VEC_EACH(&m->maps, struct map, map)
+	VEC_EACH (&m->maps, struct map, map)
 		if (map->to.family == family)
 			return true;
 	return false;
@@ -95,7 +107,8 @@ static bool wants_family(const struct model *m, uint8_t family)
 
 /* An uplink's address beside its gateway; without one, out of the documentation's networks
  * (198.51.100.0/24 of RFC 5737, 2001:db8::/32 of RFC 3849), one network per uplink. */
-static void add_uplink_family(struct paper *p, const struct uplink *u, unsigned int index, uint8_t family)
+static void add_uplink_family(
+	struct paper *p, const struct uplink *u, unsigned int index, uint8_t family)
 {
 	const struct uplink_gateway *g = family == IP_V6 ? &u->gateway6 : &u->gateway4;
 	struct ip_addr gateway = {0}, addr;
@@ -103,9 +116,9 @@ static void add_uplink_family(struct paper *p, const struct uplink *u, unsigned 
 	struct net_route *r;
 	bool given = false;
 
-	VEC_EACH(&u->addresses, struct located_addr, have)
+	VEC_EACH (&u->addresses, struct located_addr, have)
 		if (have->addr.family == family) {
-			if (!has_address(p, &have->addr))
+			if (!has_address_on(p, u->interface, &have->addr))
 				add_address(p, u->interface, have->addr, network_len(family));
 			addr = have->addr;
 			given = true;
@@ -124,7 +137,8 @@ static void add_uplink_family(struct paper *p, const struct uplink *u, unsigned 
 		else if (family == IP_V4)
 			memcpy(base.bytes, (uint8_t[]){198, 51, (uint8_t)(100 + index), 0}, 4);
 		else
-			memcpy(base.bytes, (uint8_t[]){0x20, 0x01, 0x0d, 0xb8, 0, (uint8_t)(index + 1)}, 6);
+			memcpy(base.bytes,
+				(uint8_t[]){0x20, 0x01, 0x0d, 0xb8, 0, (uint8_t)(index + 1)}, 6);
 		net = ip_prefix_of(&base, network_len(family));
 		addr = free_address(p, &net, &gateway);
 		add_address(p, u->interface, addr, network_len(family));
@@ -164,11 +178,12 @@ static void add_lan(struct paper *p, const struct ip_addr *host)
 /* SNAT addresses that the file names must be the gateway's. */
 static void add_snat_addresses(struct paper *p, const struct map *m)
 {
-	VEC_EACH(&m->snat, struct located_addr, s) {
+	VEC_EACH (&m->snat, struct located_addr, s) {
 		const struct net_route *r = netstate_route(p->out, TABLE_MAIN, &s->addr);
 
 		if (!has_address(p, &s->addr) && r && r->dst.len)
-			add_address(p, r->nexthops.items[0].interface, s->addr, network_len(s->addr.family));
+			add_address(p, r->nexthops.items[0].interface, s->addr,
+				network_len(s->addr.family));
 	}
 }
 
@@ -181,21 +196,21 @@ void plan_paper_netstate(struct arena *a, const struct model *m, struct netstate
 	add_sysctl(&p, "net.ipv4.ip_forward", "0");
 	add_conf(&p, "all");
 	add_conf(&p, "default");
-	VEC_EACH(&m->uplinks, struct uplink, u) {
+	VEC_EACH (&m->uplinks, struct uplink, u) {
 		if (!netstate_link(out, u->interface)) {
 			struct net_link *l = add_link(&p, u->interface);
 
 			l->point_to_point = u->gateway4.kind == GATEWAY_ONLINK ||
-				u->gateway6.kind == GATEWAY_ONLINK;
+					    u->gateway6.kind == GATEWAY_ONLINK;
 			add_conf(&p, u->interface);
 		}
 		add_uplink_family(&p, u, index, IP_V4);
 		add_uplink_family(&p, u, index, IP_V6);
 		index++;
 	}
-	VEC_EACH(&m->maps, struct map, map)
+	VEC_EACH (&m->maps, struct map, map)
 		if (!has_address(&p, &map->to))
 			add_lan(&p, &map->to);
-	VEC_EACH(&m->maps, struct map, map)
+	VEC_EACH (&m->maps, struct map, map)
 		add_snat_addresses(&p, map);
 }

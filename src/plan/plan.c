@@ -8,22 +8,22 @@
 static void make_memory(struct arena *a, struct plan *p, const struct memory *old)
 {
 	p->memory.mark_mask = p->model->mark_mask;
-	VEC_EACH(&p->uplinks, struct plan_uplink, u)
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		*vec_add(a, &p->memory.numbers) =
 			(struct memory_number){.uplink = u->uplink->name, .number = u->number};
-	VEC_EACH(&old->numbers, struct memory_number, n) {
+	VEC_EACH (&old->numbers, struct memory_number, n) {
 		bool known = false;
 
-		VEC_EACH(&p->memory.numbers, struct memory_number, have)
+		VEC_EACH (&p->memory.numbers, struct memory_number, have)
 			if (have->number == n->number || strcmp(have->uplink, n->uplink) == 0)
 				known = true;
 		if (!known)
 			vec_push(a, &p->memory.numbers, *n);
 	}
-	VEC_EACH(&p->want.sysctls, struct net_sysctl, s) {
+	VEC_EACH (&p->want.sysctls, struct net_sysctl, s) {
 		const char *value = netstate_sysctl(p->seen, s->key);
 
-		VEC_EACH(&old->sysctls, struct memory_sysctl, m)
+		VEC_EACH (&old->sysctls, struct memory_sysctl, m)
 			if (strcmp(m->key, s->key) == 0)
 				value = m->value;
 		if (value)
@@ -36,9 +36,10 @@ static void check_limits(const struct plan *p, struct diag *d)
 {
 	if (p->elements <= LIMIT_ELEMENTS)
 		return;
-	diag_error(d, NOWHERE, "this config needs %zu kernel map elements; the limit is %u", p->elements,
-		LIMIT_ELEMENTS);
-	diag_hint(d, "each port counts once per uplink address; a range that keeps its ports counts once, a shifted one once per port");
+	diag_error(d, NOWHERE, "this config needs %zu kernel map elements; the limit is %u",
+		p->elements, LIMIT_ELEMENTS);
+	diag_hint(d, "each port counts once per uplink address; a range that keeps its ports "
+		     "counts once, a shifted one once per port");
 }
 
 struct plan *plan_make(struct arena *a, const struct model *m, const struct netstate *seen,

@@ -16,8 +16,8 @@
 #define PORTREEVE_PROTOCOL 180u	       /* rtnetlink protocol number of our routes and rules */
 
 /* Names in that table that others ask for. */
-#define PLAN_MEMORY	    "memory" /* set: what must be remembered, see struct memory */
-#define PLAN_MEMORY_SYSCTLS 0x10000u /* its elements from here on are sysctls; below: uplinks */
+#define PLAN_MEMORY	    "memory"	 /* set: what must be remembered, see struct memory */
+#define PLAN_MEMORY_SYSCTLS 0x10000u	 /* its elements from here on are sysctls; below: uplinks */
 #define PLAN_MISROUTED	    "misrouted_" /* counters, one per uplink: this and its name */
 #define PLAN_BLOCKED4	    "blocked4" /* sets with timeouts: reply tuples of deleted connections */
 #define PLAN_BLOCKED6	    "blocked6"
@@ -44,19 +44,21 @@ struct plan_uplink {
 	const struct uplink *uplink;
 	uint32_t number, mark, table, preference;
 	VEC(struct ip_addr) addrs; /* settled: of both families */
-	bool up[2]; /* [0] v4, [1] v6: has addresses and a way out in that family */
-	struct net_nexthop nexthop[2]; /* of its default route; interface NULL where there is none */
+	bool up[2];		   /* [0] v4, [1] v6: has addresses and a way out in that family */
+	struct net_nexthop
+		nexthop[2];    /* of its default route; interface NULL where there is none */
 	bool shares_interface; /* with another uplink: told apart by destination address */
-	bool shares_address; /* with another uplink: its maps are looked up in a map of its own */
+	bool shares_address;   /* with another uplink: its maps are looked up in a map of its own */
 };
 
 struct plan_map {
 	const struct map *map;
 	enum return_mode return_mode; /* DIRECT or SNAT */
-	const char *reason; /* why, for show: "return: auto; ..." */
+	const char *reason;	      /* why, for show: "return: auto; ..." */
 	VEC(struct ip_addr) snat;
-	const char *interface; /* towards the backend; NULL: no route (then the map has a finding) */
-	struct ip_addr hairpin; /* SNAT address for clients beside the backend */
+	const char
+		*interface; /* towards the backend; NULL: no route (then the map has a finding) */
+	struct ip_addr hairpin;		   /* SNAT address for clients beside the backend */
 	VEC(struct plan_uplink *) uplinks; /* on which it listens */
 };
 
@@ -67,7 +69,7 @@ struct plan {
 	VEC(struct plan_map) maps; /* enabled maps only */
 	struct netstate want; /* only what is ours; its one nft table is want.ruleset.tables[0] */
 	struct memory memory; /* what must be remembered once this plan is in force */
-	size_t elements; /* kernel map elements called for */
+	size_t elements;      /* kernel map elements called for */
 	struct plan_tables *tables; /* internal: what plan_judge_flow() looks things up in */
 };
 
@@ -95,7 +97,7 @@ struct flow {
 };
 
 enum flow_verdict {
-	FLOW_UNTOUCHED, /* none of our business, or just what the plan would make */
+	FLOW_UNTOUCHED,	   /* none of our business, or just what the plan would make */
 	FLOW_CONTRADICTED, /* the plan would treat it otherwise: to be deleted */
 };
 
@@ -146,7 +148,7 @@ struct changes {
 	/* In the order of applying: additions of routes, additions of rules, sysctls, the nft
 	 * transaction, deletions of rules, deletions of routes. */
 	VEC(struct change) before, after; /* around the nft transaction */
-	VEC(struct nft_change) nft; /* one transaction; empty: none */
+	VEC(struct nft_change) nft;	  /* one transaction; empty: none */
 };
 
 /* What turns @seen into @want. @want NULL: remove everything of ours that is in @seen and put back

@@ -104,7 +104,7 @@ static void print_nft(struct printer *p, const struct nft_change *c)
 		print_named(p, c->kind == NFT_ADD_CHAIN, "chain", c->chain->name);
 		break;
 	case NFT_FLUSH_CHAIN:
-		VEC_EACH(&c->chain->rules, struct nft_rule, r) {
+		VEC_EACH (&c->chain->rules, struct nft_rule, r) {
 			begin(p, false);
 			strbuf_addf(p->out, "nft rule %s ", c->chain->name);
 			nft_print_rule(p->out, r);
@@ -130,11 +130,11 @@ void changes_print(struct strbuf *out, const struct changes *c, bool colour)
 {
 	struct printer p = {.out = out, .colour = colour};
 
-	VEC_EACH(&c->before, struct change, it)
+	VEC_EACH (&c->before, struct change, it)
 		print_change(&p, it);
-	VEC_EACH(&c->nft, struct nft_change, it)
+	VEC_EACH (&c->nft, struct nft_change, it)
 		print_nft(&p, it);
-	VEC_EACH(&c->after, struct change, it)
+	VEC_EACH (&c->after, struct change, it)
 		print_change(&p, it);
 }
 

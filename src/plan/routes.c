@@ -6,8 +6,8 @@
 
 /* ---- tables ---- */
 
-static struct net_route *add_route(struct arena *a, struct plan *p, const struct plan_uplink *u,
-	uint8_t family)
+static struct net_route *add_route(
+	struct arena *a, struct plan *p, const struct plan_uplink *u, uint8_t family)
 {
 	struct net_route *r = vec_add(a, &p->want.routes);
 
@@ -21,22 +21,25 @@ static struct net_route *add_route(struct arena *a, struct plan *p, const struct
 	return r;
 }
 
-static bool has_route(const struct plan *p, const struct plan_uplink *u, const struct ip_prefix *dst)
+static bool has_route(
+	const struct plan *p, const struct plan_uplink *u, const struct ip_prefix *dst)
 {
-	VEC_EACH(&p->want.routes, struct net_route, r)
+	VEC_EACH (&p->want.routes, struct net_route, r)
 		if (r->table == u->table && ip_prefix_equal(&r->dst, dst))
 			return true;
 	return false;
 }
 
 /* The uplink's own networks, so that its neighbours are answered on the link. */
-static void add_connected(struct arena *a, struct plan *p, const struct plan_uplink *u, uint8_t family)
+static void add_connected(
+	struct arena *a, struct plan *p, const struct plan_uplink *u, uint8_t family)
 {
-	VEC_EACH(&p->seen->addrs, struct net_addr, addr) {
+	VEC_EACH (&p->seen->addrs, struct net_addr, addr) {
 		struct ip_prefix net = ip_prefix_of(&addr->addr, addr->prefix_len);
 		struct net_route *r;
 
-		if (strcmp(addr->interface, u->uplink->interface) != 0 || addr->addr.family != family)
+		if (strcmp(addr->interface, u->uplink->interface) != 0 ||
+			addr->addr.family != family)
 			continue;
 		if (ip_is_link_local(&addr->addr))
 			continue;
@@ -60,17 +63,18 @@ static void add_connected(struct arena *a, struct plan *p, const struct plan_upl
  */
 static void add_inside(struct arena *a, struct plan *p, const struct plan_uplink *u, uint8_t family)
 {
-	VEC_EACH(&p->seen->routes, struct net_route, have) {
+	VEC_EACH (&p->seen->routes, struct net_route, have) {
 		struct net_route *r;
 		bool inside = have->nexthops.len > 0;
 
-		if (have->family != family || have->table != TABLE_MAIN || have->type != ROUTE_UNICAST)
+		if (have->family != family || have->table != TABLE_MAIN ||
+			have->type != ROUTE_UNICAST)
 			continue;
 		if (have->dst.len == 0 || have->tos || have->src.addr.family != IP_NONE)
 			continue;
 		if (ip_is_link_local(&have->dst.addr) || ip_is_multicast(&have->dst.addr))
 			continue;
-		VEC_EACH(&have->nexthops, struct net_nexthop, n) {
+		VEC_EACH (&have->nexthops, struct net_nexthop, n) {
 			const struct net_link *link =
 				n->interface ? netstate_link(p->seen, n->interface) : NULL;
 
@@ -83,7 +87,7 @@ static void add_inside(struct arena *a, struct plan *p, const struct plan_uplink
 		r = add_route(a, p, u, family);
 		r->dst = have->dst;
 		r->scope = have->scope;
-		VEC_EACH(&have->nexthops, struct net_nexthop, n) {
+		VEC_EACH (&have->nexthops, struct net_nexthop, n) {
 			struct net_nexthop *copy = vec_add(a, &r->nexthops);
 
 			*copy = *n;
@@ -92,7 +96,8 @@ static void add_inside(struct arena *a, struct plan *p, const struct plan_uplink
 	}
 }
 
-static void add_defaults(struct arena *a, struct plan *p, const struct plan_uplink *u, uint8_t family)
+static void add_defaults(
+	struct arena *a, struct plan *p, const struct plan_uplink *u, uint8_t family)
 {
 	struct net_route *r = add_route(a, p, u, family);
 	const struct net_nexthop *n = &u->nexthop[family_index(family)];
@@ -123,7 +128,7 @@ static void add_rule(struct arena *a, struct plan *p, const struct plan_uplink *
 
 void plan_make_routes(struct arena *a, struct plan *p)
 {
-	VEC_EACH(&p->uplinks, struct plan_uplink, u)
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		for (unsigned int f = 0; f < 2; f++) {
 			uint8_t family = f ? IP_V6 : IP_V4;
 
@@ -139,17 +144,19 @@ void plan_make_routes(struct arena *a, struct plan *p)
 /* ---- sysctls ---- */
 
 /* The value before portreeve touched it: plans must not depend on what an earlier plan did. */
-static long original(const struct plan *p, const struct memory *memory, const char *key, long otherwise)
+static long original(
+	const struct plan *p, const struct memory *memory, const char *key, long otherwise)
 {
-	VEC_EACH(&memory->sysctls, struct memory_sysctl, s)
+	VEC_EACH (&memory->sysctls, struct memory_sysctl, s)
 		if (strcmp(s->key, key) == 0)
 			return strtol(s->value, NULL, 10);
 	return netstate_sysctl_int(p->seen, key, otherwise);
 }
 
-static void want_sysctl(struct arena *a, struct plan *p, const char *key, long value, struct span at)
+static void want_sysctl(
+	struct arena *a, struct plan *p, const char *key, long value, struct span at)
 {
-	VEC_EACH(&p->want.sysctls, struct net_sysctl, s)
+	VEC_EACH (&p->want.sysctls, struct net_sysctl, s)
 		if (strcmp(s->key, key) == 0)
 			return;
 	*vec_add(a, &p->want.sysctls) =
@@ -158,7 +165,7 @@ static void want_sysctl(struct arena *a, struct plan *p, const char *key, long v
 
 static bool has_default_in_main(const struct netstate *seen, uint8_t family)
 {
-	VEC_EACH(&seen->routes, struct net_route, r)
+	VEC_EACH (&seen->routes, struct net_route, r)
 		if (r->table == TABLE_MAIN && r->family == family && r->dst.len == 0 &&
 			r->type == ROUTE_UNICAST)
 			return true;
@@ -171,8 +178,8 @@ static bool has_default_in_main(const struct netstate *seen, uint8_t family)
  * some route to the client: without a default in main only "off" helps, and only where `all` is
  * off too (net/ipv4/fib_frontend.c, __fib_validate_source).
  */
-static void want_loose(struct arena *a, struct plan *p, const struct memory *memory,
-	const struct uplink *u)
+static void want_loose(
+	struct arena *a, struct plan *p, const struct memory *memory, const struct uplink *u)
 {
 	const char *key = netstate_conf_key(a, IP_V4, u->interface, "rp_filter");
 	long all = original(p, memory, "net.ipv4.conf.all.rp_filter", 0);
@@ -211,10 +218,10 @@ static void want_forwarding6(struct arena *a, struct plan *p, const struct memor
  * addrconf_fixup_forwarding). It also overwrites every interface's own value: these are wanted
  * explicitly, so that they are remembered and put back.
  */
-static void want_forwarding6_all(struct arena *a, struct plan *p, const struct memory *memory,
-	struct span at)
+static void want_forwarding6_all(
+	struct arena *a, struct plan *p, const struct memory *memory, struct span at)
 {
-	VEC_EACH(&p->seen->links, struct net_link, l) {
+	VEC_EACH (&p->seen->links, struct net_link, l) {
 		const char *key = netstate_conf_key(a, IP_V6, l->name, "accept_ra");
 
 		if (original(p, memory, key, 0) == 1)
@@ -222,7 +229,7 @@ static void want_forwarding6_all(struct arena *a, struct plan *p, const struct m
 	}
 	want_sysctl(a, p, "net.ipv6.conf.all.forwarding", 1, at);
 	want_sysctl(a, p, "net.ipv6.conf.default.forwarding", 1, at);
-	VEC_EACH(&p->seen->links, struct net_link, l) {
+	VEC_EACH (&p->seen->links, struct net_link, l) {
 		const char *key = netstate_conf_key(a, IP_V6, l->name, "forwarding");
 
 		if (netstate_sysctl(p->seen, key))
@@ -233,7 +240,7 @@ static void want_forwarding6_all(struct arena *a, struct plan *p, const struct m
 /* Does the interface lead to a network inside: has it an address of its own there? */
 static bool is_inside(const struct plan *p, const char *interface, uint8_t family)
 {
-	VEC_EACH(&p->seen->addrs, struct net_addr, have)
+	VEC_EACH (&p->seen->addrs, struct net_addr, have)
 		if (have->addr.family == family && !ip_is_link_local(&have->addr) &&
 			strcmp(have->interface, interface) == 0)
 			return true;
@@ -245,28 +252,28 @@ void plan_make_sysctls(struct arena *a, struct plan *p, const struct memory *mem
 	const struct plan_map *first6 = NULL;
 	bool force6 = false;
 
-	VEC_EACH(&p->model->uplinks, struct uplink, u) {
+	VEC_EACH (&p->model->uplinks, struct uplink, u) {
 		want_loose(a, p, memory, u);
 		want_forwarding4(a, p, memory, u->interface, u->at);
-		if (netstate_sysctl(p->seen,
-			    netstate_conf_key(a, IP_V6, u->interface, "force_forwarding")))
+		if (netstate_sysctl(
+			    p->seen, netstate_conf_key(a, IP_V6, u->interface, "force_forwarding")))
 			force6 = true;
 	}
-	VEC_EACH(&p->maps, struct plan_map, m) {
+	VEC_EACH (&p->maps, struct plan_map, m) {
 		if (m->map->to.family == IP_V6 && !first6)
 			first6 = m;
 	}
 	if (first6 && original(p, memory, "net.ipv6.conf.all.forwarding", 1) != 0)
 		first6 = NULL; /* the whole machine forwards already */
 	if (first6 && force6)
-		VEC_EACH(&p->model->uplinks, struct uplink, u)
+		VEC_EACH (&p->model->uplinks, struct uplink, u)
 			want_forwarding6(a, p, memory, u->interface, u->at);
 	else if (first6)
 		want_forwarding6_all(a, p, memory, first6->map->at);
 
 	/* Clients and backends inside. Nobody can use a map from a network whose packets the gateway
 	 * does not forward. */
-	VEC_EACH(&p->seen->links, struct net_link, l) {
+	VEC_EACH (&p->seen->links, struct net_link, l) {
 		if (l->loopback || plan_is_uplink_interface(p, l->name))
 			continue;
 		if (is_inside(p, l->name, IP_V4))

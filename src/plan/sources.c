@@ -28,8 +28,8 @@ static bool same_return(const struct plan_map *x, const struct plan_map *y)
 	return true;
 }
 
-static void put_place(uint8_t place[SOURCE_PLACE_BYTES], uint8_t proto, const struct ip_addr *addr,
-	uint16_t port)
+static void put_place(
+	uint8_t place[SOURCE_PLACE_BYTES], uint8_t proto, const struct ip_addr *addr, uint16_t port)
 {
 	place[0] = addr->family;
 	memcpy(place + 1, addr->bytes, sizeof(addr->bytes));
@@ -58,10 +58,10 @@ static bool same_proto(const uint8_t *x, const uint8_t *y)
 
 static void collect(struct arena *a, struct plan *p)
 {
-	VEC_EACH(&p->maps, struct plan_map, pm) {
+	VEC_EACH (&p->maps, struct plan_map, pm) {
 		if (!pm->interface) /* the backend is the gateway itself */
 			continue;
-		VEC_EACH(&pm->map->listens, struct listen, l) {
+		VEC_EACH (&pm->map->listens, struct listen, l) {
 			struct plan_source *s = vec_add(a, &p->tables->sources);
 
 			s->map = pm;
@@ -76,8 +76,8 @@ static void collect(struct arena *a, struct plan *p)
 			by_place);
 }
 
-const struct plan_map *plan_source_of(const struct plan *p, uint8_t proto,
-	const struct ip_addr *backend, uint16_t port)
+const struct plan_map *plan_source_of(
+	const struct plan *p, uint8_t proto, const struct ip_addr *backend, uint16_t port)
 {
 	const struct plan_source *all = p->tables->sources.items;
 	size_t low = 0, high = p->tables->sources.len;
@@ -102,10 +102,11 @@ const struct plan_map *plan_source_of(const struct plan *p, uint8_t proto,
 /* ---- sets ---- */
 
 struct sources {
-	struct nft_set *ports[2];    /* proto . address . port -> chain: where maps to an address differ */
-	struct nft_set *groups[2];   /* address -> chain: several SNAT addresses */
+	struct nft_set
+		*ports[2]; /* proto . address . port -> chain: where maps to an address differ */
+	struct nft_set *groups[2];    /* address -> chain: several SNAT addresses */
 	struct nft_set *addresses[2]; /* address -> SNAT address */
-	struct nft_set *hairpins[2]; /* address -> SNAT address for clients beside it */
+	struct nft_set *hairpins[2];  /* address -> SNAT address for clients beside it */
 };
 
 static enum nft_type address_type(uint8_t family)
@@ -113,8 +114,8 @@ static enum nft_type address_type(uint8_t family)
 	return family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4;
 }
 
-static struct nft_set *address_map(struct arena *a, struct nft_table *t, const char *what,
-	uint8_t family, bool verdict)
+static struct nft_set *address_map(
+	struct arena *a, struct nft_table *t, const char *what, uint8_t family, bool verdict)
 {
 	const enum nft_type key[] = {address_type(family), NFT_T_NONE};
 	const enum nft_type data[] = {verdict ? NFT_T_VERDICT : address_type(family), NFT_T_NONE};
@@ -127,8 +128,8 @@ static struct nft_set *ports_map(struct arena *a, struct nft_table *t, uint8_t f
 	const enum nft_type key[] = {NFT_T_PROTO, address_type(family), NFT_T_PORT, NFT_T_NONE};
 	const enum nft_type data[] = {NFT_T_VERDICT, NFT_T_NONE};
 
-	return nft_set_new(a, t, arena_printf(a, "source_ports%u", family), SET_MAP | SET_INTERVAL, key,
-		data, 0);
+	return nft_set_new(a, t, arena_printf(a, "source_ports%u", family), SET_MAP | SET_INTERVAL,
+		key, data, 0);
 }
 
 static void add_address(struct arena *a, struct nft_set *s, const struct ip_addr *backend,
@@ -184,7 +185,8 @@ static const char *source_chain_name(struct arena *a, const struct plan_map *pm)
 }
 
 /* snat to one address, or spread over several by the client's address and port */
-static void add_snat(struct arena *a, struct nft_table *t, struct nft_chain *c, const struct plan_map *pm)
+static void add_snat(
+	struct arena *a, struct nft_table *t, struct nft_chain *c, const struct plan_map *pm)
 {
 	uint8_t family = pm->map->to.family;
 	const enum nft_type key[] = {NFT_T_INTEGER, NFT_T_NONE};
@@ -193,17 +195,18 @@ static void add_snat(struct arena *a, struct nft_table *t, struct nft_chain *c, 
 	struct nft_expr *parts[2], *hash;
 	struct nft_set *choice;
 
-	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
+	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
+		family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
 	if (pm->snat.len == 1) {
-		nft_nat(a, r, false, family, nft_value(a, address_type(family), pm->snat.items[0].bytes),
-			false);
+		nft_nat(a, r, false, family,
+			nft_value(a, address_type(family), pm->snat.items[0].bytes), false);
 		return;
 	}
 	plan_match_transport(a, t, r);
 	choice = nft_set_new(a, t, "__map%d", SET_MAP | SET_ANONYMOUS | SET_CONSTANT, key, data, 0);
 	for (uint32_t i = 0; i < pm->snat.len; i++) {
-		uint8_t *e = nft_set_add(a, choice, pm->snat.items == &pm->hairpin ? NOWHERE :
-			pm->map->snat.items[i].at);
+		uint8_t *e = nft_set_add(a, choice,
+			pm->snat.items == &pm->hairpin ? NOWHERE : pm->map->snat.items[i].at);
 
 		memcpy(e, &i, sizeof(i));
 		memcpy(e + sizeof(i), pm->snat.items[i].bytes, ip_bytes(family));
@@ -232,8 +235,8 @@ static const char *source_chain(struct arena *a, struct nft_table *t, const stru
 /* ---- filling ---- */
 
 /* All listeners' backends with one address: one element if they agree, else one per port range. */
-static void place(struct arena *a, struct nft_table *t, struct sources *out, const struct plan_source *s,
-	size_t n)
+static void place(struct arena *a, struct nft_table *t, struct sources *out,
+	const struct plan_source *s, size_t n)
 {
 	const struct ip_addr *backend = &s->map->map->to;
 	unsigned int f = family_index(backend->family);
@@ -245,7 +248,8 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out, con
 	for (size_t i = 0; i < n; i++)
 		if (s[i].map->return_mode == RETURN_DIRECT) {
 			if (!out->hairpins[f])
-				out->hairpins[f] = address_map(a, t, "hairpin", backend->family, false);
+				out->hairpins[f] =
+					address_map(a, t, "hairpin", backend->family, false);
 			add_address(a, out->hairpins[f], backend, &s[i].map->hairpin,
 				s[i].map->map->to_at);
 			break;
@@ -261,7 +265,8 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out, con
 			/* Several listeners may lead to one backend port; config/ has made sure that
 			 * those return alike. */
 			for (same = 1; i + same < n && same_proto(s[i + same].place, s[i].place) &&
-				s[i + same].first <= to; same++)
+				       s[i + same].first <= to;
+				same++)
 				if (s[i + same].last > to)
 					to = s[i + same].last;
 			last = plan_key(s[i].listen->proto, backend, to);
@@ -275,8 +280,8 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out, con
 	if (s->map->snat.len == 1) {
 		if (!out->addresses[f])
 			out->addresses[f] = address_map(a, t, "source", backend->family, false);
-		add_address(a, out->addresses[f], backend, &s->map->snat.items[0],
-			s->map->map->to_at);
+		add_address(
+			a, out->addresses[f], backend, &s->map->snat.items[0], s->map->map->to_at);
 	} else if (s->map->snat.len) {
 		const char *chain = source_chain(a, t, s->map);
 		struct plan_key k = {.len = ip_bytes(backend->family)}, none = {.len = 0};
@@ -292,12 +297,14 @@ static struct nft_rule *family_rule(struct arena *a, struct nft_chain *c, uint8_
 {
 	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
 
-	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
+	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
+		family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
 	return r;
 }
 
 /* snat to what @map has for the backend's address */
-static void snat_by_address(struct arena *a, struct nft_rule *r, uint8_t family, struct nft_set *map)
+static void snat_by_address(
+	struct arena *a, struct nft_rule *r, uint8_t family, struct nft_set *map)
 {
 	struct nft_expr *daddr = nft_sel(a, family == IP_V6 ? SEL_IP6_DADDR : SEL_IP_DADDR);
 
@@ -310,11 +317,11 @@ static struct nft_set *beside_set(struct arena *a, const struct plan *p, struct 
 	const enum nft_type key[] = {NFT_T_IFNAME, NFT_T_IFNAME, NFT_T_NONE};
 	struct nft_set *s = nft_set_new(a, t, "beside", 0, key, NULL, 0);
 
-	VEC_EACH(&p->seen->links, struct net_link, l) {
+	VEC_EACH (&p->seen->links, struct net_link, l) {
 		uint8_t *e;
 		bool used = false;
 
-		VEC_EACH(&p->maps, struct plan_map, m)
+		VEC_EACH (&p->maps, struct plan_map, m)
 			if (m->interface && strcmp(m->interface, l->name) == 0) {
 				used = true;
 				break;
@@ -329,8 +336,8 @@ static struct nft_set *beside_set(struct arena *a, const struct plan *p, struct 
 	return s;
 }
 
-static void make_hairpins(struct arena *a, struct plan *p, struct nft_table *t,
-	const struct sources *s)
+static void make_hairpins(
+	struct arena *a, struct plan *p, struct nft_table *t, const struct sources *s)
 {
 	struct nft_chain *c = nft_chain_new(a, t, "hairpins");
 	struct nft_expr *parts[] = {nft_sel(a, SEL_META_IIFNAME), nft_sel(a, SEL_META_OIFNAME)};

@@ -20,7 +20,7 @@ enum {
 	PRIO_LISTENERS = -110, /* before dstnat */
 	PRIO_GUARD = -10,      /* before filter */
 	PRIO_SOURCES = 90,     /* before srcnat (100) */
-	PRIO_AWAY = 310,       /* after srcnat and helpers (300): what leaves here leaves like this */
+	PRIO_AWAY = 310, /* after srcnat and helpers (300): what leaves here leaves like this */
 };
 
 enum { CT_ORIGINAL, CT_REPLY }; /* the kernel's enum ip_conntrack_dir, which it does not export */
@@ -29,8 +29,8 @@ enum { CT_ORIGINAL, CT_REPLY }; /* the kernel's enum ip_conntrack_dir, which it 
 
 /* ---- small pieces ---- */
 
-struct nft_set *plan_verdict_map(struct arena *a, struct nft_table *t, const char *name,
-	enum nft_type key)
+struct nft_set *plan_verdict_map(
+	struct arena *a, struct nft_table *t, const char *name, enum nft_type key)
 {
 	const enum nft_type keys[] = {key, NFT_T_NONE}, data[] = {NFT_T_VERDICT, NFT_T_NONE};
 
@@ -105,27 +105,28 @@ static struct nft_rule *new_connection_rule(struct arena *a, struct nft_chain *c
 
 /* ---- home: marks ---- */
 
-static struct nft_set *home_by_address(struct arena *a, struct plan *p, struct nft_table *t,
-	uint8_t family)
+static struct nft_set *home_by_address(
+	struct arena *a, struct plan *p, struct nft_table *t, uint8_t family)
 {
-	const enum nft_type key[] = {NFT_T_IFNAME, family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4,
-		NFT_T_NONE};
+	const enum nft_type key[] = {
+		NFT_T_IFNAME, family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_NONE};
 	const enum nft_type data[] = {NFT_T_VERDICT, NFT_T_NONE};
 	struct nft_set *s = NULL;
 
-	VEC_EACH(&p->uplinks, struct plan_uplink, u)
-		VEC_EACH(&u->addrs, struct ip_addr, addr) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
+		VEC_EACH (&u->addrs, struct ip_addr, addr) {
 			uint8_t *e;
 
 			if (!u->shares_interface || addr->family != family)
 				continue;
 			if (!s)
-				s = nft_set_new(a, t, arena_printf(a, "home%u", family), SET_MAP, key,
-					data, 0);
+				s = nft_set_new(a, t, arena_printf(a, "home%u", family), SET_MAP,
+					key, data, 0);
 			e = nft_set_add(a, s, u->uplink->at);
 			memcpy(e, u->uplink->interface, strlen(u->uplink->interface));
 			memcpy(e + 16, addr->bytes, ip_bytes(family));
-			put_verdict(a, s, VERDICT_GOTO, arena_printf(a, "home_%s", u->uplink->name));
+			put_verdict(
+				a, s, VERDICT_GOTO, arena_printf(a, "home_%s", u->uplink->name));
 		}
 	plan_finish_set(a, p, s);
 	return s;
@@ -137,7 +138,7 @@ static void make_home(struct arena *a, struct plan *p, struct nft_table *t, stru
 	struct nft_set *by_interface = NULL;
 	uint32_t numbers = mark_number_mask(p->model->mark_mask);
 
-	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		const char *name = arena_printf(a, "home_%s", u->uplink->name);
 		struct nft_chain *own = nft_chain_new(a, t, name);
 
@@ -157,8 +158,8 @@ static void make_home(struct arena *a, struct plan *p, struct nft_table *t, stru
 	for (unsigned int f = 0; f < 2; f++) {
 		uint8_t family = f ? IP_V6 : IP_V4;
 		struct nft_set *s = home_by_address(a, p, t, family);
-		struct nft_expr *parts[] = {nft_sel(a, SEL_META_IIFNAME),
-			nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR)};
+		struct nft_expr *parts[] = {
+			nft_sel(a, SEL_META_IIFNAME), nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR)};
 		struct nft_rule *r;
 
 		if (!s)
@@ -174,7 +175,7 @@ static struct nft_set *make_replies(struct arena *a, struct plan *p, struct nft_
 {
 	struct nft_set *map = plan_verdict_map(a, t, "reply", NFT_T_MARK);
 
-	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		const char *name = arena_printf(a, "reply_%s", u->uplink->name);
 		struct nft_chain *own = nft_chain_new(a, t, name);
 
@@ -196,8 +197,8 @@ static void make_blocked(struct arena *a, struct nft_table *t, struct nft_chain 
 	for (unsigned int f = 0; f < 2; f++) {
 		enum nft_type type = f ? NFT_T_IPV6 : NFT_T_IPV4;
 		const enum nft_type key[] = {type, NFT_T_PORT, type, NFT_T_PORT, NFT_T_NONE};
-		struct nft_set *s = nft_set_new(a, t, f ? PLAN_BLOCKED6 : PLAN_BLOCKED4, SET_TIMEOUT, key,
-			NULL, PLAN_BLOCKED_SIZE);
+		struct nft_set *s = nft_set_new(a, t, f ? PLAN_BLOCKED6 : PLAN_BLOCKED4,
+			SET_TIMEOUT, key, NULL, PLAN_BLOCKED_SIZE);
 		struct nft_expr *parts[] = {nft_sel(a, f ? SEL_IP6_SADDR : SEL_IP_SADDR),
 			nft_sel(a, SEL_TH_SPORT), nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR),
 			nft_sel(a, SEL_TH_DPORT)};
@@ -243,7 +244,8 @@ static void make_nat_hooks(struct arena *a, struct plan *p, struct nft_table *t)
 	struct nft_rule *r;
 
 	for (size_t i = 0; i < 2; i++) {
-		c = nft_base_chain_new(a, t, hooks[i].name, CHAIN_NAT, hooks[i].hook, PRIO_LISTENERS);
+		c = nft_base_chain_new(
+			a, t, hooks[i].name, CHAIN_NAT, hooks[i].hook, PRIO_LISTENERS);
 		r = nft_rule_new(a, c, NOWHERE);
 		plan_match_transport(a, t, r);
 		nft_verdict(a, r, VERDICT_JUMP, "listeners");
@@ -256,11 +258,11 @@ static void make_nat_hooks(struct arena *a, struct plan *p, struct nft_table *t)
 
 static struct nft_set *private_set(struct arena *a, struct nft_table *t, uint8_t family)
 {
-	static const char *const nets[] = {"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12",
-		"192.168.0.0/16", "fc00::/7"};
+	static const char *const nets[] = {
+		"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"};
 	const enum nft_type key[] = {family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_NONE};
-	struct nft_set *s = nft_set_new(a, t, arena_printf(a, "private%u", family), SET_INTERVAL, key,
-		NULL, 0);
+	struct nft_set *s =
+		nft_set_new(a, t, arena_printf(a, "private%u", family), SET_INTERVAL, key, NULL, 0);
 
 	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
 		struct ip_prefix net;
@@ -290,7 +292,7 @@ static void make_guard(struct arena *a, struct plan *p, struct nft_table *t)
 		nft_base_chain_new(a, t, "forward", CHAIN_FILTER, HOOK_FORWARD, PRIO_GUARD);
 	struct nft_set *interfaces = nft_set_new(a, t, "uplinks", 0, key, NULL, 0);
 
-	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		uint8_t name[16] = {0};
 		bool have = false;
 
@@ -299,7 +301,8 @@ static void make_guard(struct arena *a, struct plan *p, struct nft_table *t)
 			if (memcmp(nft_set_elem(interfaces, i), name, sizeof(name)) == 0)
 				have = true;
 		if (!have)
-			memcpy(nft_set_add(a, interfaces, u->uplink->interface_at), name, sizeof(name));
+			memcpy(nft_set_add(a, interfaces, u->uplink->interface_at), name,
+				sizeof(name));
 	}
 	plan_finish_set(a, p, interfaces);
 	for (unsigned int f = 0; f < 2; f++) {
@@ -323,7 +326,7 @@ static void make_away(struct arena *a, struct plan *p, struct nft_table *t)
 		nft_base_chain_new(a, t, "postrouting", CHAIN_FILTER, HOOK_POSTROUTING, PRIO_AWAY);
 	struct nft_set *map = plan_verdict_map(a, t, "away", NFT_T_MARK);
 
-	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		const char *counter = arena_printf(a, PLAN_MISROUTED "%s", u->uplink->name);
 		const char *name = arena_printf(a, "away_%s", u->uplink->name);
 		struct nft_rule *r = nft_rule_new(a, nft_chain_new(a, t, name), u->uplink->at);
@@ -348,11 +351,11 @@ static void make_memory(struct arena *a, struct plan *p, struct nft_table *t)
 
 	(void)nft_set_add(a, s, NOWHERE); /* key 0 */
 	nft_set_comment(a, s, arena_printf(a, "mark 0x%08x", p->memory.mark_mask));
-	VEC_EACH(&p->memory.numbers, struct memory_number, m) {
+	VEC_EACH (&p->memory.numbers, struct memory_number, m) {
 		memcpy(nft_set_add(a, s, NOWHERE), &m->number, sizeof(m->number));
 		nft_set_comment(a, s, arena_printf(a, "number %u %s", m->number, m->uplink));
 	}
-	VEC_EACH(&p->memory.sysctls, struct memory_sysctl, m) {
+	VEC_EACH (&p->memory.sysctls, struct memory_sysctl, m) {
 		memcpy(nft_set_add(a, s, NOWHERE), &n, sizeof(n));
 		nft_set_comment(a, s, arena_printf(a, "sysctl %s=%s", m->key, m->value));
 		n++;

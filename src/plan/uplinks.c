@@ -6,7 +6,7 @@
 
 static bool number_taken(const struct plan *p, uint32_t number)
 {
-	VEC_EACH(&p->uplinks, struct plan_uplink, u)
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		if (u->number == number)
 			return true;
 	return false;
@@ -14,7 +14,7 @@ static bool number_taken(const struct plan *p, uint32_t number)
 
 static bool number_remembered(const struct memory *m, uint32_t number)
 {
-	VEC_EACH(&m->numbers, struct memory_number, n)
+	VEC_EACH (&m->numbers, struct memory_number, n)
 		if (n->number == number)
 			return true;
 	return false;
@@ -29,19 +29,19 @@ static void settle_numbers(struct plan *p, const struct memory *memory, struct d
 {
 	uint32_t max = mark_max_number(p->model->mark_mask);
 
-	VEC_EACH(&p->uplinks, struct plan_uplink, u)
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		u->number = u->uplink->number;
-	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		if (u->number)
 			continue;
-		VEC_EACH(&memory->numbers, struct memory_number, n)
+		VEC_EACH (&memory->numbers, struct memory_number, n)
 			if (strcmp(n->uplink, u->uplink->name) == 0 && n->number <= max &&
 				!number_taken(p, n->number)) {
 				u->number = n->number;
 				break;
 			}
 	}
-	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		if (u->number)
 			continue;
 		/* A number that memory has for an uplink no longer in the file may still be on live
@@ -53,12 +53,13 @@ static void settle_numbers(struct plan *p, const struct memory *memory, struct d
 			if (!number_taken(p, n))
 				u->number = n;
 		if (!u->number) {
-			diag_error(d, u->uplink->at, "no number is left for uplink '%s': mark 0x%08x holds %u",
+			diag_error(d, u->uplink->at,
+				"no number is left for uplink '%s': mark 0x%08x holds %u",
 				u->uplink->name, p->model->mark_mask, max);
 			diag_hint(d, "give gateway.mark more bits");
 		}
 	}
-	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		u->mark = mark_of_number(p->model->mark_mask, u->number);
 		u->table = p->model->tables_first + u->number;
 		u->preference = p->model->rules_first + u->number;
@@ -67,15 +68,15 @@ static void settle_numbers(struct plan *p, const struct memory *memory, struct d
 
 /* ---- addresses ---- */
 
-static void settle_addresses(struct arena *a, struct plan_uplink *u, const struct netstate *seen,
-	struct diag *d)
+static void settle_addresses(
+	struct arena *a, struct plan_uplink *u, const struct netstate *seen, struct diag *d)
 {
 	const struct uplink *file = u->uplink;
 
-	VEC_EACH(&file->addresses, struct located_addr, want) {
+	VEC_EACH (&file->addresses, struct located_addr, want) {
 		bool found = false;
 
-		VEC_EACH(&seen->addrs, struct net_addr, have)
+		VEC_EACH (&seen->addrs, struct net_addr, have)
 			if (strcmp(have->interface, file->interface) == 0 &&
 				ip_equal(&have->addr, &want->addr))
 				found = true;
@@ -86,14 +87,15 @@ static void settle_addresses(struct arena *a, struct plan_uplink *u, const struc
 			diag_warning(d, want->at, "%s is not an address of %s",
 				ip_format(&want->addr, text), file->interface);
 			diag_hint(d,
-				"it works only if the ISP routes it here; else: ip address add %s dev %s",
+				"it works only if the ISP routes it here; else: ip address add %s "
+				"dev %s",
 				text, file->interface);
 		}
 		vec_push(a, &u->addrs, want->addr);
 	}
 	if (file->addresses.len)
 		return;
-	VEC_EACH(&seen->addrs, struct net_addr, have) {
+	VEC_EACH (&seen->addrs, struct net_addr, have) {
 		if (strcmp(have->interface, file->interface) != 0)
 			continue;
 		if (have->scope != 0 || have->unusable || ip_is_link_local(&have->addr))
@@ -107,10 +109,10 @@ static void settle_addresses(struct arena *a, struct plan_uplink *u, const struc
 
 /* ---- ways out ---- */
 
-static bool on_connected_network(const struct netstate *seen, const char *interface,
-	const struct ip_addr *addr)
+static bool on_connected_network(
+	const struct netstate *seen, const char *interface, const struct ip_addr *addr)
 {
-	VEC_EACH(&seen->addrs, struct net_addr, have) {
+	VEC_EACH (&seen->addrs, struct net_addr, have) {
 		struct ip_prefix net = ip_prefix_of(&have->addr, have->prefix_len);
 
 		if (strcmp(have->interface, interface) == 0 && ip_in_prefix(addr, &net))
@@ -122,21 +124,22 @@ static bool on_connected_network(const struct netstate *seen, const char *interf
 }
 
 /* The next hop of the best default route by @interface in any table, main first. */
-static const struct net_nexthop *default_by(const struct netstate *seen, const char *interface,
-	uint8_t family)
+static const struct net_nexthop *default_by(
+	const struct netstate *seen, const char *interface, uint8_t family)
 {
 	const struct net_nexthop *best = NULL;
 	uint64_t best_rank = UINT64_MAX;
 
-	VEC_EACH(&seen->routes, struct net_route, r) {
+	VEC_EACH (&seen->routes, struct net_route, r) {
 		uint64_t rank = ((uint64_t)(r->table != TABLE_MAIN) << 32) | r->metric;
 
 		if (r->family != family || r->dst.len != 0 || r->type != ROUTE_UNICAST)
 			continue;
 		if (r->protocol == PORTREEVE_PROTOCOL || r->tos)
 			continue;
-		VEC_EACH(&r->nexthops, struct net_nexthop, n)
-			if (n->interface && strcmp(n->interface, interface) == 0 && rank < best_rank) {
+		VEC_EACH (&r->nexthops, struct net_nexthop, n)
+			if (n->interface && strcmp(n->interface, interface) == 0 &&
+				rank < best_rank) {
 				best = n;
 				best_rank = rank;
 			}
@@ -146,14 +149,14 @@ static const struct net_nexthop *default_by(const struct netstate *seen, const c
 
 static bool has_family(const struct plan_uplink *u, uint8_t family)
 {
-	VEC_EACH(&u->addrs, struct ip_addr, addr)
+	VEC_EACH (&u->addrs, struct ip_addr, addr)
 		if (addr->family == family)
 			return true;
 	return false;
 }
 
-static void settle_way_out(struct arena *a, struct plan_uplink *u, const struct netstate *seen,
-	uint8_t family)
+static void settle_way_out(
+	struct arena *a, struct plan_uplink *u, const struct netstate *seen, uint8_t family)
 {
 	const struct uplink *file = u->uplink;
 	const struct uplink_gateway *g = family == IP_V6 ? &file->gateway6 : &file->gateway4;
@@ -163,7 +166,8 @@ static void settle_way_out(struct arena *a, struct plan_uplink *u, const struct 
 
 	switch (g->kind) {
 	case GATEWAY_ADDRESS:
-		*n = (struct net_nexthop){.gateway = g->addr, .interface = file->interface, .weight = 1};
+		*n = (struct net_nexthop){
+			.gateway = g->addr, .interface = file->interface, .weight = 1};
 		break;
 	case GATEWAY_ONLINK:
 		*n = (struct net_nexthop){.interface = file->interface, .weight = 1};
@@ -195,7 +199,8 @@ static void check_way_out(const struct plan_uplink *u, struct diag *d)
 	if (u->addrs.len == 0) {
 		diag_error(d, file->at, "uplink '%s' has no address: %s has none", file->name,
 			file->interface);
-		diag_hint(d, "wait for DHCP or PPPoE to finish, or: ip address add ADDRESS/LEN dev %s",
+		diag_hint(d,
+			"wait for DHCP or PPPoE to finish, or: ip address add ADDRESS/LEN dev %s",
 			file->interface);
 		return;
 	}
@@ -208,40 +213,43 @@ static void check_way_out(const struct plan_uplink *u, struct diag *d)
 		 * nothing works, or when a map asks for it (plan_settle_maps). */
 		if (u->up[!i])
 			continue;
-		diag_error(d, file->at, "the gateway of uplink '%s' is not known: no default route by %s",
+		diag_error(d, file->at,
+			"the gateway of uplink '%s' is not known: no default route by %s",
 			file->name, file->interface);
-		diag_hint(d, "name the ISP's router: gateway: ADDRESS  (or: gateway: onlink, on a point-to-point line)");
+		diag_hint(d, "name the ISP's router: gateway: ADDRESS  (or: gateway: onlink, on a "
+			     "point-to-point line)");
 		return;
 	}
 }
 
 static void note_sharing(struct plan *p, struct diag *d)
 {
-	VEC_EACH(&p->uplinks, struct plan_uplink, u)
-		VEC_EACH(&p->uplinks, struct plan_uplink, other) {
-			bool same_interface = strcmp(u->uplink->interface, other->uplink->interface) == 0;
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
+		VEC_EACH (&p->uplinks, struct plan_uplink, other) {
+			bool same_interface =
+				strcmp(u->uplink->interface, other->uplink->interface) == 0;
 
 			if (u == other)
 				continue;
 			if (same_interface)
 				u->shares_interface = true;
-			VEC_EACH(&u->addrs, struct ip_addr, x)
-				VEC_EACH(&other->addrs, struct ip_addr, y)
+			VEC_EACH (&u->addrs, struct ip_addr, x)
+				VEC_EACH (&other->addrs, struct ip_addr, y)
 					if (ip_equal(x, y) && !same_interface)
 						u->shares_address = true;
 		}
 }
 
-void plan_settle_uplinks(struct arena *a, struct plan *p, const struct memory *memory,
-	struct diag *d)
+void plan_settle_uplinks(
+	struct arena *a, struct plan *p, const struct memory *memory, struct diag *d)
 {
-	VEC_EACH(&p->model->uplinks, struct uplink, file)
+	VEC_EACH (&p->model->uplinks, struct uplink, file)
 		vec_add(a, &p->uplinks)->uplink = file;
 	settle_numbers(p, memory, d);
-	VEC_EACH(&p->uplinks, struct plan_uplink, u) {
+	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		if (!netstate_link(p->seen, u->uplink->interface)) {
-			diag_error(d, u->uplink->interface_at, "there is no interface %s on this machine",
-				u->uplink->interface);
+			diag_error(d, u->uplink->interface_at,
+				"there is no interface %s on this machine", u->uplink->interface);
 			continue;
 		}
 		settle_addresses(a, u, p->seen, d);
@@ -254,7 +262,7 @@ void plan_settle_uplinks(struct arena *a, struct plan *p, const struct memory *m
 
 bool plan_is_uplink_interface(const struct plan *p, const char *interface)
 {
-	VEC_EACH(&p->model->uplinks, struct uplink, u)
+	VEC_EACH (&p->model->uplinks, struct uplink, u)
 		if (strcmp(u->interface, interface) == 0)
 			return true;
 	return false;

@@ -59,22 +59,22 @@ static inline void planned_fini(struct planned *p)
 
 static inline void planned_text(const struct planned *p, struct strbuf *out)
 {
-	VEC_EACH(&p->plan->want.rules, struct net_rule, r) {
+	VEC_EACH (&p->plan->want.rules, struct net_rule, r) {
 		strbuf_addf(out, "ip %srule add ", r->family == IP_V6 ? "-6 " : "");
 		net_rule_print(out, r);
 		strbuf_addch(out, '\n');
 	}
-	VEC_EACH(&p->plan->want.routes, struct net_route, r) {
+	VEC_EACH (&p->plan->want.routes, struct net_route, r) {
 		strbuf_addf(out, "ip %sroute add ", r->family == IP_V6 ? "-6 " : "");
 		net_route_print(out, r);
 		strbuf_addch(out, '\n');
 	}
-	VEC_EACH(&p->plan->want.sysctls, struct net_sysctl, s) {
+	VEC_EACH (&p->plan->want.sysctls, struct net_sysctl, s) {
 		strbuf_add(out, "sysctl ");
 		net_sysctl_print(out, s);
 		strbuf_addch(out, '\n');
 	}
-	VEC_EACH(&p->plan->want.ruleset.tables, struct nft_table *, t)
+	VEC_EACH (&p->plan->want.ruleset.tables, struct nft_table *, t)
 		nft_print_table(out, *t);
 }
 

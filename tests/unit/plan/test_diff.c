@@ -2,32 +2,28 @@
 /* What a diff does and does not contain, and its inverse. */
 #include "planned.h"
 
-static const char two[] =
-	"uplinks:\n"
-	"  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
-	"  unicom: {interface: eth1, gateway: 2.2.2.254}\n"
-	"maps:\n"
-	"  web: {listen: 80/tcp, to: 192.168.0.2}\n";
+static const char two[] = "uplinks:\n"
+			  "  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
+			  "  unicom: {interface: eth1, gateway: 2.2.2.254}\n"
+			  "maps:\n"
+			  "  web: {listen: 80/tcp, to: 192.168.0.2}\n";
 
-static const char moved[] =
-	"uplinks:\n"
-	"  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
-	"  unicom: {interface: eth1, gateway: 2.2.2.254}\n"
-	"maps:\n"
-	"  web: {listen: 80/tcp, to: 192.168.0.3}\n";
+static const char moved[] = "uplinks:\n"
+			    "  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
+			    "  unicom: {interface: eth1, gateway: 2.2.2.254}\n"
+			    "maps:\n"
+			    "  web: {listen: 80/tcp, to: 192.168.0.3}\n";
 
-static const char direct[] =
-	"uplinks:\n"
-	"  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
-	"  unicom: {interface: eth1, gateway: 2.2.2.254}\n"
-	"maps:\n"
-	"  web: {listen: 80/tcp, to: 192.168.0.2, return: direct}\n";
+static const char direct[] = "uplinks:\n"
+			     "  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
+			     "  unicom: {interface: eth1, gateway: 2.2.2.254}\n"
+			     "maps:\n"
+			     "  web: {listen: 80/tcp, to: 192.168.0.2, return: direct}\n";
 
-static const char one[] =
-	"uplinks:\n"
-	"  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
-	"maps:\n"
-	"  web: {listen: 80/tcp, to: 192.168.0.2}\n";
+static const char one[] = "uplinks:\n"
+			  "  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
+			  "maps:\n"
+			  "  web: {listen: 80/tcp, to: 192.168.0.2}\n";
 
 /* The machine of @base with @plan's objects in it. */
 static struct netstate in_force(struct planned *p)
@@ -41,7 +37,7 @@ static size_t count(const struct changes *c, enum nft_change_kind kind)
 {
 	size_t n = 0;
 
-	VEC_EACH(&c->nft, const struct nft_change, it)
+	VEC_EACH (&c->nft, const struct nft_change, it)
 		n += it->kind == kind;
 	return n;
 }
@@ -78,7 +74,7 @@ static void test_only_elements(void **state)
 	assert_int_equal(c.nft.len, 4);
 	assert_int_equal(count(&c, NFT_DEL_ELEMENTS), 2);
 	assert_int_equal(count(&c, NFT_ADD_ELEMENTS), 2);
-	VEC_EACH(&c.nft, struct nft_change, it)
+	VEC_EACH (&c.nft, struct nft_change, it)
 		assert_int_equal(it->set->len, strcmp(it->set->name, "ports4") == 0 ? 2 : 1);
 	planned_fini(&p);
 	planned_fini(&q);
@@ -99,10 +95,10 @@ static void test_only_what_differs(void **state)
 	assert_int_equal(count(&c, NFT_DEL_TABLE), 0);
 	assert_int_equal(count(&c, NFT_DEL_SET), 1); /* source4 */
 	assert_int_equal(count(&c, NFT_ADD_SET), 2); /* hairpin4, beside */
-	VEC_EACH(&c.nft, struct nft_change, it)
+	VEC_EACH (&c.nft, struct nft_change, it)
 		if (it->kind == NFT_FLUSH_CHAIN)
 			assert_true(strcmp(it->chain->name, "sources") == 0 ||
-				strcmp(it->chain->name, "hairpins") == 0);
+				    strcmp(it->chain->name, "hairpins") == 0);
 	planned_fini(&p);
 	planned_fini(&q);
 }
@@ -121,7 +117,7 @@ static void test_uplink_goes(void **state)
 	now = in_force(&p);
 	plan_diff(p.a, &now, &q.plan->want, &p.plan->memory, &c);
 	assert_int_equal(c.before.len, 0);
-	VEC_EACH(&c.after, struct change, it) {
+	VEC_EACH (&c.after, struct change, it) {
 		assert_false(it->add && it->kind != CHANGE_SYSCTL);
 		rules += it->kind == CHANGE_RULE;
 		routes += it->kind == CHANGE_ROUTE;
@@ -144,12 +140,12 @@ static void test_remove_takes_only_ours(void **state)
 	planned_init(&p, two);
 	planned_make(&p);
 	now = in_force(&p);
-	VEC_EACH(&p.seen.routes, struct net_route, r) /* others' routes are there too */
+	VEC_EACH (&p.seen.routes, struct net_route, r) /* others' routes are there too */
 		vec_push(p.a, &now.routes, *r);
 	plan_diff(p.a, &now, NULL, &p.plan->memory, &c);
 	assert_int_equal(c.nft.len, 1);
 	assert_int_equal(c.nft.items[0].kind, NFT_DEL_TABLE);
-	VEC_EACH(&c.after, struct change, it)
+	VEC_EACH (&c.after, struct change, it)
 		if (it->kind == CHANGE_ROUTE)
 			assert_int_equal(it->route->protocol, PORTREEVE_PROTOCOL);
 	planned_fini(&p);
@@ -167,7 +163,7 @@ static void test_sysctls_go_back(void **state)
 	now = in_force(&p);
 	assert_true(p.plan->memory.sysctls.len > 0);
 	plan_diff(p.a, &now, NULL, &p.plan->memory, &c);
-	VEC_EACH(&c.after, struct change, it)
+	VEC_EACH (&c.after, struct change, it)
 		if (it->kind == CHANGE_SYSCTL &&
 			strcmp(it->sysctl.key, "net.ipv4.conf.eth0.forwarding") == 0) {
 			assert_string_equal(it->sysctl.value, "0");
@@ -188,8 +184,8 @@ static void test_sysctls_are_stable(void **state)
 	planned_init(&p, two);
 	planned_make(&p);
 	p.memory = p.plan->memory;
-	VEC_EACH(&p.plan->want.sysctls, struct net_sysctl, s)
-		VEC_EACH(&p.seen.sysctls, struct net_sysctl, have)
+	VEC_EACH (&p.plan->want.sysctls, struct net_sysctl, s)
+		VEC_EACH (&p.seen.sysctls, struct net_sysctl, have)
 			if (strcmp(have->key, s->key) == 0)
 				have->value = s->value;
 	planned_make(&p);

@@ -3,7 +3,14 @@
 #include "planned.h"
 
 static const char *const names[] = {
-	"article", "ipv6", "modems", "one-interface", "ranges", "restricted", "returns", "strict",
+	"article",
+	"ipv6",
+	"modems",
+	"one-interface",
+	"ranges",
+	"restricted",
+	"returns",
+	"strict",
 	"two-addresses",
 };
 
@@ -36,7 +43,7 @@ static void test_golden(void **state)
 	assert_non_null(yaml);
 	planned_init(&p, yaml);
 	if (strcmp(name, "strict") == 0)
-		VEC_EACH(&p.seen.sysctls, struct net_sysctl, s)
+		VEC_EACH (&p.seen.sysctls, struct net_sysctl, s)
 			if (strstr(s->key, "rp_filter"))
 				s->value = "1";
 	planned_make(&p);
