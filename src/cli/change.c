@@ -76,7 +76,7 @@ void change_print(const struct apply_report *r)
 	bool any = false;
 
 	if (!r->changed) {
-		printf("nothing to do: the kernel already is what the config says\n");
+		printf("nothing to do: the kernel already is as it should be\n");
 		return;
 	}
 	printf("changed: ");
@@ -104,6 +104,25 @@ json_t *change_json(const struct apply_report *r)
 	json_object_set_new(j, "elements", json_integer((json_int_t)r->elements));
 	json_object_set_new(j, "connections_deleted", json_integer((json_int_t)r->connections));
 	return j;
+}
+
+int change_back(struct cli_context *c,
+	int (*step)(struct cli_context *c, struct kernel *k, struct apply_report *report))
+{
+	int lock, code = CLI_SYSTEM;
+	struct kernel *k = change_open(c, &lock);
+	struct apply_report report = {0};
+	json_t *answer = NULL;
+
+	if (k) {
+		code = step(c, k, &report);
+		change_close(k, lock);
+	}
+	if (c->json)
+		answer = change_json(&report);
+	else if (code == CLI_OK)
+		change_print(&report);
+	return cli_finish(c, answer, code);
 }
 
 /* ---- trial ---- */

@@ -15,6 +15,10 @@ void change_close(struct kernel *k, int lock);
 int change_restore(struct kernel *k, struct arena *a, const char *text, size_t len,
 	struct apply_report *report, struct diag *d);
 
+/* The whole of a command that only goes back: takes the lock, runs @step, reports. */
+int change_back(struct cli_context *c,
+	int (*step)(struct cli_context *c, struct kernel *k, struct apply_report *report));
+
 /* "added 2 routes, ..." for people, and the same as JSON with "changed". */
 void change_print(const struct apply_report *r);
 json_t *change_json(const struct apply_report *r);

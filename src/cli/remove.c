@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* portreeve remove: take out everything that portreeve put in. */
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/change.h"
@@ -25,22 +24,7 @@ static int take_out(struct cli_context *c, struct kernel *k, struct apply_report
 
 static int run(struct cli_context *c)
 {
-	int lock, code = CLI_SYSTEM;
-	struct kernel *k = change_open(c, &lock);
-	struct apply_report report = {0};
-	json_t *answer = NULL;
-
-	if (k) {
-		code = take_out(c, k, &report);
-		change_close(k, lock);
-	}
-	if (c->json)
-		answer = change_json(&report);
-	else if (code == CLI_OK && report.changed)
-		change_print(&report);
-	else if (code == CLI_OK)
-		printf("nothing to do: there is nothing of portreeve's in this kernel\n");
-	return cli_finish(c, answer, code);
+	return change_back(c, take_out);
 }
 
 const struct cli_command command_remove = {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* portreeve rollback: undo the last change. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/change.h"
@@ -39,20 +38,7 @@ static int go_back(struct cli_context *c, struct kernel *k, struct apply_report 
 
 static int run(struct cli_context *c)
 {
-	int lock, code = CLI_SYSTEM;
-	struct kernel *k = change_open(c, &lock);
-	struct apply_report report = {0};
-	json_t *answer = NULL;
-
-	if (k) {
-		code = go_back(c, k, &report);
-		change_close(k, lock);
-	}
-	if (c->json)
-		answer = change_json(&report);
-	else if (code == CLI_OK)
-		change_print(&report);
-	return cli_finish(c, answer, code);
+	return change_back(c, go_back);
 }
 
 const struct cli_command command_rollback = {

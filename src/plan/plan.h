@@ -81,6 +81,16 @@ struct plan {
 struct plan *plan_make(struct arena *a, const struct model *m, const struct netstate *seen,
 	const struct memory *memory, struct diag *d);
 
+/*
+ * How an uplink is found out from a machine where its file leaves it open, for those who invent or
+ * copy one: is this an address that it takes for its own, the next hop of the best default route by
+ * its interface (in any table, main first; NULL: none), and is @addr on one of its networks.
+ */
+bool plan_takes_address(const struct net_addr *have, const char *interface);
+const struct net_nexthop *plan_default_by(
+	const struct netstate *seen, const char *interface, uint8_t family);
+bool plan_is_beside(const struct netstate *seen, const char *interface, const struct ip_addr *addr);
+
 /* ---- connections ---- */
 
 /* One direction of a connection, as conntrack keeps it. Ports in host order. */

@@ -68,6 +68,13 @@ static void settle_numbers(struct plan *p, const struct memory *memory, struct d
 
 /* ---- addresses ---- */
 
+/* RFC 8981 addresses change by themselves; nobody publishes them. */
+bool plan_takes_address(const struct net_addr *have, const char *interface)
+{
+	return strcmp(have->interface, interface) == 0 && have->scope == 0 && !have->unusable &&
+	       !ip_is_link_local(&have->addr) && !(have->addr.family == IP_V6 && have->secondary);
+}
+
 static void settle_addresses(
 	struct arena *a, struct plan_uplink *u, const struct netstate *seen, struct diag *d)
 {
@@ -95,22 +102,14 @@ static void settle_addresses(
 	}
 	if (file->addresses.len)
 		return;
-	VEC_EACH (&seen->addrs, struct net_addr, have) {
-		if (strcmp(have->interface, file->interface) != 0)
-			continue;
-		if (have->scope != 0 || have->unusable || ip_is_link_local(&have->addr))
-			continue;
-		/* RFC 8981 addresses change by themselves; nobody publishes them. */
-		if (have->addr.family == IP_V6 && have->secondary)
-			continue;
-		vec_push(a, &u->addrs, have->addr);
-	}
+	VEC_EACH (&seen->addrs, struct net_addr, have)
+		if (plan_takes_address(have, file->interface))
+			vec_push(a, &u->addrs, have->addr);
 }
 
 /* ---- ways out ---- */
 
-static bool on_connected_network(
-	const struct netstate *seen, const char *interface, const struct ip_addr *addr)
+bool plan_is_beside(const struct netstate *seen, const char *interface, const struct ip_addr *addr)
 {
 	VEC_EACH (&seen->addrs, struct net_addr, have) {
 		struct ip_prefix net = ip_prefix_of(&have->addr, have->prefix_len);
@@ -123,8 +122,7 @@ static bool on_connected_network(
 	return false;
 }
 
-/* The next hop of the best default route by @interface in any table, main first. */
-static const struct net_nexthop *default_by(
+const struct net_nexthop *plan_default_by(
 	const struct netstate *seen, const char *interface, uint8_t family)
 {
 	const struct net_nexthop *best = NULL;
@@ -174,7 +172,7 @@ static void settle_way_out(
 		break;
 	case GATEWAY_NONE:
 	case GATEWAY_AUTO:
-		found = default_by(seen, file->interface, family);
+		found = plan_default_by(seen, file->interface, family);
 		link = netstate_link(seen, file->interface);
 		if (found)
 			*n = (struct net_nexthop){.gateway = found->gateway,
@@ -187,7 +185,7 @@ static void settle_way_out(
 	/* A next hop off every connected network is refused by the kernel unless it is told that it
 	 * is on the link (fib_check_nh). A link-local one always is. */
 	if (n->gateway.family != IP_NONE && !ip_is_link_local(&n->gateway) &&
-		!on_connected_network(seen, file->interface, &n->gateway))
+		!plan_is_beside(seen, file->interface, &n->gateway))
 		n->onlink = true;
 	u->up[family_index(family)] = n->interface && has_family(u, family);
 }

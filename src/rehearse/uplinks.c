@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Settle uplinks: their addresses and routers, from the config, this machine, or invented. */
+#include "plan/plan.h"
 #include "rehearse/topology_parts.h"
 
 static unsigned int common_bits(const struct ip_addr *a, const struct ip_addr *b)
@@ -22,47 +23,6 @@ static bool live_has(const struct netstate *live, const char *interface, const s
 	return false;
 }
 
-static bool live_is_beside(
-	const struct netstate *live, const char *interface, const struct ip_addr *addr)
-{
-	VEC_EACH (&live->addrs, struct net_addr, x) {
-		struct ip_prefix net = ip_prefix_of(&x->addr, x->prefix_len);
-
-		if (strcmp(x->interface, interface) == 0 &&
-			(ip_in_prefix(addr, &net) || ip_equal(&x->peer, addr)))
-			return true;
-	}
-	return false;
-}
-
-static const struct net_nexthop *live_default(
-	const struct netstate *live, const char *interface, uint8_t family)
-{
-	const struct net_nexthop *best = NULL;
-	uint64_t best_rank = UINT64_MAX;
-
-	VEC_EACH (&live->routes, struct net_route, r) {
-		uint64_t rank = ((uint64_t)(r->table != TABLE_MAIN) << 32) | r->metric;
-
-		if (r->family != family || r->dst.len != 0 || r->type != ROUTE_UNICAST)
-			continue;
-		VEC_EACH (&r->nexthops, struct net_nexthop, n)
-			if (n->interface && strcmp(n->interface, interface) == 0 &&
-				rank < best_rank) {
-				best = n;
-				best_rank = rank;
-			}
-	}
-	return best;
-}
-
-/* Addresses that an uplink has if its file names none: as the plan settles it. */
-static bool is_uplink_address(const struct net_addr *x, const char *interface)
-{
-	return strcmp(x->interface, interface) == 0 && x->scope == 0 && !x->unusable &&
-	       !ip_is_link_local(&x->addr) && !(x->addr.family == IP_V6 && x->secondary);
-}
-
 static bool live_fits_uplink(const struct netstate *live, const struct uplink *u)
 {
 	bool any = false;
@@ -73,13 +33,13 @@ static bool live_fits_uplink(const struct netstate *live, const struct uplink *u
 		if (!live_has(live, u->interface, &x->addr))
 			return false;
 	if (u->gateway4.kind == GATEWAY_ADDRESS &&
-		!live_is_beside(live, u->interface, &u->gateway4.addr))
+		!plan_is_beside(live, u->interface, &u->gateway4.addr))
 		return false;
 	if (u->gateway6.kind == GATEWAY_ADDRESS && !ip_is_link_local(&u->gateway6.addr) &&
-		!live_is_beside(live, u->interface, &u->gateway6.addr))
+		!plan_is_beside(live, u->interface, &u->gateway6.addr))
 		return false;
 	VEC_EACH (&live->addrs, struct net_addr, x)
-		any = any || is_uplink_address(x, u->interface);
+		any = any || plan_takes_address(x, u->interface);
 	return any;
 }
 
@@ -193,7 +153,7 @@ static void settle_gateway(
 		break;
 	}
 	if (u->live) {
-		found = live_default(t->live, u->uplink->interface, family);
+		found = plan_default_by(t->live, u->uplink->interface, family);
 		link = netstate_link(t->live, u->uplink->interface);
 		if (found && found->gateway.family == family)
 			u->gateway[f] = found->gateway;
@@ -232,7 +192,7 @@ static void settle_addresses(
 		return;
 	if (live) {
 		VEC_EACH (&live->addrs, struct net_addr, x)
-			if (is_uplink_address(x, file->interface))
+			if (plan_takes_address(x, file->interface))
 				add_address(a, u, x->addr, x->prefix_len);
 		return;
 	}

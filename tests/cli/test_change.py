@@ -29,10 +29,10 @@ def test_apply_twice_then_remove(session):
     first, second, same, gone, again = session(
         "apply --json FILE", "apply FILE", "diff FILE", "remove --json", "remove")
     assert first[0] == 0 and json.loads(first[1])["changed"] is True
-    assert second == (0, "nothing to do: the kernel already is what the config says\n")
+    assert second == (0, "nothing to do: the kernel already is as it should be\n")
     assert same == (0, "")
     assert gone[0] == 0 and json.loads(gone[1])["changed"] is True
-    assert again == (0, "nothing to do: there is nothing of portreeve's in this kernel\n")
+    assert again == (0, "nothing to do: the kernel already is as it should be\n")
 
 
 def test_one_step_back(session):
@@ -67,4 +67,4 @@ def test_needs_root(run, article, unprivileged, words):
 def test_mistakes_change_nothing(session):
     (code, _), (after, out) = session("apply /dev/null", "remove")
     assert code == 2
-    assert (after, out) == (0, "nothing to do: there is nothing of portreeve's in this kernel\n")
+    assert (after, out) == (0, "nothing to do: the kernel already is as it should be\n")
