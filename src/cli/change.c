@@ -15,6 +15,8 @@
 #include "kernel/memory.h"
 #include "kernel/state.h"
 
+#define TRY_AGAIN_SECONDS 5
+
 struct kernel *change_open(struct cli_context *c, int *lock)
 {
 	struct kernel *k = cli_kernel(c, true);
@@ -127,45 +129,51 @@ int change_back(struct cli_context *c,
 
 /* ---- trial ---- */
 
-static void go_back(int trial)
+static int take_back(struct kernel *k, struct arena *a, struct diag *d)
+{
+	struct apply_report report;
+	char *text = NULL;
+	size_t len = 0;
+	int err = state_read(k, STATE_CONFIRMED, a, &text, &len);
+
+	if (!err || err == -ENOENT)
+		err = change_restore(k, a, text, len, &report, d);
+	if (!err)
+		err = state_trial_end(k);
+	if (!err)
+		syslog(LOG_NOTICE, "the change was not confirmed in time and was taken back");
+	return err;
+}
+
+/* One try. 0: the trial is over, by this or by a confirmation that came while we waited. */
+static int go_back(int trial)
 {
 	struct arena *a = arena_new();
 	struct kernel_error e = {0};
-	struct apply_report report;
 	struct kernel *k = NULL;
 	struct diag d;
-	char *text = NULL;
-	size_t len = 0;
 	int lock = -1, err;
 
 	diag_init(&d);
-	openlog("portreeve", LOG_PID, LOG_DAEMON);
 	err = kernel_open(&k, &e);
 	if (!err)
 		err = kernel_lock(k, &lock);
-	if (!err && !state_trial_over(trial)) {
-		err = state_read(k, STATE_CONFIRMED, a, &text, &len);
-		if (!err || err == -ENOENT)
-			err = change_restore(k, a, text, len, &report, &d);
-		if (!err)
-			err = state_trial_end(k);
-		if (err) {
-			struct strbuf why = STRBUF_INIT;
+	if (!err && !state_trial_over(trial))
+		err = take_back(k, a, &d);
+	if (err) {
+		struct strbuf why = STRBUF_INIT;
 
-			diag_render(&d, &why, false);
-			syslog(LOG_ERR, "the unconfirmed change could not be taken back: %s",
-				why.len ? strbuf_str(&why) : strerror(-err));
-			strbuf_fini(&why);
-		} else {
-			syslog(LOG_NOTICE,
-				"the change was not confirmed in time and was taken back");
-		}
+		diag_render(&d, &why, false);
+		syslog(LOG_ERR, "the unconfirmed change could not be taken back: %s",
+			why.len ? strbuf_str(&why) : strerror(-err));
+		strbuf_fini(&why);
 	}
 	if (lock >= 0)
 		close(lock);
 	kernel_close(k);
 	diag_fini(&d);
 	arena_free(a);
+	return err;
 }
 
 static int64_t now_ms(void)
@@ -196,7 +204,9 @@ static void watch(int trial, int ready, uint32_t seconds)
 			_exit(0);
 		usleep(200 * 1000);
 	}
-	go_back(trial);
+	openlog("portreeve", LOG_PID, LOG_DAEMON);
+	while (go_back(trial) != 0) /* the admin may be locked out: this is the only way back */
+		sleep(TRY_AGAIN_SECONDS);
 	_exit(0);
 }
 
