@@ -40,8 +40,9 @@ void plan_verdict_for_mark(struct arena *a, struct nft_set *map, uint32_t mark, 
 void plan_finish_set(struct arena *a, struct plan *p, struct nft_set *s);
 /* `mark & number bits`, of the packet or the connection */
 struct nft_expr *plan_number_of(struct arena *a, const struct plan *p, enum nft_selector mark);
-/* `meta l4proto { tcp, udp, sctp }` */
-void plan_match_transport(struct arena *a, struct nft_table *t, struct nft_rule *r);
+/* A rule that begins with `meta nfproto ipv4` or ipv6. */
+struct nft_rule *plan_family_rule(
+	struct arena *a, struct nft_chain *c, uint8_t family, struct span at);
 
 /* ---- what a listener leads to ---- */
 

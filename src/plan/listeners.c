@@ -201,10 +201,8 @@ static const char *combination_chain(struct arena *a, struct nft_table *t,
 	chain = nft_chain_new(a, t, kept);
 	for (size_t i = 0; i < n; i++) {
 		struct from_list *l = &maps->lists.items[r[i].list];
-		struct nft_rule *rule = nft_rule_new(a, chain, l->map->from_at);
+		struct nft_rule *rule = plan_family_rule(a, chain, family, l->map->from_at);
 
-		nft_match_u8(a, rule, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
-			family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
 		nft_match_set(a, rule, nft_sel(a, saddr), OP_IN, l->clients);
 		nft_verdict(a, rule, VERDICT_GOTO, l->chain);
 	}
@@ -372,29 +370,16 @@ static struct nft_expr *listener_key(struct arena *a, uint8_t family)
 	return nft_concat(a, parts, 3);
 }
 
-/* A rule for packets of one family. The protocol was matched on the way here; nft wants to see it
- * again in each rule that uses ports. */
-static struct nft_rule *family_rule(
-	struct arena *a, struct nft_table *t, struct nft_chain *c, uint8_t family)
-{
-	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
-
-	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
-		family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
-	plan_match_transport(a, t, r);
-	return r;
-}
-
-static void add_dnat(struct arena *a, struct nft_table *t, struct nft_chain *c, uint8_t family,
-	struct nft_set *ports, struct nft_set *ranges)
+static void add_dnat(struct arena *a, struct nft_chain *c, uint8_t family, struct nft_set *ports,
+	struct nft_set *ranges)
 {
 	if (ports) {
-		struct nft_rule *r = family_rule(a, t, c, family);
+		struct nft_rule *r = plan_family_rule(a, c, family, NOWHERE);
 
 		nft_nat(a, r, true, family, nft_map_expr(a, listener_key(a, family), ports), true);
 	}
 	if (ranges) {
-		struct nft_rule *r = family_rule(a, t, c, family);
+		struct nft_rule *r = plan_family_rule(a, c, family, NOWHERE);
 
 		nft_nat(a, r, true, family, nft_map_expr(a, listener_key(a, family), ranges),
 			false);
@@ -409,14 +394,14 @@ static void add_scope_rules(
 		uint8_t family = i ? IP_V6 : IP_V4;
 
 		if (maps->from)
-			nft_vmap(a, family_rule(a, t, c, family), listener_key(a, family),
-				maps->from);
+			nft_vmap(a, plan_family_rule(a, c, family, NOWHERE),
+				listener_key(a, family), maps->from);
 		if (maps->from_ranges)
-			nft_vmap(a, family_rule(a, t, c, family), listener_key(a, family),
-				maps->from_ranges);
-		add_dnat(a, t, c, family, maps->ports, maps->ranges);
+			nft_vmap(a, plan_family_rule(a, c, family, NOWHERE),
+				listener_key(a, family), maps->from_ranges);
+		add_dnat(a, c, family, maps->ports, maps->ranges);
 		VEC_EACH (&maps->lists, struct from_list, l)
-			add_dnat(a, t, nft_chain_new(a, t, l->chain), family, l->ports, l->ranges);
+			add_dnat(a, nft_chain_new(a, t, l->chain), family, l->ports, l->ranges);
 	}
 }
 

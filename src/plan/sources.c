@@ -191,18 +191,15 @@ static void add_snat(
 	uint8_t family = pm->map->to.family;
 	const enum nft_type key[] = {NFT_T_INTEGER, NFT_T_NONE};
 	const enum nft_type data[] = {address_type(family), NFT_T_NONE};
-	struct nft_rule *r = nft_rule_new(a, c, pm->map->return_at);
+	struct nft_rule *r = plan_family_rule(a, c, family, pm->map->return_at);
 	struct nft_expr *parts[2], *hash;
 	struct nft_set *choice;
 
-	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
-		family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
 	if (pm->snat.len == 1) {
 		nft_nat(a, r, false, family,
 			nft_value(a, address_type(family), pm->snat.items[0].bytes), false);
 		return;
 	}
-	plan_match_transport(a, t, r);
 	choice = nft_set_new(a, t, "__map%d", SET_MAP | SET_ANONYMOUS | SET_CONSTANT, key, data, 0);
 	for (uint32_t i = 0; i < pm->snat.len; i++) {
 		uint8_t *e = nft_set_add(a, choice,
@@ -293,15 +290,6 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out,
 	}
 }
 
-static struct nft_rule *family_rule(struct arena *a, struct nft_chain *c, uint8_t family)
-{
-	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
-
-	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
-		family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
-	return r;
-}
-
 /* snat to what @map has for the backend's address */
 static void snat_by_address(
 	struct arena *a, struct nft_rule *r, uint8_t family, struct nft_set *map)
@@ -350,10 +338,10 @@ static void make_hairpins(
 
 		if (!s->hairpins[f])
 			continue;
-		r = family_rule(a, c, family);
+		r = plan_family_rule(a, c, family, NOWHERE);
 		nft_match_set(a, r, nft_concat(a, parts, 2), OP_IN, beside);
 		snat_by_address(a, r, family, s->hairpins[f]);
-		r = family_rule(a, c, family);
+		r = plan_family_rule(a, c, family, NOWHERE);
 		nft_match_u32(a, r, nft_sel(a, SEL_FIB_SADDR_TYPE), OP_EQ, local);
 		snat_by_address(a, r, family, s->hairpins[f]);
 	}
@@ -380,17 +368,18 @@ void plan_make_sources(struct arena *a, struct plan *p, struct nft_table *t)
 		enum nft_selector daddr = f ? SEL_IP6_DADDR : SEL_IP_DADDR;
 
 		if (s.ports[f]) {
-			struct nft_rule *r = family_rule(a, c, family);
+			struct nft_rule *r = plan_family_rule(a, c, family, NOWHERE);
 			struct nft_expr *parts[] = {nft_sel(a, SEL_META_L4PROTO), nft_sel(a, daddr),
 				nft_sel(a, SEL_TH_DPORT)};
 
-			plan_match_transport(a, t, r);
 			nft_vmap(a, r, nft_concat(a, parts, 3), s.ports[f]);
 		}
 		if (s.groups[f])
-			nft_vmap(a, family_rule(a, c, family), nft_sel(a, daddr), s.groups[f]);
+			nft_vmap(a, plan_family_rule(a, c, family, NOWHERE), nft_sel(a, daddr),
+				s.groups[f]);
 		if (s.addresses[f])
-			snat_by_address(a, family_rule(a, c, family), family, s.addresses[f]);
+			snat_by_address(
+				a, plan_family_rule(a, c, family, NOWHERE), family, s.addresses[f]);
 		plan_finish_set(a, p, s.ports[f]);
 		plan_finish_set(a, p, s.groups[f]);
 		plan_finish_set(a, p, s.addresses[f]);

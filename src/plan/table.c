@@ -23,7 +23,7 @@ enum {
 	PRIO_AWAY = 310, /* after srcnat and helpers (300): what leaves here leaves like this */
 };
 
-enum { CT_ORIGINAL, CT_REPLY }; /* the kernel's enum ip_conntrack_dir, which it does not export */
+#define CT_REPLY 1u /* IP_CT_DIR_REPLY, which the kernel does not export */
 
 #define SET_SIZE_MIN 1024u /* a few kilobytes of buckets */
 
@@ -74,7 +74,7 @@ struct nft_expr *plan_number_of(struct arena *a, const struct plan *p, enum nft_
 	return nft_masked32(a, mark, mark_number_mask(p->model->mark_mask), 0);
 }
 
-void plan_match_transport(struct arena *a, struct nft_table *t, struct nft_rule *r)
+static void match_transport(struct arena *a, struct nft_table *t, struct nft_rule *r)
 {
 	static const uint8_t protos[] = {PROTO_TCP, PROTO_UDP, PROTO_SCTP};
 	static const enum nft_type key[] = {NFT_T_PROTO, NFT_T_NONE};
@@ -85,6 +85,16 @@ void plan_match_transport(struct arena *a, struct nft_table *t, struct nft_rule 
 		*nft_set_add(a, s, NOWHERE) = protos[i];
 	nft_set_sort(a, s);
 	nft_match_set(a, r, nft_sel(a, SEL_META_L4PROTO), OP_IN, s);
+}
+
+struct nft_rule *plan_family_rule(
+	struct arena *a, struct nft_chain *c, uint8_t family, struct span at)
+{
+	struct nft_rule *r = nft_rule_new(a, c, at);
+
+	nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ,
+		family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
+	return r;
 }
 
 static struct nft_rule *direction_rule(struct arena *a, struct nft_chain *c, uint8_t direction)
@@ -154,7 +164,8 @@ static void make_home(struct arena *a, struct plan *p, struct nft_table *t, stru
 	}
 	plan_finish_set(a, p, by_interface);
 	if (by_interface)
-		nft_vmap(a, new_connection_rule(a, c), nft_sel(a, SEL_META_IIFNAME), by_interface);
+		nft_vmap(
+			a, nft_rule_new(a, c, NOWHERE), nft_sel(a, SEL_META_IIFNAME), by_interface);
 	for (unsigned int f = 0; f < 2; f++) {
 		uint8_t family = f ? IP_V6 : IP_V4;
 		struct nft_set *s = home_by_address(a, p, t, family);
@@ -164,8 +175,7 @@ static void make_home(struct arena *a, struct plan *p, struct nft_table *t, stru
 
 		if (!s)
 			continue;
-		r = new_connection_rule(a, c);
-		nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, f ? FAMILY_IP6 : FAMILY_IP);
+		r = plan_family_rule(a, c, family, NOWHERE);
 		nft_vmap(a, r, nft_concat(a, parts, 2), s);
 	}
 }
@@ -192,8 +202,10 @@ static struct nft_set *make_replies(struct arena *a, struct plan *p, struct nft_
  * (kernel/apply.c adds them, with a timeout). A UDP backend that goes on sending would otherwise
  * make a connection of its own, reversed, and keep the client.
  */
-static void make_blocked(struct arena *a, struct nft_table *t, struct nft_chain *c)
+static void make_blocked(struct arena *a, struct nft_table *t)
 {
+	struct nft_chain *c = nft_chain_new(a, t, "blocked");
+
 	for (unsigned int f = 0; f < 2; f++) {
 		enum nft_type type = f ? NFT_T_IPV6 : NFT_T_IPV4;
 		const enum nft_type key[] = {type, NFT_T_PORT, type, NFT_T_PORT, NFT_T_NONE};
@@ -202,9 +214,8 @@ static void make_blocked(struct arena *a, struct nft_table *t, struct nft_chain 
 		struct nft_expr *parts[] = {nft_sel(a, f ? SEL_IP6_SADDR : SEL_IP_SADDR),
 			nft_sel(a, SEL_TH_SPORT), nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR),
 			nft_sel(a, SEL_TH_DPORT)};
-		struct nft_rule *r = new_connection_rule(a, c);
+		struct nft_rule *r = plan_family_rule(a, c, f ? IP_V6 : IP_V4, NOWHERE);
 
-		nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, f ? FAMILY_IP6 : FAMILY_IP);
 		nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_UDP);
 		nft_match_set(a, r, nft_concat(a, parts, 4), OP_IN, s);
 		nft_verdict(a, r, VERDICT_DROP, NULL);
@@ -218,14 +229,22 @@ static void make_marks(struct arena *a, struct plan *p, struct nft_table *t)
 	struct nft_chain *out =
 		nft_base_chain_new(a, t, "output", CHAIN_ROUTE, HOOK_OUTPUT, PRIO_HOME);
 	struct nft_set *replies = make_replies(a, p, t);
+	struct nft_chain *fresh;
 	struct nft_rule *r;
 
+	/* A reply with a home leaves this chain here; what comes further is a request, or is nobody's. */
 	nft_vmap(a, direction_rule(a, in, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), replies);
-	r = direction_rule(a, in, CT_ORIGINAL);
+	r = nft_rule_new(a, in, NOWHERE);
 	nft_match_u32(a, r, nft_masked32(a, SEL_META_MARK, p->model->mark_mask, 0), OP_NE, 0);
 	nft_set_mark(a, r, false, nft_masked32(a, SEL_META_MARK, ~p->model->mark_mask, 0));
-	make_blocked(a, t, in);
-	make_home(a, p, t, in);
+	nft_verdict(a, new_connection_rule(a, in), VERDICT_GOTO, "new");
+
+	fresh = nft_chain_new(a, t, "new");
+	r = nft_rule_new(a, fresh, NOWHERE);
+	nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_UDP);
+	nft_verdict(a, r, VERDICT_JUMP, "blocked");
+	make_blocked(a, t);
+	make_home(a, p, t, fresh);
 
 	/* Services on the gateway itself answer by home too. */
 	nft_vmap(a, direction_rule(a, out, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), replies);
@@ -247,7 +266,7 @@ static void make_nat_hooks(struct arena *a, struct plan *p, struct nft_table *t)
 		c = nft_base_chain_new(
 			a, t, hooks[i].name, CHAIN_NAT, hooks[i].hook, PRIO_LISTENERS);
 		r = nft_rule_new(a, c, NOWHERE);
-		plan_match_transport(a, t, r);
+		match_transport(a, t, r);
 		nft_verdict(a, r, VERDICT_JUMP, "listeners");
 	}
 	c = nft_base_chain_new(a, t, "nat_postrouting", CHAIN_NAT, HOOK_POSTROUTING, PRIO_SOURCES);
@@ -291,6 +310,7 @@ static void make_guard(struct arena *a, struct plan *p, struct nft_table *t)
 	struct nft_chain *c =
 		nft_base_chain_new(a, t, "forward", CHAIN_FILTER, HOOK_FORWARD, PRIO_GUARD);
 	struct nft_set *interfaces = nft_set_new(a, t, "uplinks", 0, key, NULL, 0);
+	struct nft_rule *r;
 
 	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		uint8_t name[16] = {0};
@@ -305,16 +325,17 @@ static void make_guard(struct arena *a, struct plan *p, struct nft_table *t)
 				sizeof(name));
 	}
 	plan_finish_set(a, p, interfaces);
+	r = new_connection_rule(a, c);
+	nft_match_u32(a, r, nft_masked32(a, SEL_CT_STATUS, IPS_DST_NAT, 0), OP_EQ, 0);
+	nft_match_set(a, r, nft_sel(a, SEL_META_IIFNAME), OP_IN, interfaces);
+	nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_NOT_IN, interfaces);
+	nft_match_u8(a, r, nft_sel(a, SEL_META_SECPATH), OP_EQ, 0);
+	nft_verdict(a, r, VERDICT_JUMP, "guard");
+	c = nft_chain_new(a, t, "guard");
 	for (unsigned int f = 0; f < 2; f++) {
-		struct nft_rule *r = new_connection_rule(a, c);
-
-		nft_match_set(a, r, nft_sel(a, SEL_META_IIFNAME), OP_IN, interfaces);
-		nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_NOT_IN, interfaces);
-		nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, f ? FAMILY_IP6 : FAMILY_IP);
+		r = plan_family_rule(a, c, f ? IP_V6 : IP_V4, NOWHERE);
 		nft_match_set(a, r, nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR), OP_IN,
 			private_set(a, t, f ? IP_V6 : IP_V4));
-		nft_match_u32(a, r, nft_masked32(a, SEL_CT_STATUS, IPS_DST_NAT, 0), OP_EQ, 0);
-		nft_match_u8(a, r, nft_sel(a, SEL_META_SECPATH), OP_EQ, 0);
 		nft_verdict(a, r, VERDICT_DROP, NULL);
 	}
 }
