@@ -260,6 +260,15 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+/* The byte behind the weight is its high byte from Linux 6.12 on, and zero before; the headers'
+ * name of it changed with that. */
+static uint32_t group_weight(const struct nexthop_grp *g)
+{
+	const uint8_t *weight = &g->weight;
+
+	return (weight[0] | (uint32_t)weight[1] << 8) + 1;
+}
+
 static int on_nexthop(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nhmsg *m = mnl_nlmsg_get_payload(nlh);
@@ -281,11 +290,9 @@ static int on_nexthop(const struct nlmsghdr *nlh, void *data)
 		const struct nexthop_grp *g = mnl_attr_get_payload(t[NHA_GROUP]);
 		size_t n = mnl_attr_get_payload_len(t[NHA_GROUP]) / sizeof(*g);
 
-		/* resvd1 is the weight's high byte from Linux 6.12 on, and zero before. */
 		for (size_t i = 0; i < n; i++)
 			vec_push(l->a, &o->members,
-				((struct object_member){
-					g[i].id, (g[i].weight | g[i].resvd1 << 8) + 1u}));
+				((struct object_member){g[i].id, group_weight(&g[i])}));
 	}
 	return MNL_CB_OK;
 }
