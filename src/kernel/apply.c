@@ -315,9 +315,8 @@ static int commit(struct run *r, const struct changes *c, uint32_t generation)
 		r->generation = generation + 1 ? generation + 1 : 1;
 	if (!err || err == -ERESTART)
 		return err;
-	if (!at) {
+	if (!at)
 		return refused(r->d, NOWHERE, "the nftables transaction", err, &f.error);
-	}
 	span = at->at;
 	strbuf_addf(&what, "%s inet %s", nft_change_name(at->kind), at->table);
 	if (at->set)
