@@ -475,21 +475,32 @@ static bool contradicted(const struct sweep *s, const struct flow *f)
 	const struct gateway_state *g = s->r->s;
 	uint32_t old = g->memory.mark_mask;
 
-	if (!g->plan)
-		return old && f->mark & mark_ours_bit(old);
+	if (!g->plan) /* then only what we translated is shown, see first_sweep() */
+		return true;
 	/* With other bits of the mark, every number on a live connection has lost its meaning. */
 	if (old && old != g->plan->model->mark_mask && f->mark & mark_ours_bit(old))
 		return true;
 	return plan_judge_flow(g->plan, f, NULL) == FLOW_CONTRADICTED;
 }
 
+static int compare_tuples(const void *va, const void *vb)
+{
+	const struct flow_tuple *x = va, *y = vb;
+	int c = ip_cmp(&x->src, &y->src);
+
+	if (!c)
+		c = ip_cmp(&x->dst, &y->dst);
+	if (!c)
+		c = x->sport - y->sport;
+	return c ? c : x->dport - y->dport;
+}
+
+/* Is it a connection that a backend made of a reply? The replies are sorted by then: both they and
+ * the connections may be many. */
 static bool is_inverted(const struct sweep *s, const struct flow *f)
 {
-	VEC_EACH (&s->replies, struct flow_tuple, t)
-		if (f->original.sport == t->sport && f->original.dport == t->dport &&
-			ip_equal(&f->original.src, &t->src) && ip_equal(&f->original.dst, &t->dst))
-			return true;
-	return false;
+	return bsearch(&f->original, s->replies.items, s->replies.len, sizeof(struct flow_tuple),
+		compare_tuples);
 }
 
 static bool judge(const struct flow *f, void *data)
@@ -559,6 +570,18 @@ static void block(struct sweep *s)
 	r->generation = generation == r->generation + 1 ? generation : 0;
 }
 
+/* Without a plan it is about what we translated, and only that is asked for. */
+static int first_sweep(struct sweep *s, size_t *deleted, struct kernel_error *e)
+{
+	const struct run *r = s->r;
+	uint32_t ours = mark_ours_bit(r->s->memory.mark_mask);
+
+	*deleted = 0;
+	if (r->s->plan)
+		return kernel_conntrack_sweep(r->k, judge, s, deleted, e);
+	return ours ? kernel_conntrack_sweep_marked(r->k, ours, ours, judge, s, deleted, e) : 0;
+}
+
 /* UDP connections wait for a second pass, when their replies are blocked. */
 static int do_connections(struct run *r)
 {
@@ -568,13 +591,14 @@ static int do_connections(struct run *r)
 	int err = injected("conntrack", 1);
 
 	if (!err)
-		err = kernel_conntrack_sweep(r->k, judge, &s, &deleted, &e);
+		err = first_sweep(&s, &deleted, &e);
 	if (err)
 		return refused(r->d, NOWHERE, "to show the connections", err, &e);
 	r->report->connections = deleted;
 	if (!s.replies.len)
 		return 0;
 	block(&s);
+	qsort(s.replies.items, s.replies.len, sizeof(struct flow_tuple), compare_tuples);
 	/* From here on nothing is undone any more: TCP connections are gone already. */
 	for (s.pass = SWEEP_UDP; s.pass <= SWEEP_INVERTED; s.pass++)
 		if (kernel_conntrack_sweep(r->k, judge, &s, &deleted, &e) == 0)

@@ -103,7 +103,6 @@ struct flow {
 	uint32_t mark;
 	uint32_t status; /* IPS_* */
 	struct flow_tuple original, reply;
-	const char *interface_in; /* not known to conntrack: always NULL from there */
 };
 
 enum flow_verdict {

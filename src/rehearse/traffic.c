@@ -89,11 +89,6 @@ struct ip_addr sockaddr_addr(const union sockaddr_any *s)
 	return ip_from_bytes(IP_V4, &s->v4.sin_addr);
 }
 
-uint16_t sockaddr_port(const union sockaddr_any *s)
-{
-	return ntohs(s->any.sa_family == AF_INET6 ? s->v6.sin6_port : s->v4.sin_port);
-}
-
 static uint64_t now_ms(void)
 {
 	struct timespec now;

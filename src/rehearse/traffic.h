@@ -25,7 +25,6 @@ union sockaddr_any {
 /* Fill in; returns the length. */
 socklen_t sockaddr_fill(union sockaddr_any *out, const struct ip_addr *addr, uint16_t port);
 struct ip_addr sockaddr_addr(const union sockaddr_any *s);
-uint16_t sockaddr_port(const union sockaddr_any *s);
 
 /* ---- sctp.c: association set-up without sockets for it ---- */
 

@@ -43,7 +43,7 @@ static void compare(const char *text, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct arena *arena = arena_new();
+	struct arena *arena;
 	struct diag d;
 	char *text;
 
@@ -53,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!text)
 		abort();
 	memcpy(text, data, size);
+	arena = arena_new();
 	diag_init(&d);
 	yaml_parse(arena, text, size, &d);
 	/* the readers are only given text that passed as such */

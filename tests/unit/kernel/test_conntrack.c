@@ -189,7 +189,6 @@ static void test_seen(void **state)
 	assert_int_equal(flow->proto, PROTO_TCP);
 	assert_int_equal(flow->mark, 0x81000000);
 	assert_true(flow->status & IPS_ASSURED);
-	assert_null(flow->interface_in);
 	assert_tuple(&flow->original, "198.51.100.9", 1001, "192.0.2.1", 80);
 	assert_tuple(&flow->reply, "10.0.0.2", 8080, "10.0.0.1", 40000);
 	flow = flow_of(&s, 1002);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Packets through rules: verdicts, chains, sets, marks, and what is said where it cannot be known. */
+/*
+ * Packets through rules: verdicts, chains, sets, marks, and what is said where it cannot be known.
+ * (Over 700 lines since each kind of statement and expression has its own short case.)
+ */
 #include "walked.h"
 
 /* ---- verdicts and chains ---- */
