@@ -4,12 +4,36 @@
  *
  * It has three sources (the plan; the live kernel; dumps) and one meaning. Interfaces are named,
  * not numbered, since a plan must outlive an index. A netstate that the plan made holds only what
- * portreeve owns, each object with the config place that it came from.
+ * portreeve owns, each object with the config place that it came from. One that was read from dumps
+ * has in `at.line` and `file` where each object stood.
+ *
+ * `have` says which parts were looked at: a part that is missing there is not known, which is not
+ * the same as empty.
  */
 #ifndef NETSTATE_NETSTATE_H
 #define NETSTATE_NETSTATE_H
 
 #include "netstate/ruleset.h"
+
+enum netstate_part {
+	HAVE_LINKS = 1 << 0,
+	HAVE_ADDRS = 1 << 1,
+	HAVE_ROUTES4 = 1 << 2, /* of all tables, or of those that rules name */
+	HAVE_ROUTES6 = 1 << 3,
+	HAVE_RULES4 = 1 << 4,
+	HAVE_RULES6 = 1 << 5,
+	HAVE_SYSCTLS = 1 << 6, /* those that are there; one that is missing is not known */
+	HAVE_LISTENERS = 1 << 7,
+	HAVE_NFT = 1 << 8,     /* nft's own tables, and what iptables-nft put there */
+	HAVE_LEGACY4 = 1 << 9, /* iptables-legacy: is there, or is known to be empty */
+	HAVE_LEGACY6 = 1 << 10,
+	HAVE_IPSETS = 1 << 11,
+	HAVE_NEIGHBOURS = 1 << 12,
+	HAVE_FLOWS = 1 << 13,
+	/* Some routing table may be missing: only `ip route` of main was given. */
+	HAVE_ONLY_MAIN4 = 1 << 14,
+	HAVE_ONLY_MAIN6 = 1 << 15,
+};
 
 struct net_link {
 	int index;
@@ -18,6 +42,10 @@ struct net_link {
 	bool up, carrier, loopback, point_to_point;
 	uint32_t mtu;
 	int master; /* index of the bridge or VRF; 0: none */
+	uint32_t group;
+	uint32_t vrf_table; /* of a VRF; 0: it is none */
+	bool has_mac;
+	uint8_t mac[6];
 };
 
 struct net_addr {
@@ -59,8 +87,10 @@ struct net_route {
 	uint8_t tos, type /* enum route_type */, protocol, scope;
 	uint32_t metric;
 	struct ip_addr prefsrc;
+	uint32_t mtu; /* 0: the device's */
 	VEC(struct net_nexthop) nexthops;
 	struct span at;
+	const char *file; /* of a dump; NULL: none */
 };
 
 enum rule_action {
@@ -87,7 +117,14 @@ struct net_rule {
 	uint32_t table; /* LOOKUP */
 	uint32_t goto_preference;
 	int32_t suppress_prefixlen; /* -1: none */
+	bool has_suppress_ifgroup;
+	uint32_t suppress_ifgroup;
+	uint64_t tun_id; /* 0: any */
+	/* It has selectors besides that are not kept here (realms, flow label, masks of ports or
+	 * DSCP): whether it applies cannot be told. */
+	bool more_selectors;
 	struct span at;
+	const char *file; /* of a dump; NULL: none */
 };
 
 /* The key is the path below /proc/sys/ with dots between parts, and '/' for a dot inside an
@@ -108,13 +145,47 @@ struct net_listener {
 	const char *process;   /* "sshd", where it could be told; NULL */
 };
 
+enum neighbour_state { NEIGHBOUR_NONE, NEIGHBOUR_REACHABLE, NEIGHBOUR_STALE, NEIGHBOUR_FAILED };
+struct net_neighbour {
+	const char *interface;
+	struct ip_addr addr;
+	bool has_mac;
+	uint8_t mac[6];
+	uint8_t state; /* enum neighbour_state; everything that may be used is REACHABLE or STALE */
+};
+
+/* One direction of a connection. Ports in host order; of ICMP echoes the identifier is `sport` of the
+ * original and `dport` of the reply, as far as it is known. */
+struct flow_tuple {
+	struct ip_addr src, dst;
+	uint16_t sport, dport;
+};
+
+/* A connection that conntrack has. */
+struct net_flow {
+	uint8_t proto;
+	struct flow_tuple original, reply;
+	uint32_t mark;
+	uint32_t
+		status; /* IPS_*, as far as the dump tells (SEEN_REPLY, ASSURED, NAT from the tuples) */
+	const char *state; /* of TCP: "ESTABLISHED"; NULL: none */
+	uint32_t timeout_s;
+	uint16_t zone;
+	bool offloaded;
+	struct span at;
+	const char *file;
+};
+
 struct netstate {
+	uint32_t have; /* enum netstate_part */
 	VEC(struct net_link) links;
 	VEC(struct net_addr) addrs;
 	VEC(struct net_route) routes;
 	VEC(struct net_rule) rules; /* by family, then preference, then the kernel's order */
 	VEC(struct net_sysctl) sysctls;
 	VEC(struct net_listener) listeners;
+	VEC(struct net_neighbour) neighbours;
+	VEC(struct net_flow) flows;
 	struct nft_ruleset ruleset;
 };
 

@@ -33,6 +33,13 @@ static const struct {
 	[NFT_T_ICMPV6_TYPE] = {"icmpv6_type", 29, 1},
 	[NFT_T_BOOL] = {"boolean", 39, 1},
 	[NFT_T_INTEGER] = {"integer", 4, 4},
+	[NFT_T_TCP_FLAGS] = {"tcp_flag", 17, 1},
+	[NFT_T_DSCP] = {"dscp", 36, 1},
+	[NFT_T_ICMP_CODE] = {"icmp_code", 32, 1},
+	[NFT_T_U8] = {NULL, 0, 1},
+	[NFT_T_U16] = {NULL, 0, 2},
+	[NFT_T_ETHERTYPE] = {"ether_type", 10, 2},
+	[NFT_T_UID] = {"uid", 23, 4},
 	[NFT_T_VERDICT] = {"verdict", 1, 0},
 	[NFT_T_OTHER] = {NULL, 0, 0},
 };
@@ -72,6 +79,49 @@ static const struct {
 	[SEL_FIB_SADDR_MARK_OIF] = {"fib saddr . mark oif", NFT_T_BOOL},
 	[SEL_FIB_SADDR_IIF_OIF] = {"fib saddr . iif oif", NFT_T_BOOL},
 	[SEL_FIB_SADDR_MARK_IIF_OIF] = {"fib saddr . mark . iif oif", NFT_T_BOOL},
+	[SEL_FIB_SADDR_IIF_TYPE] = {"fib saddr . iif type", NFT_T_FIB_TYPE},
+	[SEL_FIB_DADDR_IIF_TYPE] = {"fib daddr . iif type", NFT_T_FIB_TYPE},
+	[SEL_FIB_DADDR_OIF] = {"fib daddr oif", NFT_T_BOOL},
+	[SEL_FIB_DADDR_MARK_OIF] = {"fib daddr . mark oif", NFT_T_BOOL},
+	[SEL_FIB_SADDR_OIFNAME] = {"fib saddr oifname", NFT_T_IFNAME},
+	[SEL_FIB_SADDR_IIF_OIFNAME] = {"fib saddr . iif oifname", NFT_T_IFNAME},
+	[SEL_FIB_DADDR_OIFNAME] = {"fib daddr oifname", NFT_T_IFNAME},
+	[SEL_TCP_FLAGS] = {"tcp flags", NFT_T_TCP_FLAGS},
+	[SEL_TCP_MAXSEG] = {"tcp option maxseg size", NFT_T_U16},
+	[SEL_IP_DSCP] = {"ip dscp", NFT_T_DSCP},
+	[SEL_IP_TTL] = {"ip ttl", NFT_T_U8},
+	[SEL_IP_LENGTH] = {"ip length", NFT_T_U16},
+	[SEL_IP_FRAG_OFF] = {"ip frag-off", NFT_T_U16},
+	[SEL_IP6_DSCP] = {"ip6 dscp", NFT_T_DSCP},
+	[SEL_IP6_HOPLIMIT] = {"ip6 hoplimit", NFT_T_U8},
+	[SEL_ICMP_CODE] = {"icmp code", NFT_T_ICMP_CODE},
+	[SEL_ICMPV6_CODE] = {"icmpv6 code", NFT_T_ICMP_CODE},
+	[SEL_ETHER_SADDR] = {"ether saddr", NFT_T_ETHER},
+	[SEL_ETHER_DADDR] = {"ether daddr", NFT_T_ETHER},
+	[SEL_ETHER_TYPE] = {"ether type", NFT_T_ETHERTYPE},
+	[SEL_META_LENGTH] = {"meta length", NFT_T_INTEGER},
+	[SEL_META_PROTOCOL] = {"meta protocol", NFT_T_ETHERTYPE},
+	[SEL_META_SKUID] = {"meta skuid", NFT_T_UID},
+	[SEL_META_SKGID] = {"meta skgid", NFT_T_UID},
+	[SEL_META_PRIORITY] = {"meta priority", NFT_T_INTEGER},
+	[SEL_META_RTCLASSID] = {"meta rtclassid", NFT_T_INTEGER},
+	[SEL_META_IIFGROUP] = {"meta iifgroup", NFT_T_INTEGER},
+	[SEL_META_OIFGROUP] = {"meta oifgroup", NFT_T_INTEGER},
+	[SEL_META_IBRNAME] = {"meta ibrname", NFT_T_IFNAME},
+	[SEL_META_OBRNAME] = {"meta obrname", NFT_T_IFNAME},
+	[SEL_CT_ORIGINAL_SADDR] = {"ct original saddr", NFT_T_OTHER},
+	[SEL_CT_ORIGINAL_DADDR] = {"ct original daddr", NFT_T_OTHER},
+	[SEL_CT_REPLY_SADDR] = {"ct reply saddr", NFT_T_OTHER},
+	[SEL_CT_REPLY_DADDR] = {"ct reply daddr", NFT_T_OTHER},
+	[SEL_CT_ORIGINAL_SPORT] = {"ct original proto-src", NFT_T_PORT},
+	[SEL_CT_ORIGINAL_DPORT] = {"ct original proto-dst", NFT_T_PORT},
+	[SEL_CT_REPLY_SPORT] = {"ct reply proto-src", NFT_T_PORT},
+	[SEL_CT_REPLY_DPORT] = {"ct reply proto-dst", NFT_T_PORT},
+	[SEL_CT_L3PROTO] = {"ct l3proto", NFT_T_NFPROTO},
+	[SEL_CT_PROTOCOL] = {"ct protocol", NFT_T_PROTO},
+	[SEL_CT_ZONE] = {"ct zone", NFT_T_OTHER},
+	[SEL_CT_HELPER] = {"ct helper", NFT_T_OTHER},
+	[SEL_RT_MTU] = {"rt mtu", NFT_T_U16},
 };
 static_assert(sizeof(selectors) / sizeof(*selectors) == SEL_COUNT_, "one row per selector");
 
@@ -83,7 +133,7 @@ unsigned int nft_type_len(enum nft_type t)
 bool nft_type_is_host_order(enum nft_type t)
 {
 	return t == NFT_T_MARK || t == NFT_T_IFINDEX || t == NFT_T_INTEGER || t == NFT_T_CT_STATE ||
-	       t == NFT_T_CT_STATUS || t == NFT_T_FIB_TYPE;
+	       t == NFT_T_CT_STATUS || t == NFT_T_FIB_TYPE || t == NFT_T_UID;
 }
 
 uint32_t nft_type_id(enum nft_type t)
@@ -258,7 +308,12 @@ static bool expr_equal(const struct nft_expr *a, const struct nft_expr *b)
 	case EXPR_MAP:
 		return expr_equal(a->key, b->key) && set_use_equal(a->set, b->set);
 	case EXPR_JHASH:
-		return a->mod == b->mod && a->seed == b->seed && expr_equal(a->key, b->key);
+		return a->mod == b->mod && a->seed == b->seed && a->offset == b->offset &&
+		       expr_equal(a->key, b->key);
+	case EXPR_SYMHASH:
+	case EXPR_NUMGEN:
+		return a->mod == b->mod && a->offset == b->offset &&
+		       a->incremental == b->incremental;
 	case EXPR_UNKNOWN:
 		return false; /* nobody can tell */
 	}
@@ -270,6 +325,14 @@ static bool xt_equal(const struct nft_xt *a, const struct nft_xt *b)
 	return a->target == b->target && a->rev == b->rev && string_equal(a->name, b->name) &&
 	       a->info_len == b->info_len &&
 	       (!a->info_len || memcmp(a->info, b->info, a->info_len) == 0);
+}
+
+/* Where to a translation leads. */
+static bool nat_equal(const struct nft_stmt *a, const struct nft_stmt *b)
+{
+	return a->nat_flags == b->nat_flags && expr_equal(a->expr, b->expr) &&
+	       expr_equal(a->expr_last, b->expr_last) && expr_equal(a->port, b->port) &&
+	       expr_equal(a->port_last, b->port_last);
 }
 
 static bool stmt_equal(const struct nft_stmt *a, const struct nft_stmt *b)
@@ -290,16 +353,25 @@ static bool stmt_equal(const struct nft_stmt *a, const struct nft_stmt *b)
 		return expr_equal(a->expr, b->expr);
 	case STMT_NAT:
 		return a->dnat == b->dnat && a->nat_family == b->nat_family &&
-		       a->map_gives_port == b->map_gives_port && expr_equal(a->expr, b->expr) &&
-		       expr_equal(a->port, b->port);
+		       a->map_gives_port == b->map_gives_port && nat_equal(a, b);
 	case STMT_REDIRECT:
 	case STMT_MASQUERADE:
-		return expr_equal(a->port, b->port);
+	case STMT_TPROXY:
+		return nat_equal(a, b);
+	case STMT_SET:
+		return a->selector == b->selector && string_equal(a->text, b->text) &&
+		       expr_equal(a->expr, b->expr);
+	case STMT_SET_UPDATE:
+		return string_equal(a->text, b->text) && set_use_equal(a->set, b->set) &&
+		       expr_equal(a->expr, b->expr);
+	case STMT_FLOW_ADD:
+		return string_equal(a->chain, b->chain);
 	case STMT_COUNTER:
 		return string_equal(a->chain, b->chain);
 	case STMT_REJECT:
 	case STMT_LOG:
 	case STMT_LIMIT:
+	case STMT_HARMLESS:
 		return string_equal(a->text, b->text);
 	case STMT_NOTRACK:
 		return true;

@@ -43,7 +43,14 @@ enum nft_type {
 	NFT_T_ICMP_TYPE,   /* 1 byte */
 	NFT_T_ICMPV6_TYPE, /* 1 byte */
 	NFT_T_BOOL,	   /* 1 byte */
-	NFT_T_INTEGER,	   /* 4 bytes, host order: what jhash gives */
+	NFT_T_INTEGER,	   /* 4 bytes, host order: what jhash gives; also plain numbers */
+	NFT_T_TCP_FLAGS,   /* 1 byte */
+	NFT_T_DSCP,	   /* 1 byte: 0 to 63 */
+	NFT_T_ICMP_CODE,   /* 1 byte; of ICMP and of ICMPv6 */
+	NFT_T_U8,	   /* 1 byte: a number, as of TTL */
+	NFT_T_U16,	   /* 2 bytes, network order: a number, as of a length or an MSS */
+	NFT_T_ETHERTYPE,   /* 2 bytes, network order */
+	NFT_T_UID,	   /* 4 bytes, host order: also of groups */
 	NFT_T_VERDICT,	   /* data of verdict maps; see struct nft_set */
 	NFT_T_OTHER,	   /* known to the kernel only; length in the field */
 	NFT_T_COUNT_
@@ -176,6 +183,49 @@ enum nft_selector {
 	SEL_FIB_SADDR_MARK_OIF, /* likewise, for the packet's mark */
 	SEL_FIB_SADDR_IIF_OIF,	/* likewise, by the interface that it came in on */
 	SEL_FIB_SADDR_MARK_IIF_OIF,
+	SEL_FIB_SADDR_IIF_TYPE,
+	SEL_FIB_DADDR_IIF_TYPE,
+	SEL_FIB_DADDR_OIF,
+	SEL_FIB_DADDR_MARK_OIF,
+	SEL_FIB_SADDR_OIFNAME, /* IFNAME: of the way back */
+	SEL_FIB_SADDR_IIF_OIFNAME,
+	SEL_FIB_DADDR_OIFNAME,
+	SEL_TCP_FLAGS,
+	SEL_TCP_MAXSEG, /* tcp option maxseg size; U16; absent where there is none */
+	SEL_IP_DSCP,
+	SEL_IP_TTL,
+	SEL_IP_LENGTH,	 /* U16 */
+	SEL_IP_FRAG_OFF, /* U16: flags and offset, as in the header */
+	SEL_IP6_DSCP,
+	SEL_IP6_HOPLIMIT,
+	SEL_ICMP_CODE,
+	SEL_ICMPV6_CODE,
+	SEL_ETHER_SADDR,
+	SEL_ETHER_DADDR,
+	SEL_ETHER_TYPE,
+	SEL_META_LENGTH,   /* INTEGER: bytes from the network header on */
+	SEL_META_PROTOCOL, /* ETHERTYPE */
+	SEL_META_SKUID,	   /* absent for forwarded packets */
+	SEL_META_SKGID,
+	SEL_META_PRIORITY,
+	SEL_META_RTCLASSID,
+	SEL_META_IIFGROUP,
+	SEL_META_OIFGROUP,
+	SEL_META_IBRNAME, /* IFNAME: of the bridge a bridged frame came in on; absent else */
+	SEL_META_OBRNAME,
+	SEL_CT_ORIGINAL_SADDR, /* of the packet's family, as are the next three */
+	SEL_CT_ORIGINAL_DADDR,
+	SEL_CT_REPLY_SADDR,
+	SEL_CT_REPLY_DADDR,
+	SEL_CT_ORIGINAL_SPORT, /* ct original proto-src; PORT */
+	SEL_CT_ORIGINAL_DPORT,
+	SEL_CT_REPLY_SPORT,
+	SEL_CT_REPLY_DPORT,
+	SEL_CT_L3PROTO,	 /* NFPROTO */
+	SEL_CT_PROTOCOL, /* PROTO */
+	SEL_CT_ZONE,	 /* 2 bytes, host order */
+	SEL_CT_HELPER,	 /* 16 bytes, a name */
+	SEL_RT_MTU,	 /* U16, host order: the TCP MSS that the packet's route allows */
 	SEL_COUNT_
 };
 
@@ -186,9 +236,11 @@ enum nft_expr_kind {
 	EXPR_SELECTOR,
 	EXPR_MASKED, /* (selector & mask) ^ xor, mask and xor 4 bytes host order or addr bytes */
 	EXPR_VALUE,
-	EXPR_CONCAT, /* parts are selectors or masked selectors */
-	EXPR_MAP,    /* what `set` gives for `key` */
-	EXPR_JHASH,  /* jhash key mod `mod` seed `seed`, + 0 */
+	EXPR_CONCAT,  /* parts are selectors or masked selectors */
+	EXPR_MAP,     /* what `set` gives for `key` */
+	EXPR_JHASH,   /* jhash key mod `mod` seed `seed` offset `offset` */
+	EXPR_SYMHASH, /* symhash mod `mod` offset `offset` */
+	EXPR_NUMGEN,  /* numgen random (or inc) mod `mod` offset `offset` */
 	EXPR_UNKNOWN,
 };
 
@@ -201,10 +253,11 @@ struct nft_expr {
 	enum nft_type type; /* VALUE: its type; others: what it yields, where it is one field */
 	struct nft_expr *parts[NFT_MAX_FIELDS]; /* CONCAT */
 	uint8_t n_parts;
-	struct nft_expr *key; /* MAP, JHASH */
-	struct nft_set *set;  /* MAP */
-	uint32_t mod, seed;   /* JHASH */
-	const char *text;     /* UNKNOWN: what is known of it */
+	struct nft_expr *key;	    /* MAP, JHASH */
+	struct nft_set *set;	    /* MAP */
+	uint32_t mod, seed, offset; /* JHASH, SYMHASH, NUMGEN: gives offset to offset + mod - 1 */
+	bool incremental;	    /* NUMGEN: in turn, not at random */
+	const char *text;	    /* UNKNOWN: what is known of it */
 };
 
 /* ---- statements and rules ---- */
@@ -235,7 +288,13 @@ enum nft_stmt_kind {
 	STMT_LOG,
 	STMT_LIMIT,
 	STMT_NOTRACK,
-	STMT_XT, /* an iptables match or target that nft only carries along */
+	STMT_XT,     /* an iptables match or target that nft only carries along */
+	STMT_TPROXY, /* expr (address, or NULL) and port (or NULL) */
+	STMT_SET, /* `selector` set expr: a header field, priority, nftrace, ...; not the marks */
+	STMT_SET_UPDATE, /* add, update or delete: @set { expr ... }; what is tried of each packet
+			    besides (a limit, a count) is in `text` */
+	STMT_FLOW_ADD,	 /* flow add @`chain`: the connection leaves the rules from here on */
+	STMT_HARMLESS, /* changes neither the packet nor its way: `text` (ct helper set, dup, ...) */
 	STMT_UNKNOWN,
 };
 
@@ -245,6 +304,18 @@ struct nft_xt {
 	uint32_t rev;
 	const uint8_t *info;
 	uint32_t info_len;
+	/* What the blob holds only as the kernel's own numbers: the names of the ipsets that a set match
+	 * or SET target asks or writes (two of SET), the list of `recent`. NULL: not known, or none. */
+	const char *names[3];
+	/* The arguments are not there (nft prints none) and the name is all that is known. */
+	bool hollow;
+};
+
+enum nft_nat_flag {
+	NAT_RANDOM = 1 << 0,
+	NAT_FULLY_RANDOM = 1 << 1,
+	NAT_PERSISTENT = 1 << 2,
+	NAT_PREFIX = 1 << 3, /* expr..expr_last is a network: the host part is kept (netmap) */
 };
 
 struct nft_stmt {
@@ -255,12 +326,15 @@ struct nft_stmt {
 	uint8_t value_len;
 	struct nft_set *set; /* MATCH OP_IN, OP_NOT_IN; VMAP */
 	enum nft_verdict verdict;
-	const char *chain;	 /* VERDICT jump or goto; COUNTER: the named object, or NULL */
-	bool dnat;		 /* NAT */
-	uint8_t nat_family;	 /* NAT: enum ip_family */
-	struct nft_expr *port;	 /* NAT: a port expression of its own, or NULL */
-	bool map_gives_port;	 /* NAT: expr is a map to address . port */
-	uint64_t packets, bytes; /* COUNTER, as read */
+	const char *chain;     /* VERDICT jump or goto; COUNTER: the named object, or NULL */
+	bool dnat;	       /* NAT */
+	uint8_t nat_family;    /* NAT: enum ip_family */
+	struct nft_expr *port; /* NAT: a port expression of its own, or NULL */
+	struct nft_expr *expr_last, *port_last; /* NAT: ends of ranges, or NULL */
+	uint8_t nat_flags;			/* NAT, MASQUERADE, REDIRECT: enum nft_nat_flag */
+	enum nft_selector selector;		/* SET; SEL_NONE: `text` says what */
+	bool map_gives_port;			/* NAT: expr is a map to address . port */
+	uint64_t packets, bytes;		/* COUNTER, as read */
 	struct nft_xt xt;
 	const char *text; /* UNKNOWN: the kernel's name of it; REJECT, LOG, LIMIT: the whole
 				* statement as nft writes it, or NULL for the bare word */
@@ -271,6 +345,9 @@ struct nft_rule {
 	const char *comment;
 	uint64_t handle;
 	struct span at;
+	const char
+		*text; /* as it stood in a dump, in the dump's own words; NULL: not from a dump */
+	const char *file; /* that dump; `at.line` is the line in it */
 };
 
 enum nft_hook {
@@ -283,6 +360,12 @@ enum nft_hook {
 	HOOK_EGRESS
 };
 enum nft_chain_type { CHAIN_FILTER, CHAIN_NAT, CHAIN_ROUTE };
+/* Whose hooks they are. Only nft's own are seen by nft as they are. */
+enum nft_origin {
+	ORIGIN_NFT,
+	ORIGIN_XT_NFT,	  /* iptables-nft: nft carries them, the words are iptables' */
+	ORIGIN_XT_LEGACY, /* iptables-legacy: hooks of its own beside nft's */
+};
 /* NFPROTO_*: also the kernel's numbers. */
 enum nft_family {
 	FAMILY_INET = 1,
@@ -302,6 +385,8 @@ struct nft_chain {
 	bool policy_drop;
 	VEC(struct nft_rule) rules;
 	uint64_t handle;
+	const char *device;	 /* INGRESS, EGRESS: of the first device; NULL: not known */
+	uint64_t packets, bytes; /* base chain of iptables: of the policy, as read */
 };
 
 struct nft_counter {
@@ -312,7 +397,8 @@ struct nft_counter {
 struct nft_table {
 	enum nft_family family;
 	const char *name;
-	uint32_t flags; /* NFT_TABLE_F_* as the kernel gives them */
+	enum nft_origin origin; /* as far as it can be told */
+	uint32_t flags;		/* NFT_TABLE_F_* as the kernel gives them */
 	VEC(struct nft_chain *) chains;
 	VEC(struct nft_set *) sets; /* named ones, and as read: anonymous ones too */
 	VEC(struct nft_counter) counters;
@@ -321,7 +407,8 @@ struct nft_table {
 
 struct nft_ruleset {
 	VEC(struct nft_table *) tables;
-	uint32_t generation; /* as read; 0: not from a kernel */
+	VEC(struct nft_set *) ipsets; /* of ipset(8), which iptables' set match asks */
+	uint32_t generation;	      /* as read; 0: not from a kernel */
 };
 
 struct nft_table *nft_table_find(const struct nft_ruleset *r, enum nft_family f, const char *name);

@@ -91,13 +91,13 @@ const struct net_nexthop *plan_default_by(
 	const struct netstate *seen, const char *interface, uint8_t family);
 bool plan_is_beside(const struct netstate *seen, const char *interface, const struct ip_addr *addr);
 
+/* The machine as it will be: @seen with everything of ours in it replaced by what is wanted. Shares
+ * what it can with both. */
+void plan_overlay(struct arena *a, const struct netstate *seen, const struct netstate *want,
+	struct netstate *out);
+
 /* ---- connections ---- */
 
-/* One direction of a connection, as conntrack keeps it. Ports in host order. */
-struct flow_tuple {
-	struct ip_addr src, dst;
-	uint16_t sport, dport;
-};
 struct flow {
 	uint8_t proto;
 	uint32_t mark;

@@ -104,62 +104,6 @@ size_t inquiry_clients(
 	return INQUIRY_CLIENTS;
 }
 
-/* ---- the machine with the plan in force ---- */
-
-static int compare_rules(const void *a, const void *b)
-{
-	const struct net_rule *const *x = a, *const *y = b;
-
-	if ((*x)->family != (*y)->family)
-		return (*x)->family < (*y)->family ? -1 : 1;
-	if ((*x)->preference != (*y)->preference)
-		return (*x)->preference < (*y)->preference ? -1 : 1;
-	return *x < *y ? -1 : *x > *y; /* as they were */
-}
-
-static void merge_rules(struct inquiry *q)
-{
-	struct netstate *then = &q->then;
-	VEC(struct net_rule) all = {0};
-	const struct net_rule **order;
-
-	VEC_EACH (&q->seen->rules, struct net_rule, r) {
-		if (r->protocol != PORTREEVE_PROTOCOL)
-			vec_push(q->arena, &all, *r);
-	}
-	VEC_EACH (&q->plan->want.rules, struct net_rule, r)
-		vec_push(q->arena, &all, *r);
-	order = arena_alloc(q->arena, all.len * sizeof(*order));
-	for (size_t i = 0; i < all.len; i++)
-		order[i] = &all.items[i];
-	qsort(order, all.len, sizeof(*order), compare_rules);
-	for (size_t i = 0; i < all.len; i++)
-		vec_push(q->arena, &then->rules, *order[i]);
-}
-
-static void merge(struct inquiry *q)
-{
-	const struct netstate *seen = q->seen, *want = &q->plan->want;
-	struct netstate *then = &q->then;
-
-	*then = *seen;
-	memset(&then->routes, 0, sizeof(then->routes));
-	memset(&then->rules, 0, sizeof(then->rules));
-	memset(&then->sysctls, 0, sizeof(then->sysctls));
-	VEC_EACH (&seen->routes, struct net_route, r) {
-		if (r->protocol != PORTREEVE_PROTOCOL)
-			vec_push(q->arena, &then->routes, *r);
-	}
-	VEC_EACH (&want->routes, struct net_route, r)
-		vec_push(q->arena, &then->routes, *r);
-	/* The first of a key counts. */
-	VEC_EACH (&want->sysctls, struct net_sysctl, s)
-		vec_push(q->arena, &then->sysctls, *s);
-	VEC_EACH (&seen->sysctls, struct net_sysctl, s)
-		vec_push(q->arena, &then->sysctls, *s);
-	merge_rules(q);
-}
-
 /* ---- the front door ---- */
 
 static int compare_findings(const void *a, const void *b)
@@ -186,7 +130,8 @@ void walk_findings(struct arena *a, const struct plan *p, const struct netstate 
 		.troubles = &troubles,
 		.out = out};
 
-	merge(&q);
+	plan_overlay(a, seen, &p->want, &q.then);
+	q.then.ruleset = seen->ruleset;
 	q.walker.net = &q.then;
 	q.walker.skip = nft_table_find(&seen->ruleset, FAMILY_INET, PORTREEVE_TABLE);
 	walk_flows(&q, &troubles);

@@ -40,8 +40,15 @@ struct finding {
 	const struct plan_uplink *uplink;  /* concerned; NULL: none in particular */
 };
 
+/* What cannot be told, and what it would take. */
+struct finding_untold {
+	uint8_t pitfall;
+	const char *what, *needs;
+};
+
 struct findings {
 	VEC(struct finding) items; /* the worst first */
+	VEC(struct finding_untold) untold;
 };
 
 /*
@@ -51,6 +58,31 @@ struct findings {
  */
 void walk_findings(struct arena *a, const struct plan *p, const struct netstate *seen,
 	const struct foreign_facts *facts, struct findings *out);
+
+/*
+ * All pitfalls of a machine, whoever configured it: what can be told from the rules themselves, and
+ * what shows when each of its port forwards is walked from every side. @net may be a dump in which
+ * parts are missing; what cannot be told without them is listed in @out->untold. @facts may be NULL.
+ */
+void walk_doctor(struct arena *a, const struct netstate *net, const struct foreign_facts *facts,
+	struct findings *out);
+
+/* The pitfalls that explain why @j does not work, or may not. */
+struct journey;
+void walk_diagnose(
+	struct arena *a, const struct netstate *net, const struct journey *j, struct findings *out);
+
+/* One entry of the catalogue of pitfalls. */
+enum pitfall_found { PITFALL_STATIC = 1 << 0, PITFALL_LIVE = 1 << 1 };
+struct pitfall {
+	uint8_t number;
+	const char *name;   /* a slug: "reply-routed-before-un-nat" */
+	const char *title;  /* one line */
+	unsigned int found; /* enum pitfall_found: by what doctor tells it; 0: it cannot */
+	const char *limit;  /* why it cannot be found so, or not tried in a lab here; NULL */
+};
+#define PITFALLS 60
+extern const struct pitfall pitfalls[PITFALLS]; /* by number, from 1 */
 
 /* Does a finding say that @m does not work? The first such, or NULL. */
 const struct finding *findings_blocking(const struct findings *f, const struct plan_map *m);

@@ -52,6 +52,18 @@ enum packet_field {
 	PKT_CT_STATE = 1 << 12,
 	PKT_CT_DIRECTION = 1 << 13,
 	PKT_CT_ORIGINAL = 1 << 14,
+	PKT_ICMP_CODE = 1 << 15,
+	PKT_LENGTH = 1 << 16,
+	PKT_MSS = 1 << 17,
+	PKT_TOS = 1 << 18,
+	PKT_TTL = 1 << 19,
+	PKT_SMAC = 1 << 20,
+	PKT_CT_REPLY = 1 << 21,
+	PKT_UID = 1 << 22,
+	PKT_PHYSDEV = 1 << 23,
+	PKT_FRAGMENT = 1 << 24,
+	PKT_CT_ZONE = 1 << 25,
+	PKT_GID = 1 << 26,
 };
 
 /* Conntrack's states and status bits, with the kernel's numbers (as `ct state` has them). */
@@ -91,10 +103,22 @@ struct packet {
 	uint8_t type;	       /* PACKET_*: 0 is "to this host" */
 	bool secpath;	       /* came out of IPsec */
 	bool bridged;	       /* passes the hook as a bridged frame (br_netfilter) */
+	const char *physdev;   /* the bridge port that a bridged frame came in on */
+	uint8_t icmp_code;
+	uint16_t length; /* from the network header on, bytes */
+	uint16_t mss;	 /* of a SYN's option; 0: it has none */
+	uint8_t tos, ttl;
+	uint8_t smac[6];
+	bool fragment; /* a later one: without ports */
+	/* A socket of this machine sent it. Always known; only then there is an owner. */
+	bool from_socket;
+	uint32_t uid, gid;
 
 	uint32_t ct_state;		 /* one of enum ct_state */
 	bool ct_reply;			 /* direction */
 	struct packet_tuple ct_original; /* addresses and ports before any NAT */
+	struct packet_tuple ct_answer;	 /* PKT_CT_REPLY: what the answer carries when it arrives */
+	uint16_t ct_zone;
 
 	/* Known bit by bit: a set bit in *_known says that the bit beside it is known. */
 	uint32_t mark, mark_known;

@@ -10,10 +10,17 @@
  * be decided, and the answer errs to one side only: it may be "unknown" where a cleverer walk would
  * have known, but an accept, drop or reject is certain.
  *
+ * That is for those who judge many packets at once. Whoever wants each way by itself gives an oracle
+ * (struct walk_oracle): it is asked wherever something cannot be decided, the walk goes on as it says,
+ * and nothing is joined. Walking again with other answers gives the other ways. Address translations
+ * are then not made but told (struct walk_nat): what they come to depends on the connection.
+ *
  * Order: base chains by priority; of equal ones, the one registered last first. An accept ends the
  * base chain, not the hook; a drop ends everything. Nat chains see only the first packet of a
- * connection, and the first mapping made at a hook is the only one. Chains before conntrack's own
- * place in prerouting and output see no connection.
+ * connection, and the first mapping made at a hook is the only one. All of them are asked at one place
+ * of a hook (-100 before routing, 100 after it), whatever their own priority; that only orders them
+ * among themselves (net/netfilter/nf_nat_core.c). Chains before conntrack's own place in prerouting
+ * and output see no connection.
  */
 #ifndef WALK_RULES_H
 #define WALK_RULES_H
@@ -34,6 +41,17 @@ enum step_kind {
 	STEP_LOST,	/* the rule leads where the walk cannot follow: @why */
 };
 
+enum step_did {
+	DID_VERDICT = 1 << 0,
+	DID_MARK = 1 << 1,
+	DID_CT_MARK = 1 << 2,
+	DID_NAT = 1 << 3,
+	DID_REJECT = 1 << 4,
+	DID_NOTRACK = 1 << 5,
+	DID_MANGLE = 1 << 6,  /* a header field: TTL, TOS, MSS, an address */
+	DID_OFFLOAD = 1 << 7, /* put the connection into a flowtable */
+};
+
 /* One place on a packet's way. */
 struct walk_step {
 	enum step_kind kind;
@@ -42,6 +60,32 @@ struct walk_step {
 	const struct nft_rule *rule;	      /* NULL: policy */
 	const struct nft_stmt *stmt;	      /* UNDECIDED: what could not be decided */
 	const char *why;		      /* LOST, UNDECIDED: in words; a string constant */
+	/* RULE: what it did (bits of enum step_did), and the packet as it was after that. Only with an
+	 * oracle, and only in a trail. */
+	uint8_t did;
+	uint32_t mark, ct_mark;	  /* MARK, CT_MARK: the values written */
+	enum nft_verdict verdict; /* VERDICT; ACCEPT for what translates */
+	const char *target;	  /* VERDICT: the chain that it leads to; NULL: none */
+};
+
+/* An address translation as a rule asks for it. */
+enum walk_nat_kind {
+	WALK_NAT_NONE,
+	WALK_NAT_DESTINATION,
+	WALK_NAT_SOURCE,
+	WALK_NAT_MASQUERADE, /* source: an address of the way out */
+	WALK_NAT_REDIRECT,   /* destination: an address of this machine */
+	WALK_NAT_TPROXY, /* no translation: handed to the local socket at first address and port */
+};
+struct walk_nat {
+	enum walk_nat_kind kind;
+	struct ip_addr first, last;	/* IP_NONE: the address stays */
+	uint16_t port_first, port_last; /* 0: the port stays */
+	uint16_t port_base; /* iptables' shifted ranges: first port + (port - base); 0: none */
+	uint8_t prefix_len; /* not 0: netmap, the bits after it are kept */
+	bool random;	    /* the port is not kept but picked */
+	uint32_t mark, mark_mask;	 /* TPROXY */
+	bool addr_unknown, port_unknown; /* they cannot be told */
 };
 
 struct walk_result {
@@ -57,6 +101,30 @@ struct walk_result {
 	bool mapped; /* an address translation was set up here (on some way, if not decided) */
 	/* The last rules that wrote the packet's mark and the connection's; kind NONE: nothing did. */
 	struct walk_step mark_by, ct_mark_by;
+	/* With an oracle: the translation that a nat chain calls for; kind NONE: no. */
+	struct walk_nat nat;
+};
+
+/* Something that cannot be decided: it can go one of @n ways. */
+enum walk_fork_kind {
+	FORK_UNKNOWN, /* what decides is not known here */
+	FORK_CHANCE,  /* both happen in reality, to some of the packets or connections */
+};
+#define WALK_FORK_WAYS 16 /* more ways than that are not told apart */
+struct walk_fork {
+	enum walk_fork_kind kind;
+	struct walk_step at;		   /* the rule; kind NONE: not in a ruleset */
+	const char *why;		   /* in words: "it depends on ..." */
+	size_t n;			   /* 2 for a match: 0 "does not match", 1 "matches" */
+	double weight[WALK_FORK_WAYS];	   /* CHANCE: shares that sum up to 1; else 0 */
+	const char *label[WALK_FORK_WAYS]; /* each way in words, or NULL */
+	/* The same question asked again of the same packet has the same answer: what is asked (a set,
+	 * ...), NULL where each asking is for itself. */
+	const void *subject;
+};
+struct walk_oracle {
+	/* Which way, 0 to n - 1. @f is only valid during the call. */
+	size_t (*choose)(struct walk_oracle *o, const struct walk_fork *f);
 };
 
 #define WALK_MAX_TRAIL 512
@@ -69,6 +137,7 @@ struct walker {
 	const struct netstate *net;   /* links, addresses and routes (for fib), and the ruleset */
 	const struct nft_table *skip; /* not walked; NULL: none */
 	struct walk_trail *trail; /* every step taken is added, in order; NULL: no trail is kept */
+	struct walk_oracle *oracle; /* NULL: undecided ways are joined */
 };
 
 struct walk_base {
