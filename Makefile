@@ -3,6 +3,7 @@
 
 BUILD = build
 FUZZ_SECONDS = 60
+N = 2400
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -38,10 +39,14 @@ asan: setup-check
 fuzz: setup-check
 	@tools/check fuzz --fuzz-seconds $(FUZZ_SECONDS)
 
+# Walk and kernel compared on N random connections, with SEED or a fresh one that is printed.
+differential: setup-check build
+	@/usr/bin/python3 tests/differential/run.py --packets $(N) $(if $(SEED),--seed $(SEED))
+
 bench: setup-check build
 	@bench/run $(BUILD)/portreeve
 
 clean:
 	rm -rf build build-asan build-fuzz
 
-.PHONY: build demo check install format lint asan fuzz bench clean
+.PHONY: build demo check install format lint asan fuzz differential bench clean

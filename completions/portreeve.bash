@@ -5,7 +5,7 @@
 _portreeve()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" word
-	local commands="check show diff apply confirm rollback remove rehearse"
+	local commands="check show diff apply confirm rollback remove rehearse explain doctor trace"
 	local options="--json --color --help"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
@@ -18,7 +18,8 @@ _portreeve()
 	case $prev in
 	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur") && return ;;
 	--as) mapfile -t COMPREPLY < <(compgen -W "nft ip json" -- "$cur") && return ;;
-	--pcap) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+	--return) mapfile -t COMPREPLY < <(compgen -W "through bypass" -- "$cur") && return ;;
+	--pcap | --state) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
 	--confirm) mapfile -t COMPREPLY < <(compgen -W "30 60 120 300" -- "$cur") && return ;;
 	help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur") && return ;;
 	esac
@@ -27,6 +28,9 @@ _portreeve()
 	show) options="$options --as --paper" ;;
 	apply) options="$options --confirm --force" ;;
 	rehearse) options="$options --naive --live --pcap --keep" ;;
+	explain) options="$options --live --state --in --return --size --mark --all --prove --batch" ;;
+	doctor) options="$options --live --state --list" ;;
+	trace) options="$options --packets --seconds" ;;
 	'') options="$options --version" ;;
 	esac
 	if [[ $cur == -* ]]; then
@@ -35,7 +39,8 @@ _portreeve()
 		mapfile -t COMPREPLY < <(compgen -W "$commands help" -- "$cur")
 	else
 		case $command in
-		check | show | diff | apply | rehearse)
+		trace) mapfile -t COMPREPLY < <(compgen -W "tcp udp sctp icmp port sport from to in" -- "$cur") ;;
+		check | show | diff | apply | rehearse | doctor)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fish completion for portreeve(8)
 
-set -l commands check show diff apply confirm rollback remove rehearse help
+set -l commands check show diff apply confirm rollback remove rehearse explain doctor trace help
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c portreeve -f
@@ -18,9 +18,12 @@ complete -c portreeve -n $none -a confirm -d 'Keep what apply --confirm put in'
 complete -c portreeve -n $none -a rollback -d 'Undo the last apply'
 complete -c portreeve -n $none -a remove -d 'Take out everything that portreeve put in'
 complete -c portreeve -n $none -a rehearse -d 'Try the plan in namespaces, with real traffic'
+complete -c portreeve -n $none -a explain -d 'Why a packet and its reply get through, or do not'
+complete -c portreeve -n $none -a doctor -d 'What is wrong with a gateway, whoever configured it'
+complete -c portreeve -n $none -a trace -d 'Live packets, rule by rule'
 complete -c portreeve -n $none -a help -d 'Help of a command'
 
-complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse' -F
+complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse doctor' -F
 complete -c portreeve -n '__fish_seen_subcommand_from help' -a "$commands"
 complete -c portreeve -n '__fish_seen_subcommand_from check' -l live -d 'Also check the file against this machine'
 complete -c portreeve -n '__fish_seen_subcommand_from show' -l as -x -a 'nft ip json' -d 'Only one form'
@@ -31,3 +34,22 @@ complete -c portreeve -n '__fish_seen_subcommand_from rehearse' -l naive -d 'Als
 complete -c portreeve -n '__fish_seen_subcommand_from rehearse' -l live -d 'Take the state of this machine into the namespace'
 complete -c portreeve -n '__fish_seen_subcommand_from rehearse' -l pcap -x -a '(__fish_complete_directories)' -d 'Keep captures'
 complete -c portreeve -n '__fish_seen_subcommand_from rehearse' -l keep -d 'Leave the namespaces open'
+
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -F -a 'tcp udp sctp icmp self'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l live -d 'Look at this machine as it is'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l state -x -a '(__fish_complete_directories)' -d 'Look at a snapshot or at pasted dumps'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l in -x -d 'Where the request comes in'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l return -x -a 'through bypass' -d 'What the replies of the backend do'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l size -x -d 'Of large packets, in bytes'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l mark -x -d 'The mark that the request starts with'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l all -d 'Every way where it can go several'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l prove -d 'Try it in a namespace'
+complete -c portreeve -n '__fish_seen_subcommand_from explain' -l batch -d 'Questions on standard input'
+
+complete -c portreeve -n '__fish_seen_subcommand_from doctor' -l live -d 'Look at this machine as it is'
+complete -c portreeve -n '__fish_seen_subcommand_from doctor' -l state -x -a '(__fish_complete_directories)' -d 'Look at a snapshot or at pasted dumps'
+complete -c portreeve -n '__fish_seen_subcommand_from doctor' -l list -d 'The catalogue of pitfalls'
+
+complete -c portreeve -n '__fish_seen_subcommand_from trace' -a 'tcp udp sctp icmp port sport from to in'
+complete -c portreeve -n '__fish_seen_subcommand_from trace' -l packets -x -d 'Stop after so many'
+complete -c portreeve -n '__fish_seen_subcommand_from trace' -l seconds -x -d 'Stop after so long'

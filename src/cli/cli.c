@@ -60,15 +60,22 @@ bool cli_number(
 	return true;
 }
 
-const char *cli_file(const struct cli_context *c)
+bool cli_file_given(const struct cli_context *c)
 {
-	const char *path = c->n_args > 0 ? c->args[0] : CLI_DEFAULT_FILE;
-
-	return strcmp(path, "-") == 0 ? "standard input" : path;
+	return c->n_args > c->command->file_arg;
 }
 
-/* All of @fd into the arena. -EFBIG: more than the limit. */
-static int read_all(struct arena *a, int fd, char **text, size_t *len)
+static const char *file_path(const struct cli_context *c)
+{
+	return cli_file_given(c) ? c->args[c->command->file_arg] : CLI_DEFAULT_FILE;
+}
+
+const char *cli_file(const struct cli_context *c)
+{
+	return strcmp(file_path(c), "-") == 0 ? "standard input" : file_path(c);
+}
+
+int cli_read_fd(struct arena *a, int fd, size_t limit, char **text, size_t *len)
 {
 	struct stat st;
 	size_t cap = READ_BYTES;
@@ -76,7 +83,7 @@ static int read_all(struct arena *a, int fd, char **text, size_t *len)
 
 	*len = 0;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0) {
-		if (st.st_size > (off_t)LIMIT_CONFIG_BYTES)
+		if (st.st_size > (off_t)limit)
 			return -EFBIG;
 		cap = (size_t)st.st_size + 1; /* so that one read more finds the end */
 	}
@@ -91,7 +98,7 @@ static int read_all(struct arena *a, int fd, char **text, size_t *len)
 		if (n == 0)
 			break;
 		*len += (size_t)n;
-		if (*len > LIMIT_CONFIG_BYTES)
+		if (*len > limit)
 			return -EFBIG;
 		if (*len == cap) {
 			buf = arena_grow(a, buf, cap, cap * 2);
@@ -108,7 +115,7 @@ char *cli_read(struct cli_context *c, const char *path, size_t *len)
 	const char *name = standard_input ? "standard input" : path;
 	char *text = NULL;
 	int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 ? -errno : read_all(c->arena, fd, &text, len);
+	int err = fd < 0 ? -errno : cli_read_fd(c->arena, fd, LIMIT_CONFIG_BYTES, &text, len);
 
 	if (fd >= 0 && !standard_input)
 		close(fd);
@@ -119,7 +126,7 @@ char *cli_read(struct cli_context *c, const char *path, size_t *len)
 			LIMIT_CONFIG_BYTES >> 20);
 	else
 		diag_error(&c->diag, NOWHERE, "cannot read %s: %s", name, strerror(-err));
-	if (err == -ENOENT && c->n_args == 0)
+	if (err == -ENOENT && !cli_file_given(c))
 		diag_hint(&c->diag,
 			"name a file (portreeve %s FILE), or write this one; "
 			"portreeve.yaml(5) shows the five lines it takes",
@@ -130,7 +137,7 @@ char *cli_read(struct cli_context *c, const char *path, size_t *len)
 struct model *cli_load(struct cli_context *c)
 {
 	size_t len = 0;
-	char *text = cli_read(c, c->n_args > 0 ? c->args[0] : CLI_DEFAULT_FILE, &len);
+	char *text = cli_read(c, file_path(c), &len);
 
 	if (!text)
 		return NULL;
@@ -190,8 +197,7 @@ static const char *severity_name(enum diag_severity s)
 	return "";
 }
 
-/* Text of the user's file may hold any bytes; what is not UTF-8 must not lose the message. */
-static json_t *text_json(const char *s)
+json_t *cli_text_json(const char *s)
 {
 	struct strbuf b = STRBUF_INIT;
 	json_t *j;
@@ -213,10 +219,10 @@ static json_t *message_json(const struct diag *d, struct span at, const char *te
 {
 	json_t *j = json_object();
 
-	json_object_set_new(j, "file", text_json(at.line ? d->source : NULL));
+	json_object_set_new(j, "file", cli_text_json(at.line ? d->source : NULL));
 	json_object_set_new(j, "line", json_integer(at.line));
 	json_object_set_new(j, "col", json_integer(at.col));
-	json_object_set_new(j, "message", text_json(text));
+	json_object_set_new(j, "message", cli_text_json(text));
 	return j;
 }
 
@@ -229,7 +235,7 @@ json_t *cli_diag_json(const struct diag *d)
 
 		json_object_set_new(one, "severity", json_string(severity_name(e->severity)));
 		json_object_update_new(one, message_json(d, e->at, e->text));
-		json_object_set_new(one, "hint", text_json(e->hint));
+		json_object_set_new(one, "hint", cli_text_json(e->hint));
 		VEC_EACH (&e->notes, struct diag_note, n)
 			json_array_append_new(notes, message_json(d, n->at, n->text));
 		json_object_set_new(one, "notes", notes);

@@ -29,7 +29,7 @@
 
 #define CLI_DEFAULT_FILE "/etc/portreeve/gateway.yaml"
 #define CLI_MAX_OPTIONS	 12
-#define CLI_MAX_ARGS	 1
+#define CLI_MAX_ARGS	 12
 
 enum cli_exit {
 	CLI_OK = 0,
@@ -53,6 +53,7 @@ struct cli_command {
 	const char *details;   /* what --help says below the usage; whole lines */
 	struct cli_option options[CLI_MAX_OPTIONS]; /* up to the first without a name */
 	unsigned int max_args;
+	unsigned int file_arg; /* which of them is FILE, from 0 */
 	int (*run)(struct cli_context *c); /* gives an enum cli_exit */
 };
 
@@ -78,10 +79,13 @@ bool cli_number(
 
 /* The FILE argument, or the default; "standard input" for "-". */
 const char *cli_file(const struct cli_context *c);
+bool cli_file_given(const struct cli_context *c);
 /* Read and check it. NULL: the diag says why. Text and model live in c->arena. */
 struct model *cli_load(struct cli_context *c);
 /* Read a file (or standard input for "-") up to LIMIT_CONFIG_BYTES into c->arena. NULL likewise. */
 char *cli_read(struct cli_context *c, const char *path, size_t *len);
+/* All of an open file into the arena. 0, -EFBIG for more than @limit bytes, or -errno. */
+int cli_read_fd(struct arena *a, int fd, size_t limit, char **text, size_t *len);
 
 /* Sockets to the kernel. With @privileged, the right to change the network is asked for at once.
  * NULL: the diag says why, and how to go on. The caller closes it. */
@@ -95,6 +99,10 @@ void cli_kernel_error(struct cli_context *c, const char *what, const struct kern
  * is printed on stdout. Without --json @answer must be NULL. To be called once.
  */
 int cli_finish(struct cli_context *c, json_t *answer, enum cli_exit code);
+
+/* A string, null for NULL. Text of files may hold any bytes: what is not UTF-8 becomes '?', so that the
+ * message is not lost. */
+json_t *cli_text_json(const char *s);
 
 /* [{severity, file, line, col, message, hint, notes}], as cli_finish() prints it. */
 json_t *cli_diag_json(const struct diag *d);

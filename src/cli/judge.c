@@ -49,15 +49,18 @@ json_t *judge_json(const struct findings *f)
 	json_t *list = json_array();
 
 	VEC_EACH (&f->items, const struct finding, it) {
-		json_t *j = json_pack("{s:s, s:i, s:s, s:b, s:s, s:s?, s:s?, s:s?}", "id", it->id,
-			"pitfall", it->pitfall, "severity", severities[it->severity], "blocks",
-			it->blocks, "title", it->title, "evidence", it->evidence, "consequence",
-			it->consequence, "advice", it->advice);
+		json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:s, s:b, s:s, s:s?, s:s?, s:s?}", "id",
+			it->id, "pitfall", it->pitfall, "number", it->pitfall, "name",
+			pitfalls[it->pitfall - 1].name, "severity", severities[it->severity],
+			"blocks", it->blocks, "title", it->title, "evidence", it->evidence,
+			"consequence", it->consequence, "advice", it->advice);
 		json_t *maps = json_array();
 
 		VEC_EACH (&it->maps, const struct plan_map *, m)
 			json_array_append_new(maps, json_string((*m)->map->name));
 		json_object_set_new(j, "maps", maps);
+		json_object_set_new(
+			j, "forwards", string_list(it->forwards.items, it->forwards.len));
 		json_object_set_new(j, "uplink",
 			it->uplink ? json_string(it->uplink->uplink->name) : json_null());
 		json_object_set_new(j, "remedy", string_list(it->remedy.items, it->remedy.len));

@@ -20,6 +20,8 @@ static const struct cli_command *const commands[] = {
 	&command_rollback,
 	&command_remove,
 	&command_rehearse,
+	&command_explain,
+	&command_doctor,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -77,7 +79,7 @@ static void print_command_help(const struct cli_command *cmd)
 		cmd->details);
 	print_options(stdout, cmd->options, CLI_MAX_OPTIONS);
 	print_options(stdout, common_options, COMMON_VERSION);
-	if (cmd->max_args > 0)
+	if (strcmp(cmd->arguments, "[FILE]") == 0)
 		printf("\nFILE is " CLI_DEFAULT_FILE " unless named; '-' is standard input.\n");
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Conntrack: dump the connections as struct flow and delete those that the caller picks. */
+/* Conntrack: the connections, and deleting those that the caller picks. */
 #include "kernel/conntrack.h"
 
 #include <arpa/inet.h>
@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -70,7 +72,25 @@ static struct ip_addr addr_in(const struct nlattr *const *t, int type4, int type
 	return (struct ip_addr){0};
 }
 
-static bool tuple_in(struct flow_tuple *out, uint8_t *proto, const struct nlattr *nest)
+/* Ports, or what a protocol has in their place; false: it has none. */
+static bool ports_in(struct flow_tuple *out, const struct nlattr *const *p, bool reply)
+{
+	const struct nlattr *id =
+		p[CTA_PROTO_ICMP_ID] ? p[CTA_PROTO_ICMP_ID] : p[CTA_PROTO_ICMPV6_ID];
+
+	if (p[CTA_PROTO_SRC_PORT] && p[CTA_PROTO_DST_PORT]) {
+		out->sport = ntohs(mnl_attr_get_u16(p[CTA_PROTO_SRC_PORT]));
+		out->dport = ntohs(mnl_attr_get_u16(p[CTA_PROTO_DST_PORT]));
+		return true;
+	}
+	if (id)
+		*(reply ? &out->dport : &out->sport) = ntohs(mnl_attr_get_u16(id));
+	return false;
+}
+
+/* False: there is no tuple. *@ports: it has ports. */
+static bool tuple_in(
+	struct flow_tuple *out, uint8_t *proto, bool *ports, const struct nlattr *nest, bool reply)
 {
 	const struct nlattr *t[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *p[CTA_PROTO_MAX + 1];
 
@@ -81,13 +101,23 @@ static bool tuple_in(struct flow_tuple *out, uint8_t *proto, const struct nlattr
 		return false;
 	kernel_attrs_in(ip, CTA_IP_MAX, t[CTA_TUPLE_IP]);
 	kernel_attrs_in(p, CTA_PROTO_MAX, t[CTA_TUPLE_PROTO]);
-	if (!p[CTA_PROTO_NUM] || !p[CTA_PROTO_SRC_PORT] || !p[CTA_PROTO_DST_PORT])
+	if (!p[CTA_PROTO_NUM])
 		return false;
 	*proto = mnl_attr_get_u8(p[CTA_PROTO_NUM]);
 	out->src = addr_in(ip, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
 	out->dst = addr_in(ip, CTA_IP_V4_DST, CTA_IP_V6_DST);
-	out->sport = ntohs(mnl_attr_get_u16(p[CTA_PROTO_SRC_PORT]));
-	out->dport = ntohs(mnl_attr_get_u16(p[CTA_PROTO_DST_PORT]));
+	*ports = ports_in(out, p, reply);
+	return true;
+}
+
+/* Both directions of an entry, its mark and status. */
+static bool entry_in(struct net_flow *f, bool *ports, const struct nlattr *const *t)
+{
+	if (!tuple_in(&f->original, &f->proto, ports, t[CTA_TUPLE_ORIG], false) ||
+		!tuple_in(&f->reply, &f->proto, ports, t[CTA_TUPLE_REPLY], true))
+		return false;
+	f->mark = t[CTA_MARK] ? ntohl(mnl_attr_get_u32(t[CTA_MARK])) : 0;
+	f->status = t[CTA_STATUS] ? ntohl(mnl_attr_get_u32(t[CTA_STATUS])) : 0;
 	return true;
 }
 
@@ -95,17 +125,21 @@ static int on_entry(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nfgenmsg *m = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *t[CTA_MAX + 1];
-	struct flow f = {0};
+	struct net_flow entry = {0};
 	struct sweep *s = data;
+	struct flow f;
+	bool ports;
 
 	kernel_attrs_of(t, CTA_MAX, nlh, sizeof(*m));
-	if (!tuple_in(&f.original, &f.proto, t[CTA_TUPLE_ORIG]) ||
-		!tuple_in(&f.reply, &f.proto, t[CTA_TUPLE_REPLY]))
+	if (!entry_in(&entry, &ports, t) || !ports)
 		return MNL_CB_OK;
+	f = (struct flow){.proto = entry.proto,
+		.original = entry.original,
+		.reply = entry.reply,
+		.mark = entry.mark,
+		.status = entry.status};
 	if (f.proto != PROTO_TCP && f.proto != PROTO_UDP && f.proto != PROTO_SCTP)
 		return MNL_CB_OK;
-	f.mark = t[CTA_MARK] ? ntohl(mnl_attr_get_u32(t[CTA_MARK])) : 0;
-	f.status = t[CTA_STATUS] ? ntohl(mnl_attr_get_u32(t[CTA_STATUS])) : 0;
 	if (s->each(&f, s->data))
 		doom(s, m->nfgen_family, t);
 	return MNL_CB_OK;
@@ -191,4 +225,75 @@ int kernel_conntrack_sweep(struct kernel *k, bool (*each)(const struct flow *f, 
 	void *data, size_t *deleted, struct kernel_error *e)
 {
 	return kernel_conntrack_sweep_marked(k, 0, 0, each, data, deleted, e);
+}
+
+/* ---- looking ---- */
+
+#define FLOWS_MAX (1u << 20) /* of a netstate; where there are more it does not know them all */
+
+struct flow_list {
+	struct arena *a;
+	struct netstate *out;
+	bool too_many;
+};
+
+static const char *tcp_state_in(const struct nlattr *info)
+{
+	static const char *const names[] = {"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED",
+		"FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"};
+	const struct nlattr *t[CTA_PROTOINFO_MAX + 1], *tcp[CTA_PROTOINFO_TCP_MAX + 1];
+	uint8_t state;
+
+	if (!info)
+		return NULL;
+	kernel_attrs_in(t, CTA_PROTOINFO_MAX, info);
+	if (!t[CTA_PROTOINFO_TCP])
+		return NULL;
+	kernel_attrs_in(tcp, CTA_PROTOINFO_TCP_MAX, t[CTA_PROTOINFO_TCP]);
+	if (!tcp[CTA_PROTOINFO_TCP_STATE])
+		return NULL;
+	state = mnl_attr_get_u8(tcp[CTA_PROTOINFO_TCP_STATE]);
+	return state < sizeof(names) / sizeof(*names) ? names[state] : NULL;
+}
+
+static int on_flow(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *t[CTA_MAX + 1];
+	struct flow_list *l = data;
+	struct net_flow f = {0};
+	bool ports;
+
+	kernel_attrs_of(t, CTA_MAX, nlh, sizeof(struct nfgenmsg));
+	if (!entry_in(&f, &ports, t))
+		return MNL_CB_OK;
+	if (l->out->flows.len == FLOWS_MAX) {
+		l->too_many = true;
+		return MNL_CB_OK;
+	}
+	f.state = tcp_state_in(t[CTA_PROTOINFO]);
+	f.timeout_s = t[CTA_TIMEOUT] ? ntohl(mnl_attr_get_u32(t[CTA_TIMEOUT])) : 0;
+	f.zone = t[CTA_ZONE] ? ntohs(mnl_attr_get_u16(t[CTA_ZONE])) : 0;
+	f.offloaded = f.status & (IPS_OFFLOAD | IPS_HW_OFFLOAD);
+	vec_push(l->a, &l->out->flows, f);
+	return MNL_CB_OK;
+}
+
+int kernel_observe_flows(
+	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e)
+{
+	char buf[REQUEST_BYTES] __attribute__((aligned(8)));
+	struct flow_list l = {.a = a, .out = out};
+	int err;
+
+	memset(&out->flows, 0, sizeof(out->flows));
+	/* Asking would load the module. */
+	if (access("/sys/module/nf_conntrack", F_OK) != 0) {
+		out->have |= HAVE_FLOWS;
+		return 0;
+	}
+	err = kernel_talk(k, k->netfilter, request(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC),
+		on_flow, &l, e);
+	if (!err && !l.too_many)
+		out->have |= HAVE_FLOWS;
+	return err;
 }

@@ -17,4 +17,9 @@ int kernel_conntrack_sweep_marked(struct kernel *k, uint32_t mark, uint32_t mask
 	bool (*each)(const struct flow *f, void *data), void *data, size_t *deleted,
 	struct kernel_error *e);
 
+/* All connections into @out->flows, of every protocol. Where there are too many to keep HAVE_FLOWS is
+ * not set. The kernel's module for conntrack is not loaded by this. */
+int kernel_observe_flows(
+	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
+
 #endif

@@ -12,9 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/legacy.h"
 #include "kernel/nft.h"
-
-#define LEGACY_TEXT_MAX (4u << 20) /* of iptables-legacy-save; more is cut off */
 
 /* ---- systemd-networkd ---- */
 
@@ -178,51 +177,20 @@ void kernel_networkd_settings(const char *root, bool *keeps_rules, bool *keeps_r
 
 /* ---- iptables-legacy ---- */
 
-/* Does the kernel have a legacy filter table in this namespace? Looking does not make one. */
-static bool has_legacy_filter(const char *names)
+/* Does the kernel have a legacy filter table in this namespace? */
+static bool has_filter(const char *tables)
 {
-	FILE *f = fopen(names, "re");
-	char line[64];
-	bool found = false;
-
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = strcmp(line, "filter\n") == 0;
-	if (f)
-		fclose(f);
-	return found;
-}
-
-static const char *read_command(struct arena *a, const char *command)
-{
-	/* NOLINTNEXTLINE(cert-env33-c): the commands are constants, with a PATH of their own */
-	FILE *f = popen(command, "re");
-	struct strbuf b = STRBUF_INIT;
-	char buf[4096];
-	const char *text = NULL;
-	size_t n;
-
-	if (!f)
-		return NULL;
-	while (b.len < LEGACY_TEXT_MAX && (n = fread(buf, 1, sizeof(buf), f)) > 0)
-		strbuf_addn(&b, buf, n);
-	if (pclose(f) == 0 && b.len)
-		text = arena_strdup(a, strbuf_str(&b));
-	strbuf_fini(&b);
-	return text;
+	return tables && (strncmp(tables, "filter\n", 7) == 0 || strstr(tables, "\nfilter\n"));
 }
 
 static void look_at_legacy(struct arena *a, struct foreign_facts *out)
 {
-	static const char *const names[] = {
-		"/proc/thread-self/net/ip_tables_names", "/proc/thread-self/net/ip6_tables_names"};
-	static const char *const commands[] = {
-		"PATH=/usr/sbin:/sbin:/usr/bin:/bin iptables-legacy-save -t filter 2>/dev/null",
-		"PATH=/usr/sbin:/sbin:/usr/bin:/bin ip6tables-legacy-save -t filter 2>/dev/null"};
+	static const uint8_t families[] = {IP_V4, IP_V6};
 
 	for (unsigned int i = 0; i < 2; i++) {
-		out->legacy_filter[i] = has_legacy_filter(names[i]);
+		out->legacy_filter[i] = has_filter(kernel_legacy_tables(a, families[i]));
 		if (out->legacy_filter[i])
-			out->legacy_filter_text[i] = read_command(a, commands[i]);
+			out->legacy_filter_text[i] = kernel_legacy_text(a, families[i], "filter");
 	}
 }
 

@@ -108,7 +108,7 @@ static void put_table(struct nft_batch *b, const struct nft_change *c, bool add)
 
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, c->table);
 	if (add)
-		put_be32(nlh, NFTA_TABLE_FLAGS, 0);
+		put_be32(nlh, NFTA_TABLE_FLAGS, c->table_flags);
 	nft_message_end(b, nlh);
 }
 

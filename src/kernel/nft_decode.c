@@ -1,42 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's register programs to rules.
- *
- * (Over 700 lines since it is a table of instructions with one short function for each, the counterpart
- * of nft_encode.c.)
+ * The kernel's register programs to rules: values, and matches on them.
  *
  * Instructions run on symbols: each register unit (4 bytes) holds the expression that was loaded
  * into it, and a match, a lookup or a NAT takes what its registers hold by then. An instruction that
  * is not known leaves EXPR_UNKNOWN in the register it writes, or becomes a STMT_UNKNOWN.
  */
-#include "kernel/nft_wire.h"
+#include "kernel/nft_decode.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define UNITS 16
-
-struct slot {
-	struct nft_expr *expr; /* NULL: nothing was loaded */
-	unsigned int part;     /* unit within the expression's value */
-	unsigned int units;    /* of the whole value */
-	bool swapped;	       /* turned to network order */
-};
-
-struct decoder {
-	struct arena *a;
-	const struct nft_table *table;
-	struct nft_rule *rule;
-	struct slot regs[UNITS];
-	uint8_t proto; /* that the rule has matched so far: tells icmp from icmpv6; 0: none */
-	bool inet6;    /* the header that payload offsets are in, where the rule says so */
-	bool inet4;
-};
-
 /* ---- registers ---- */
 
-/* Unit of a register attribute: NFT_REG_1.. are 16 bytes, NFT_REG32_* 4. -1: the verdict, or bad. */
-static int unit_of(const struct nlattr *attr)
+int nft_unit_of(const struct nlattr *attr)
 {
 	uint32_t reg = get_be32(attr);
 
@@ -52,7 +29,7 @@ static bool is_verdict(const struct nlattr *attr)
 	return attr && get_be32(attr) == NFT_REG_VERDICT;
 }
 
-static struct nft_expr *unknown(struct decoder *d, const char *what)
+struct nft_expr *nft_unknown(struct decoder *d, const char *what)
 {
 	struct nft_expr *e = arena_new_of(d->a, struct nft_expr);
 
@@ -67,15 +44,16 @@ static void set_register(struct decoder *d, int unit, struct nft_expr *e, unsign
 
 	if (unit < 0)
 		return;
-	for (unsigned int i = 0; i < units && unit + i < UNITS; i++)
+	for (unsigned int i = 0; i < units && unit + i < NFT_UNITS; i++)
 		d->regs[unit + i] = (struct slot){.expr = e, .part = i, .units = units};
 }
 
-/* The whole value that starts at @unit; an unknown one where there is none. */
-static struct nft_expr *get_register(struct decoder *d, int unit)
+struct nft_expr *nft_get_register(struct decoder *d, int unit)
 {
 	if (unit < 0 || !d->regs[unit].expr || d->regs[unit].part != 0)
-		return unknown(d, "register");
+		return nft_unknown(d, "register");
+	if (d->regs[unit].unshifted)
+		return nft_unknown(d, "bits in their place");
 	return d->regs[unit].expr;
 }
 
@@ -84,16 +62,15 @@ static bool is_swapped(const struct decoder *d, int unit)
 	return unit >= 0 && d->regs[unit].swapped;
 }
 
-/* The @len bytes from @unit on: one expression, or a concatenation of several. */
-static struct nft_expr *get_key(struct decoder *d, int unit, unsigned int len)
+struct nft_expr *nft_get_key(struct decoder *d, int unit, unsigned int len)
 {
 	unsigned int end = unit + nft_padded(len) / 4, n = 0;
 	struct nft_expr *parts[NFT_MAX_FIELDS];
 
-	if (unit < 0 || end > UNITS)
-		return unknown(d, "register");
+	if (unit < 0 || end > NFT_UNITS)
+		return nft_unknown(d, "register");
 	for (unsigned int at = unit; at < end && n < NFT_MAX_FIELDS;) {
-		parts[n++] = get_register(d, at);
+		parts[n++] = nft_get_register(d, at);
 		if (parts[n - 1]->kind == EXPR_UNKNOWN && !d->regs[at].expr)
 			return parts[n - 1];
 		at += d->regs[at].part == 0 ? d->regs[at].units : 1;
@@ -103,7 +80,7 @@ static struct nft_expr *get_key(struct decoder *d, int unit, unsigned int len)
 
 /* ---- loads ---- */
 
-static struct nft_stmt *add_stmt(struct decoder *d, enum nft_stmt_kind kind)
+struct nft_stmt *nft_add_stmt(struct decoder *d, enum nft_stmt_kind kind)
 {
 	struct nft_stmt *s = vec_add(d->a, &d->rule->stmts);
 
@@ -111,83 +88,33 @@ static struct nft_stmt *add_stmt(struct decoder *d, enum nft_stmt_kind kind)
 	return s;
 }
 
-static void add_unknown(struct decoder *d, const char *what)
+void nft_add_unknown(struct decoder *d, const char *what)
 {
-	add_stmt(d, STMT_UNKNOWN)->text = arena_strdup(d->a, what);
+	nft_add_stmt(d, STMT_UNKNOWN)->text = arena_strdup(d->a, what);
 }
 
-static enum nft_selector find_load(enum nft_load_kind kind, uint32_t key, uint32_t offset)
+static void load(struct decoder *d, int unit, enum nft_selector s, const char *otherwise)
 {
-	for (unsigned int s = 0; s < SEL_COUNT_; s++) {
-		if (nft_loads[s].kind == kind && nft_loads[s].key == key &&
-			nft_loads[s].offset == offset)
-			return s;
-	}
-	return SEL_NONE;
-}
-
-static void load(struct decoder *d, int unit, enum nft_selector s)
-{
-	set_register(d, unit, nft_sel(d->a, s), nft_type_len(nft_selector_type(s)));
+	if (s == SEL_NONE)
+		set_register(d, unit, nft_unknown(d, otherwise), 16);
+	else
+		set_register(d, unit, nft_sel(d->a, s), nft_selector_len(s));
 }
 
 static void decode_meta(struct decoder *d, const struct nlattr **attrs)
 {
 	uint32_t key = get_be32(attrs[NFTA_META_KEY]);
-	enum nft_selector s = find_load(LOAD_META, key, 0);
-	int unit;
 
-	if (attrs[NFTA_META_SREG]) {
-		unit = unit_of(attrs[NFTA_META_SREG]);
-		if (key == NFT_META_MARK)
-			add_stmt(d, STMT_SET_MARK)->expr = get_register(d, unit);
-		else
-			add_unknown(d, "meta set");
-		return;
-	}
-	unit = unit_of(attrs[NFTA_META_DREG]);
-	if (s != SEL_NONE)
-		load(d, unit, s);
+	if (attrs[NFTA_META_SREG])
+		nft_decode_meta_set(d, attrs);
 	else
-		set_register(d, unit, unknown(d, "meta"), 16);
-}
-
-static void decode_ct(struct decoder *d, const struct nlattr **attrs)
-{
-	uint32_t key = get_be32(attrs[NFTA_CT_KEY]);
-	enum nft_selector s = find_load(LOAD_CT, key, 0);
-	int unit;
-
-	if (attrs[NFTA_CT_SREG]) {
-		unit = unit_of(attrs[NFTA_CT_SREG]);
-		if (key == NFT_CT_MARK)
-			add_stmt(d, STMT_SET_CT_MARK)->expr = get_register(d, unit);
-		else
-			add_unknown(d, "ct set");
-		return;
-	}
-	unit = unit_of(attrs[NFTA_CT_DREG]);
-	if (s != SEL_NONE && !attrs[NFTA_CT_DIRECTION])
-		load(d, unit, s);
-	else
-		set_register(d, unit, unknown(d, "ct"), 16);
-}
-
-static void decode_fib(struct decoder *d, const struct nlattr **attrs)
-{
-	int unit = unit_of(attrs[NFTA_FIB_DREG]);
-	uint32_t flags = get_be32(attrs[NFTA_FIB_FLAGS]);
-	enum nft_selector s = find_load(LOAD_FIB, flags, 0);
-	uint32_t result = flags & NFTA_FIB_F_PRESENT ? NFT_FIB_RESULT_OIF : NFT_FIB_RESULT_ADDRTYPE;
-
-	if (s != SEL_NONE && get_be32(attrs[NFTA_FIB_RESULT]) == result)
-		load(d, unit, s);
-	else
-		set_register(d, unit, unknown(d, "fib"), 16);
+		load(d, nft_unit_of(attrs[NFTA_META_DREG]),
+			nft_find_load(LOAD_META, key, 0, DIRECTION_NONE),
+			key == NFT_META_IIFTYPE ? "meta iiftype" : "meta");
 }
 
 /* Is this rule about IPv6 headers? Its family or an earlier match says so. */
-static bool is_ip6(const struct decoder *d)
+bool nft_is_ip6(const struct decoder *d)
 {
 	return d->table->family == FAMILY_IP6 || d->inet6;
 }
@@ -197,30 +124,127 @@ static bool is_ip4(const struct decoder *d)
 	return d->table->family == FAMILY_IP || d->inet4;
 }
 
-/* The selector that @len bytes at an offset are the start of; its own length may be more. */
-static enum nft_selector find_payload(
+static void decode_ct(struct decoder *d, const struct nlattr **attrs)
+{
+	uint32_t key = get_be32(attrs[NFTA_CT_KEY]);
+	int unit = nft_unit_of(attrs[NFTA_CT_DREG]);
+	enum nft_direction direction = DIRECTION_NONE;
+	enum nft_type type = NFT_T_NONE;
+	enum nft_selector s;
+
+	if (attrs[NFTA_CT_SREG]) {
+		nft_decode_ct_set(d, attrs);
+		return;
+	}
+	if (attrs[NFTA_CT_DIRECTION])
+		direction = mnl_attr_get_u8(attrs[NFTA_CT_DIRECTION]) ? DIRECTION_REPLY
+								      : DIRECTION_ORIGINAL;
+	/* The same for both directions. */
+	if (key == NFT_CT_PROTOCOL || key == NFT_CT_L3PROTOCOL)
+		direction = DIRECTION_NONE;
+	/* One key for each family, and an old one for that of the packet. */
+	if (key == NFT_CT_SRC || key == NFT_CT_SRC_IP || key == NFT_CT_SRC_IP6) {
+		type = key == NFT_CT_SRC_IP6 || (key == NFT_CT_SRC && nft_is_ip6(d)) ? NFT_T_IPV6
+										     : NFT_T_IPV4;
+		key = key == NFT_CT_SRC && !nft_is_ip6(d) && !is_ip4(d) ? key : NFT_CT_SRC_IP;
+	} else if (key == NFT_CT_DST || key == NFT_CT_DST_IP || key == NFT_CT_DST_IP6) {
+		type = key == NFT_CT_DST_IP6 || (key == NFT_CT_DST && nft_is_ip6(d)) ? NFT_T_IPV6
+										     : NFT_T_IPV4;
+		key = key == NFT_CT_DST && !nft_is_ip6(d) && !is_ip4(d) ? key : NFT_CT_DST_IP;
+	}
+	s = nft_find_load(LOAD_CT, key, 0, direction);
+	if (s != SEL_NONE && type != NFT_T_NONE) {
+		struct nft_expr *e = nft_sel(d->a, s);
+
+		e->type = type;
+		set_register(d, unit, e, nft_type_len(type));
+		return;
+	}
+	load(d, unit, s, "ct");
+}
+
+static void decode_fib(struct decoder *d, const struct nlattr **attrs)
+{
+	load(d, nft_unit_of(attrs[NFTA_FIB_DREG]),
+		nft_find_load(LOAD_FIB, get_be32(attrs[NFTA_FIB_FLAGS]),
+			get_be32(attrs[NFTA_FIB_RESULT]), DIRECTION_NONE),
+		"fib");
+}
+
+static void decode_rt(struct decoder *d, const struct nlattr **attrs)
+{
+	load(d, nft_unit_of(attrs[NFTA_RT_DREG]),
+		nft_find_load(LOAD_ROUTE, get_be32(attrs[NFTA_RT_KEY]), 0, DIRECTION_NONE), "rt");
+}
+
+static void decode_exthdr(struct decoder *d, const struct nlattr **attrs)
+{
+	enum nft_selector s = SEL_NONE;
+
+	if (attrs[NFTA_EXTHDR_SREG]) {
+		nft_decode_exthdr_set(d, attrs);
+		return;
+	}
+	if (!attrs[NFTA_EXTHDR_DREG]) {
+		nft_add_unknown(d, "exthdr");
+		return;
+	}
+	if (get_be32(attrs[NFTA_EXTHDR_OP]) == NFT_EXTHDR_OP_TCPOPT && attrs[NFTA_EXTHDR_TYPE] &&
+		!get_be32(attrs[NFTA_EXTHDR_FLAGS]) && get_be32(attrs[NFTA_EXTHDR_LEN]) == 2)
+		s = nft_find_load(LOAD_TCP_OPTION, mnl_attr_get_u8(attrs[NFTA_EXTHDR_TYPE]),
+			get_be32(attrs[NFTA_EXTHDR_OFFSET]), DIRECTION_NONE);
+	load(d, nft_unit_of(attrs[NFTA_EXTHDR_DREG]), s, "exthdr");
+}
+
+/* Could what is loaded from that place be this selector, in this rule? */
+static bool fits_here(const struct decoder *d, const struct nft_load *l)
+{
+	bool icmp = d->proto == PROTO_ICMP || d->proto == PROTO_ICMPV6;
+
+	if (l->kind != LOAD_PAYLOAD || (l->proto && l->proto != d->proto))
+		return false;
+	if (l->key == NFT_PAYLOAD_TRANSPORT_HEADER && !l->proto && icmp) /* has no ports */
+		return false;
+	if (!l->family)
+		return true;
+	/* Where the rule does not say which IP it is about, the place tells. */
+	return d->table->family != FAMILY_ARP &&
+	       !(l->family == FAMILY_IP6 ? is_ip4(d) : nft_is_ip6(d));
+}
+
+enum nft_selector nft_find_payload(
 	const struct decoder *d, uint32_t base, uint32_t offset, uint32_t len)
 {
-	if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 0 && len == 1) {
-		if (d->proto == PROTO_ICMP)
-			return SEL_ICMP_TYPE;
-		return d->proto == PROTO_ICMPV6 ? SEL_ICMPV6_TYPE : SEL_NONE;
-	}
+	enum nft_selector first_bytes = SEL_NONE;
+
 	for (unsigned int s = 0; s < SEL_COUNT_; s++) {
 		const struct nft_load *l = &nft_loads[s];
 		enum nft_type type = nft_selector_type(s);
-		bool v6 = type == NFT_T_IPV6 || s == SEL_IP6_NEXTHDR;
 
-		if (l->kind != LOAD_PAYLOAD || l->key != base || l->offset != offset)
+		if (l->key != base || l->offset != offset || l->shift || !fits_here(d, l))
 			continue;
-		/* Where the rule does not say which IP it is about, the place tells. */
-		if (base == NFT_PAYLOAD_NETWORK_HEADER && (v6 ? is_ip4(d) : is_ip6(d)))
-			continue;
-		if (len == nft_type_len(type) ||
-			((type == NFT_T_IPV4 || type == NFT_T_IPV6) && len < nft_type_len(type)))
+		if (len == nft_selector_len(s))
 			return s;
+		if ((type == NFT_T_IPV4 || (type == NFT_T_IPV6 && nft_is_ip6(d))) &&
+			len < nft_selector_len(s))
+			first_bytes = s;
 	}
-	return SEL_NONE;
+	return first_bytes;
+}
+
+static const struct raw_load *raw_load(
+	struct decoder *d, uint32_t base, uint32_t offset, uint32_t len)
+{
+	struct raw_load *raw;
+
+	if (!len || len > sizeof(raw->mask))
+		return NULL;
+	raw = arena_new_of(d->a, struct raw_load);
+	raw->base = base;
+	raw->offset = offset;
+	raw->len = len;
+	memset(raw->mask, 0xff, len);
+	return raw;
 }
 
 static void decode_payload(struct decoder *d, const struct nlattr **attrs)
@@ -228,13 +252,19 @@ static void decode_payload(struct decoder *d, const struct nlattr **attrs)
 	uint32_t base = get_be32(attrs[NFTA_PAYLOAD_BASE]),
 		 offset = get_be32(attrs[NFTA_PAYLOAD_OFFSET]),
 		 len = get_be32(attrs[NFTA_PAYLOAD_LEN]);
-	int unit = unit_of(attrs[NFTA_PAYLOAD_DREG]);
-	enum nft_selector s = find_payload(d, base, offset, len);
+	int unit = nft_unit_of(attrs[NFTA_PAYLOAD_DREG]);
+	enum nft_selector s = nft_find_payload(d, base, offset, len);
 	struct nft_expr *e;
 
 	if (attrs[NFTA_PAYLOAD_SREG]) {
-		add_unknown(d, "payload set");
+		nft_decode_payload_set(d, attrs);
 		return;
+	}
+	/* That there is an Ethernet header goes without saying where it is looked at. */
+	if (base == NFT_PAYLOAD_LL_HEADER && d->ether_check &&
+		d->ether_check == d->rule->stmts.len) {
+		d->rule->stmts.len--;
+		d->ether_check = 0;
 	}
 	if (s == SEL_NONE) {
 		char what[64];
@@ -245,15 +275,17 @@ static void decode_payload(struct decoder *d, const struct nlattr **attrs)
 			: base == NFT_PAYLOAD_TRANSPORT_HEADER ? "th"
 							       : "ih",
 			offset * 8, len * 8);
-		set_register(d, unit, unknown(d, what), len <= 64 ? len : 64);
-		return;
+		set_register(d, unit, nft_unknown(d, what), len <= 64 ? len : 64);
+	} else {
+		e = nft_sel(d->a, s);
+		if (len < nft_selector_len(s)) { /* the first bytes only: a prefix */
+			e->kind = EXPR_MASKED;
+			memset(e->mask, 0xff, len);
+		}
+		set_register(d, unit, e, len);
 	}
-	e = nft_sel(d->a, s);
-	if (len < nft_type_len(nft_selector_type(s))) { /* the first bytes only: a prefix */
-		e->kind = EXPR_MASKED;
-		memset(e->mask, 0xff, len);
-	}
-	set_register(d, unit, e, len);
+	if (unit >= 0)
+		d->regs[unit].raw = raw_load(d, base, offset, len);
 }
 
 static void decode_immediate(struct decoder *d, const struct nlattr **attrs)
@@ -267,7 +299,7 @@ static void decode_immediate(struct decoder *d, const struct nlattr **attrs)
 		return;
 	kernel_attrs_in(data, NFTA_DATA_MAX, attrs[NFTA_IMMEDIATE_DATA]);
 	if (data[NFTA_DATA_VERDICT]) {
-		s = add_stmt(d, STMT_VERDICT);
+		s = nft_add_stmt(d, STMT_VERDICT);
 		s->verdict = nft_read_verdict(d->a, data[NFTA_DATA_VERDICT], &s->chain);
 		return;
 	}
@@ -278,7 +310,7 @@ static void decode_immediate(struct decoder *d, const struct nlattr **attrs)
 	e->kind = EXPR_VALUE;
 	e->value_len = len < sizeof(e->value) ? len : sizeof(e->value);
 	memcpy(e->value, mnl_attr_get_payload(data[NFTA_DATA_VALUE]), e->value_len);
-	set_register(d, unit_of(attrs[NFTA_IMMEDIATE_DREG]), e, e->value_len);
+	set_register(d, nft_unit_of(attrs[NFTA_IMMEDIATE_DREG]), e, e->value_len);
 }
 
 /* ---- computing ---- */
@@ -301,59 +333,155 @@ static unsigned int get_value(const struct nlattr *nest, uint8_t out[16])
 	return len;
 }
 
+/* The selector whose bits are all that a mask leaves of what was loaded. */
+static enum nft_selector find_bits(const struct decoder *d, const struct raw_load *raw)
+{
+	static const uint8_t zero[16];
+	uint8_t mask[16];
+
+	for (unsigned int s = 0; s < SEL_COUNT_; s++) {
+		const struct nft_load *l = &nft_loads[s];
+
+		if (!l->shift || l->key != raw->base || l->offset != raw->offset ||
+			nft_load_len(s) != raw->len || !fits_here(d, l))
+			continue;
+		nft_load_mask(s, mask);
+		if (memcmp(mask, raw->mask, sizeof(mask)) == 0 &&
+			memcmp(raw->xor, zero, sizeof(zero)) == 0)
+			return s;
+	}
+	return SEL_NONE;
+}
+
+static void decode_mask(struct decoder *d, int from, int to, unsigned int len,
+	const uint8_t mask[16], const uint8_t xor [16])
+{
+	const struct raw_load *was = from >= 0 ? d->regs[from].raw : NULL;
+	struct nft_expr *x = nft_get_register(d, from), *e;
+	enum nft_selector bits = SEL_NONE;
+	struct raw_load *raw = NULL;
+
+	if (was && was->len == len) {
+		raw = arena_new_of(d->a, struct raw_load);
+		*raw = *was;
+		for (unsigned int i = 0; i < len; i++) {
+			raw->xor [i] = (was->xor [i] & mask[i]) ^ xor[i];
+			raw->mask[i] &= mask[i];
+		}
+		bits = find_bits(d, raw);
+	}
+	if (bits != SEL_NONE) {
+		set_register(d, to, nft_sel(d->a, bits), len);
+	} else if ((x->kind == EXPR_SELECTOR || x->kind == EXPR_MASKED) && len == nft_expr_len(x) &&
+		   !is_swapped(d, from)) {
+		e = nft_sel(d->a, x->selector);
+		e->type = x->type;
+		e->kind = EXPR_MASKED;
+		for (unsigned int i = 0; i < len; i++) {
+			e->mask[i] = mask[i] & (x->kind == EXPR_MASKED ? x->mask[i] : 0xff);
+			e->xor [i] = (x->xor [i] & mask[i]) ^ xor[i];
+		}
+		set_register(d, to, e, len);
+	} else {
+		set_register(d, to, nft_unknown(d, "bitwise"), len);
+	}
+	if (to >= 0) {
+		d->regs[to].raw = raw;
+		d->regs[to].unshifted = bits;
+	}
+}
+
+/* Bits that were masked out brought down to where a number has them. */
+static bool decode_shift(struct decoder *d, const struct nlattr **attrs, int from, int to)
+{
+	enum nft_selector s = from >= 0 ? d->regs[from].unshifted : SEL_NONE;
+	uint8_t value[16];
+	uint32_t by;
+
+	if (s == SEL_NONE || get_be32(attrs[NFTA_BITWISE_OP]) != NFT_BITWISE_RSHIFT ||
+		get_value(attrs[NFTA_BITWISE_DATA], value) != sizeof(by))
+		return false;
+	memcpy(&by, value, sizeof(by));
+	if (by != nft_loads[s].shift)
+		return false;
+	set_register(d, to, nft_sel(d->a, s), nft_selector_len(s));
+	return true;
+}
+
 static void decode_bitwise(struct decoder *d, const struct nlattr **attrs)
 {
-	int from = unit_of(attrs[NFTA_BITWISE_SREG]), to = unit_of(attrs[NFTA_BITWISE_DREG]);
+	int from = nft_unit_of(attrs[NFTA_BITWISE_SREG]),
+	    to = nft_unit_of(attrs[NFTA_BITWISE_DREG]);
 	unsigned int len = get_be32(attrs[NFTA_BITWISE_LEN]);
-	struct nft_expr *x = get_register(d, from), *e;
 	uint8_t mask[16], xor[16];
 
-	if (get_be32(attrs[NFTA_BITWISE_OP]) != NFT_BITWISE_BOOL || is_swapped(d, from) ||
-		x->kind != EXPR_SELECTOR || len != nft_type_len(nft_selector_type(x->selector)) ||
-		len > 16 || get_value(attrs[NFTA_BITWISE_MASK], mask) != len ||
-		get_value(attrs[NFTA_BITWISE_XOR], xor) != len) {
-		set_register(d, to, unknown(d, "bitwise"), len && len <= 64 ? len : 4);
-		return;
-	}
-	e = nft_sel(d->a, x->selector);
-	e->kind = EXPR_MASKED;
-	memcpy(e->mask, mask, len);
-	memcpy(e->xor, xor, len);
-	set_register(d, to, e, len);
+	if (get_be32(attrs[NFTA_BITWISE_OP]) == NFT_BITWISE_BOOL && len && len <= 16 &&
+		get_value(attrs[NFTA_BITWISE_MASK], mask) == len &&
+		get_value(attrs[NFTA_BITWISE_XOR], xor) == len)
+		decode_mask(d, from, to, len, mask, xor);
+	else if (!decode_shift(d, attrs, from, to))
+		set_register(d, to, nft_unknown(d, "bitwise"), len && len <= 64 ? len : 4);
+}
+
+/* Numbers that are in host order in the registers. */
+static bool is_host_order(const struct nft_expr *x)
+{
+	return nft_type_is_host_order(x->type) ||
+	       ((x->kind == EXPR_SELECTOR || x->kind == EXPR_MASKED) &&
+		       (x->selector == SEL_CT_ZONE || x->selector == SEL_RT_MTU));
 }
 
 static void decode_byteorder(struct decoder *d, const struct nlattr **attrs)
 {
-	int from = unit_of(attrs[NFTA_BYTEORDER_SREG]), to = unit_of(attrs[NFTA_BYTEORDER_DREG]);
+	int from = nft_unit_of(attrs[NFTA_BYTEORDER_SREG]),
+	    to = nft_unit_of(attrs[NFTA_BYTEORDER_DREG]);
 	unsigned int len = get_be32(attrs[NFTA_BYTEORDER_LEN]);
-	struct nft_expr *x = get_register(d, from);
+	struct nft_expr *x = nft_get_register(d, from);
 
 	if (len == 1) /* nothing to swap; nft 1.0.6 writes it before ranges of protocols */
 		return;
-	if (len == 4 && nft_type_is_host_order(x->type) && to >= 0) {
+	if ((len == 4 || len == 2) && is_host_order(x) && to >= 0) {
 		bool swapped = !is_swapped(d, from);
 
-		set_register(d, to, x, 4);
+		set_register(d, to, x, len);
 		d->regs[to].swapped = swapped;
 	} else {
-		set_register(d, to, unknown(d, "byteorder"), len && len <= 64 ? len : 4);
+		set_register(d, to, nft_unknown(d, "byteorder"), len && len <= 64 ? len : 4);
 	}
 }
 
 static void decode_hash(struct decoder *d, const struct nlattr **attrs)
 {
-	int to = unit_of(attrs[NFTA_HASH_DREG]);
+	int to = nft_unit_of(attrs[NFTA_HASH_DREG]);
+	struct nft_expr *e;
 
-	if (get_be32(attrs[NFTA_HASH_TYPE]) != NFT_HASH_JENKINS ||
-		get_be32(attrs[NFTA_HASH_OFFSET]) != 0 || !attrs[NFTA_HASH_LEN]) {
-		set_register(d, to, unknown(d, "hash"), 4);
-		return;
+	if (get_be32(attrs[NFTA_HASH_TYPE]) == NFT_HASH_SYM) {
+		e = arena_new_of(d->a, struct nft_expr);
+		e->kind = EXPR_SYMHASH;
+		e->type = NFT_T_INTEGER;
+		e->mod = get_be32(attrs[NFTA_HASH_MODULUS]);
+	} else if (attrs[NFTA_HASH_LEN]) {
+		e = nft_jhash(d->a,
+			nft_get_key(d, nft_unit_of(attrs[NFTA_HASH_SREG]),
+				get_be32(attrs[NFTA_HASH_LEN])),
+			get_be32(attrs[NFTA_HASH_MODULUS]), get_be32(attrs[NFTA_HASH_SEED]));
+	} else {
+		e = nft_unknown(d, "hash");
 	}
-	set_register(d, to,
-		nft_jhash(d->a,
-			get_key(d, unit_of(attrs[NFTA_HASH_SREG]), get_be32(attrs[NFTA_HASH_LEN])),
-			get_be32(attrs[NFTA_HASH_MODULUS]), get_be32(attrs[NFTA_HASH_SEED])),
-		4);
+	e->offset = get_be32(attrs[NFTA_HASH_OFFSET]);
+	set_register(d, to, e, 4);
+}
+
+static void decode_numgen(struct decoder *d, const struct nlattr **attrs)
+{
+	struct nft_expr *e = arena_new_of(d->a, struct nft_expr);
+
+	e->kind = EXPR_NUMGEN;
+	e->type = NFT_T_INTEGER;
+	e->mod = get_be32(attrs[NFTA_NG_MODULUS]);
+	e->offset = get_be32(attrs[NFTA_NG_OFFSET]);
+	e->incremental = get_be32(attrs[NFTA_NG_TYPE]) == NFT_NG_INCREMENTAL;
+	set_register(d, nft_unit_of(attrs[NFTA_NG_DREG]), e, 4);
 }
 
 /* ---- matches ---- */
@@ -361,24 +489,38 @@ static void decode_hash(struct decoder *d, const struct nlattr **attrs)
 /* What later loads depend on: which headers the packet has. */
 static void note_match(struct decoder *d, const struct nft_stmt *s)
 {
-	if (s->expr->kind != EXPR_SELECTOR || s->op != OP_EQ)
+	static const uint8_t ip4[] = {0x08, 0x00}, ip6[] = {0x86, 0xdd};
+	static const uint16_t ether = 1; /* ARPHRD_ETHER */
+
+	if (s->op != OP_EQ)
+		return;
+	if (s->expr->kind == EXPR_UNKNOWN && strcmp(s->expr->text, "meta iiftype") == 0 &&
+		memcmp(s->value, &ether, sizeof(ether)) == 0) {
+		d->ether_check = d->rule->stmts.len;
+		return;
+	}
+	if (s->expr->kind != EXPR_SELECTOR)
 		return;
 	if (s->expr->selector == SEL_META_NFPROTO) {
 		d->inet4 = s->value[0] == NFPROTO_IPV4;
 		d->inet6 = s->value[0] == NFPROTO_IPV6;
+	} else if (s->expr->selector == SEL_META_PROTOCOL || s->expr->selector == SEL_ETHER_TYPE) {
+		d->inet4 = memcmp(s->value, ip4, sizeof(ip4)) == 0;
+		d->inet6 = memcmp(s->value, ip6, sizeof(ip6)) == 0;
 	} else if (s->expr->selector == SEL_META_L4PROTO || s->expr->selector == SEL_IP_PROTOCOL ||
 		   s->expr->selector == SEL_IP6_NEXTHDR) {
 		d->proto = s->value[0];
 	}
 }
 
-static void reverse(uint8_t bytes[4])
+static void reverse(uint8_t *bytes, unsigned int len)
 {
-	uint32_t n;
+	for (unsigned int i = 0; i < len / 2; i++) {
+		uint8_t swap = bytes[i];
 
-	memcpy(&n, bytes, 4);
-	n = __builtin_bswap32(n);
-	memcpy(bytes, &n, 4);
+		bytes[i] = bytes[len - 1 - i];
+		bytes[len - 1 - i] = swap;
+	}
 }
 
 /* `<= b` right after `>= a` of the same value is how nft writes a range. */
@@ -392,6 +534,80 @@ static bool closes_range(const struct decoder *d, const struct nft_expr *x)
 	return s->kind == STMT_MATCH && s->op == OP_GE && s->expr == x;
 }
 
+/* The field at an offset that is all within @len bytes. */
+static enum nft_selector field_at(
+	const struct decoder *d, uint32_t base, uint32_t offset, unsigned int len)
+{
+	for (; len > 0; len--) {
+		enum nft_selector s = nft_find_payload(d, base, offset, len);
+
+		if (s != SEL_NONE && nft_selector_len(s) == len)
+			return s;
+	}
+	return SEL_NONE;
+}
+
+/*
+ * Neighbouring fields that are compared in one go, as nft merges them, one by one again. False: not
+ * all of the bytes are fields, and nothing was done.
+ */
+static bool split_match(
+	struct decoder *d, const struct raw_load *raw, const uint8_t *value, unsigned int len)
+{
+	enum nft_selector s;
+	struct nft_stmt *m;
+
+	for (unsigned int at = 0; at < len; at += nft_selector_len(s)) {
+		s = field_at(d, raw->base, raw->offset + at, len - at);
+		if (s == SEL_NONE)
+			return false;
+	}
+	for (unsigned int at = 0; at < len; at += m->value_len) {
+		s = field_at(d, raw->base, raw->offset + at, len - at);
+		m = nft_add_stmt(d, STMT_MATCH);
+		m->expr = nft_sel(d->a, s);
+		m->value_len = nft_selector_len(s);
+		memcpy(m->value, value + at, m->value_len);
+		note_match(d, m);
+	}
+	return true;
+}
+
+/* What a register is compared with; bits that lie in their place are brought down, on both sides. */
+static struct nft_expr *operand(
+	struct decoder *d, int unit, uint8_t *value, uint8_t *last, unsigned int *len)
+{
+	enum nft_selector bits = unit >= 0 ? d->regs[unit].unshifted : SEL_NONE;
+	uint8_t low;
+
+	if (bits != SEL_NONE && *len == nft_load_len(bits)) {
+		low = nft_load_shift_out(bits, value);
+		memset(value, 0, 16);
+		value[0] = low;
+		low = nft_load_shift_out(bits, last);
+		memset(last, 0, 16);
+		last[0] = low;
+		*len = 1;
+		return d->regs[unit].expr;
+	}
+	if (is_swapped(d, unit) && *len <= 4) {
+		reverse(value, *len);
+		reverse(last, *len);
+	}
+	return nft_get_key(d, unit, *len);
+}
+
+/* An address of which only the first bytes are compared: a prefix. */
+static struct nft_expr *prefix_of(struct decoder *d, const struct nft_expr *x, unsigned int len)
+{
+	struct nft_expr *e = nft_sel(d->a, x->selector);
+
+	e->kind = EXPR_MASKED;
+	e->type = x->type;
+	memset(e->mask, 0xff, len);
+	return e;
+}
+
 static void decode_cmp(struct decoder *d, const struct nlattr **attrs)
 {
 	static const enum nft_op ops[] = {[NFT_CMP_EQ] = OP_EQ,
@@ -401,251 +617,134 @@ static void decode_cmp(struct decoder *d, const struct nlattr **attrs)
 		[NFT_CMP_GT] = OP_GT,
 		[NFT_CMP_GTE] = OP_GE};
 	uint32_t op = get_be32(attrs[NFTA_CMP_OP]);
-	int unit = unit_of(attrs[NFTA_CMP_SREG]);
+	int unit = nft_unit_of(attrs[NFTA_CMP_SREG]);
+	uint8_t value[16], none[16] = {0};
 	struct nft_stmt *s;
-	uint8_t value[16];
 	unsigned int len;
 	struct nft_expr *x;
 
 	len = get_value(attrs[NFTA_CMP_DATA], value);
-	x = get_key(d, unit, len);
 	if (op > NFT_CMP_GTE) {
-		add_unknown(d, "cmp");
+		nft_add_unknown(d, "cmp");
 		return;
 	}
-	if (is_swapped(d, unit) && len == 4)
-		reverse(value);
+	if (unit >= 0 && op == NFT_CMP_EQ && d->regs[unit].raw && d->regs[unit].expr &&
+		d->regs[unit].expr->kind == EXPR_UNKNOWN && d->regs[unit].raw->len == len &&
+		d->regs[unit].expr->text[0] == '@' && split_match(d, d->regs[unit].raw, value, len))
+		return;
+	x = operand(d, unit, value, none, &len);
 	if (op == NFT_CMP_LTE && closes_range(d, x)) {
 		s = &d->rule->stmts.items[d->rule->stmts.len - 1];
 		s->op = OP_RANGE;
 		memcpy(s->last, value, sizeof(value));
 		return;
 	}
-	s = add_stmt(d, STMT_MATCH);
+	if (x->kind == EXPR_SELECTOR && (x->type == NFT_T_IPV4 || x->type == NFT_T_IPV6) &&
+		len < nft_expr_len(x) && op <= NFT_CMP_NEQ)
+		x = prefix_of(d, x, len);
+	s = nft_add_stmt(d, STMT_MATCH);
 	s->expr = x;
 	s->op = ops[op];
 	memcpy(s->value, value, sizeof(value));
 	/* A prefix of whole bytes was loaded short; its value is an address all the same. And a name
 	 * that is compared up to its NUL, as iptables-nft does, is compared whole. */
 	if (x->kind == EXPR_MASKED || (x->type == NFT_T_IFNAME && memchr(value, 0, len)))
-		len = nft_type_len(x->type);
+		len = nft_expr_len(x);
 	s->value_len = len;
 	note_match(d, s);
 }
 
 static void decode_range(struct decoder *d, const struct nlattr **attrs)
 {
-	int unit = unit_of(attrs[NFTA_RANGE_SREG]);
+	int unit = nft_unit_of(attrs[NFTA_RANGE_SREG]);
 	struct nft_stmt *s;
 	uint8_t first[16], last[16];
 	unsigned int len = get_value(attrs[NFTA_RANGE_FROM_DATA], first);
+	struct nft_expr *x;
 
 	get_value(attrs[NFTA_RANGE_TO_DATA], last);
-	if (is_swapped(d, unit) && len == 4) {
-		reverse(first);
-		reverse(last);
-	}
-	s = add_stmt(d, STMT_MATCH);
-	s->expr = get_key(d, unit, len);
+	x = operand(d, unit, first, last, &len);
+	s = nft_add_stmt(d, STMT_MATCH);
+	s->expr = x;
 	s->op = get_be32(attrs[NFTA_RANGE_OP]) == NFT_RANGE_NEQ ? OP_NOT_RANGE : OP_RANGE;
 	memcpy(s->value, first, sizeof(first));
 	memcpy(s->last, last, sizeof(last));
 	s->value_len = len;
 }
 
-static struct nft_set *find_set(const struct decoder *d, const struct nlattr *name)
+struct nft_set *nft_find_set(const struct decoder *d, const struct nlattr *name)
 {
 	return name && mnl_attr_validate(name, MNL_TYPE_NUL_STRING) == 0
 		       ? nft_set_find_named(d->table, mnl_attr_get_str(name))
 		       : NULL;
 }
 
+/* An anonymous set whose keys are bits in their place, with the keys as numbers. */
+static struct nft_set *shifted_set(
+	struct decoder *d, enum nft_selector bits, const struct nft_set *from)
+{
+	struct nft_set *to = arena_new_of(d->a, struct nft_set);
+
+	*to = *from;
+	to->bytes = NULL;
+	to->len = to->cap = 0;
+	to->origins = NULL;
+	to->comments = NULL;
+	to->timeouts_ms = NULL;
+	to->key[0] = (struct nft_field){nft_selector_type(bits), nft_selector_len(bits)};
+	nft_set_layout(to);
+	for (size_t i = 0; i < from->len; i++) {
+		uint8_t *key = nft_set_add(d->a, to, NOWHERE);
+
+		key[0] = nft_load_shift_out(bits, nft_set_elem(from, i));
+		if (from->flags & SET_INTERVAL)
+			nft_set_elem_last(to, i)[0] =
+				nft_load_shift_out(bits, nft_set_elem_last(from, i));
+		memcpy(nft_set_elem_data(to, i), nft_set_elem_data(from, i), from->data_len);
+	}
+	return to;
+}
+
 static void decode_lookup(struct decoder *d, const struct nlattr **attrs)
 {
-	struct nft_set *set = find_set(d, attrs[NFTA_LOOKUP_SET]);
-	int from = unit_of(attrs[NFTA_LOOKUP_SREG]);
+	struct nft_set *set = nft_find_set(d, attrs[NFTA_LOOKUP_SET]);
+	int from = nft_unit_of(attrs[NFTA_LOOKUP_SREG]);
+	enum nft_selector bits = from >= 0 ? d->regs[from].unshifted : SEL_NONE;
 	struct nft_expr *key;
 	struct nft_stmt *s;
 
 	if (!set) {
-		add_unknown(d, "lookup");
-		set_register(d, unit_of(attrs[NFTA_LOOKUP_DREG]), unknown(d, "lookup"), 16);
+		nft_add_unknown(d, "lookup");
+		set_register(d, nft_unit_of(attrs[NFTA_LOOKUP_DREG]), nft_unknown(d, "lookup"), 16);
 		return;
 	}
-	key = get_key(d, from, set->key_len);
+	if (bits != SEL_NONE && set->flags & SET_ANONYMOUS && set->n_key == 1 &&
+		set->key[0].len == nft_load_len(bits)) {
+		set = shifted_set(d, bits, set);
+		key = d->regs[from].expr;
+	} else {
+		key = nft_get_key(d, from, set->key_len);
+	}
 	if (!attrs[NFTA_LOOKUP_DREG]) {
-		s = add_stmt(d, STMT_MATCH);
+		s = nft_add_stmt(d, STMT_MATCH);
 		s->op = get_be32(attrs[NFTA_LOOKUP_FLAGS]) & NFT_LOOKUP_F_INV ? OP_NOT_IN : OP_IN;
 		s->expr = key;
 		s->set = set;
 	} else if (is_verdict(attrs[NFTA_LOOKUP_DREG])) {
-		s = add_stmt(d, STMT_VMAP);
+		s = nft_add_stmt(d, STMT_VMAP);
 		s->expr = key;
 		s->set = set;
 	} else {
-		set_register(d, unit_of(attrs[NFTA_LOOKUP_DREG]), nft_map_expr(d->a, key, set),
+		set_register(d, nft_unit_of(attrs[NFTA_LOOKUP_DREG]), nft_map_expr(d->a, key, set),
 			set->data_len);
 	}
 }
 
-/* ---- NAT ---- */
-
-/* A value that was loaded without a type, as what it is used for. */
-static struct nft_expr *typed(struct nft_expr *e, enum nft_type type)
+struct nft_expr *nft_typed(struct nft_expr *e, enum nft_type type)
 {
 	if (e && e->kind == EXPR_VALUE && e->type == NFT_T_NONE)
 		e->type = type;
 	return e;
-}
-
-/* From one register to another: ranges cannot be said, so they are unknown but where both are one. */
-static struct nft_expr *get_bounds(
-	struct decoder *d, const struct nlattr *min, const struct nlattr *max, enum nft_type type)
-{
-	struct nft_expr *first, *last;
-
-	if (!min)
-		return NULL;
-	first = typed(get_register(d, unit_of(min)), type);
-	if (!max || unit_of(max) == unit_of(min))
-		return first;
-	last = typed(get_register(d, unit_of(max)), type);
-	if (first->kind == EXPR_VALUE && last->kind == EXPR_VALUE &&
-		memcmp(first->value, last->value, sizeof(first->value)) == 0)
-		return first;
-	return unknown(d, type == NFT_T_PORT ? "port range" : "address range");
-}
-
-static void decode_nat(struct decoder *d, const struct nlattr **attrs)
-{
-	bool v6 = get_be32(attrs[NFTA_NAT_FAMILY]) == NFPROTO_IPV6;
-	int addr = unit_of(attrs[NFTA_NAT_REG_ADDR_MIN]),
-	    port = unit_of(attrs[NFTA_NAT_REG_PROTO_MIN]);
-	struct nft_stmt *s = add_stmt(d, STMT_NAT);
-
-	s->dnat = get_be32(attrs[NFTA_NAT_TYPE]) == NFT_NAT_DNAT;
-	s->nat_family = v6 ? IP_V6 : IP_V4;
-	s->expr = get_bounds(d, attrs[NFTA_NAT_REG_ADDR_MIN], attrs[NFTA_NAT_REG_ADDR_MAX],
-		v6 ? NFT_T_IPV6 : NFT_T_IPV4);
-	if (port < 0)
-		return;
-	/* The port may be what the map gave besides the address. */
-	if (addr >= 0 && d->regs[port].expr && d->regs[port].expr == d->regs[addr].expr &&
-		d->regs[port].part > 0)
-		s->map_gives_port = true;
-	else
-		s->port = get_bounds(d, attrs[NFTA_NAT_REG_PROTO_MIN],
-			attrs[NFTA_NAT_REG_PROTO_MAX], NFT_T_PORT);
-}
-
-static void decode_masq(struct decoder *d, const struct nlattr **attrs)
-{
-	struct nft_expr *port = get_bounds(
-		d, attrs[NFTA_MASQ_REG_PROTO_MIN], attrs[NFTA_MASQ_REG_PROTO_MAX], NFT_T_PORT);
-
-	add_stmt(d, STMT_MASQUERADE)->port = port;
-}
-
-static void decode_redir(struct decoder *d, const struct nlattr **attrs)
-{
-	struct nft_expr *port = get_bounds(
-		d, attrs[NFTA_REDIR_REG_PROTO_MIN], attrs[NFTA_REDIR_REG_PROTO_MAX], NFT_T_PORT);
-
-	add_stmt(d, STMT_REDIRECT)->port = port;
-}
-
-/* ---- other statements ---- */
-
-static void decode_counter(struct decoder *d, const struct nlattr **attrs)
-{
-	struct nft_stmt *s = add_stmt(d, STMT_COUNTER);
-
-	s->packets = get_be64(attrs[NFTA_COUNTER_PACKETS]);
-	s->bytes = get_be64(attrs[NFTA_COUNTER_BYTES]);
-}
-
-static void decode_objref(struct decoder *d, const struct nlattr **attrs)
-{
-	if (get_be32(attrs[NFTA_OBJREF_IMM_TYPE]) == NFT_OBJECT_COUNTER &&
-		attrs[NFTA_OBJREF_IMM_NAME])
-		add_stmt(d, STMT_COUNTER)->chain =
-			nft_get_string(d->a, attrs[NFTA_OBJREF_IMM_NAME]);
-	else
-		add_unknown(d, "objref");
-}
-
-static void add_xt(struct decoder *d, bool target, const struct nlattr *name,
-	const struct nlattr *rev, const struct nlattr *info)
-{
-	struct nft_stmt *s = add_stmt(d, STMT_XT);
-	uint8_t *copy;
-
-	s->xt.target = target;
-	s->xt.name = name ? nft_get_string(d->a, name) : "?";
-	s->xt.rev = get_be32(rev);
-	if (!info)
-		return;
-	s->xt.info_len = mnl_attr_get_payload_len(info);
-	copy = arena_alloc(d->a, s->xt.info_len);
-	memcpy(copy, mnl_attr_get_payload(info), s->xt.info_len);
-	s->xt.info = copy;
-}
-
-static void decode_match(struct decoder *d, const struct nlattr **attrs)
-{
-	add_xt(d, false, attrs[NFTA_MATCH_NAME], attrs[NFTA_MATCH_REV], attrs[NFTA_MATCH_INFO]);
-}
-
-static void decode_target(struct decoder *d, const struct nlattr **attrs)
-{
-	add_xt(d, true, attrs[NFTA_TARGET_NAME], attrs[NFTA_TARGET_REV], attrs[NFTA_TARGET_INFO]);
-}
-
-static void decode_reject(struct decoder *d, const struct nlattr **attrs)
-{
-	struct nft_stmt *s = add_stmt(d, STMT_REJECT);
-
-	if (get_be32(attrs[NFTA_REJECT_TYPE]) == NFT_REJECT_TCP_RST)
-		s->text = "reject with tcp reset";
-}
-
-static void decode_log(struct decoder *d, const struct nlattr **attrs)
-{
-	struct nft_stmt *s = add_stmt(d, STMT_LOG);
-
-	if (attrs[NFTA_LOG_PREFIX])
-		s->text = arena_printf(
-			d->a, "log prefix \"%s\"", nft_get_string(d->a, attrs[NFTA_LOG_PREFIX]));
-}
-
-static void decode_limit(struct decoder *d, const struct nlattr **attrs)
-{
-	static const struct {
-		uint64_t seconds;
-		const char *name;
-	} times[] = {
-		{1, "second"}, {60, "minute"}, {3600, "hour"}, {86400, "day"}, {604800, "week"}};
-	bool bytes = get_be32(attrs[NFTA_LIMIT_TYPE]) == NFT_LIMIT_PKT_BYTES;
-	bool over = get_be32(attrs[NFTA_LIMIT_FLAGS]) & NFT_LIMIT_F_INV;
-	uint64_t seconds = get_be64(attrs[NFTA_LIMIT_UNIT]);
-	uint32_t burst = get_be32(attrs[NFTA_LIMIT_BURST]);
-	struct nft_stmt *s = add_stmt(d, STMT_LIMIT);
-
-	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
-		if (times[i].seconds != seconds)
-			continue;
-		s->text = arena_printf(d->a, "limit rate %s%llu%s/%s", over ? "over " : "",
-			(unsigned long long)get_be64(attrs[NFTA_LIMIT_RATE]), bytes ? " bytes" : "",
-			times[i].name);
-		if (burst)
-			s->text = arena_printf(d->a, "%s burst %u %s", s->text, burst,
-				bytes ? "bytes" : "packets");
-	}
-}
-
-static void decode_notrack(struct decoder *d, const struct nlattr **attrs)
-{
-	add_stmt(d, STMT_NOTRACK);
 }
 
 /* ---- rules ---- */
@@ -655,30 +754,41 @@ static void decode_notrack(struct decoder *d, const struct nlattr **attrs)
 
 static const struct {
 	const char *name;
-	void (*decode)(struct decoder *d, const struct nlattr **attrs);
+	nft_decode_fn *decode;
 } instructions[] = {
 	{"meta", decode_meta},
 	{"ct", decode_ct},
 	{"payload", decode_payload},
 	{"fib", decode_fib},
+	{"rt", decode_rt},
+	{"exthdr", decode_exthdr},
 	{"immediate", decode_immediate},
 	{"bitwise", decode_bitwise},
 	{"byteorder", decode_byteorder},
 	{"hash", decode_hash},
+	{"numgen", decode_numgen},
 	{"cmp", decode_cmp},
 	{"range", decode_range},
 	{"lookup", decode_lookup},
-	{"nat", decode_nat},
-	{"masq", decode_masq},
-	{"redir", decode_redir},
-	{"counter", decode_counter},
-	{"objref", decode_objref},
-	{"match", decode_match},
-	{"target", decode_target},
-	{"reject", decode_reject},
-	{"log", decode_log},
-	{"limit", decode_limit},
-	{"notrack", decode_notrack},
+	{"nat", nft_decode_nat},
+	{"masq", nft_decode_masq},
+	{"redir", nft_decode_redir},
+	{"tproxy", nft_decode_tproxy},
+	{"counter", nft_decode_counter},
+	{"objref", nft_decode_objref},
+	{"match", nft_decode_match},
+	{"target", nft_decode_target},
+	{"reject", nft_decode_reject},
+	{"log", nft_decode_log},
+	{"limit", nft_decode_limit},
+	{"quota", nft_decode_quota},
+	{"connlimit", nft_decode_connlimit},
+	{"notrack", nft_decode_notrack},
+	{"queue", nft_decode_queue},
+	{"dynset", nft_decode_dynset},
+	{"flow_offload", nft_decode_flow},
+	{"dup", nft_decode_dup},
+	{"last", nft_decode_last},
 };
 
 /* Instructions that only load something that we have no word for, and their destination. */
@@ -686,11 +796,8 @@ static const struct {
 	const char *name;
 	uint16_t dreg;
 } other_loads[] = {
-	{"numgen", NFTA_NG_DREG},
-	{"rt", NFTA_RT_DREG},
 	{"socket", NFTA_SOCKET_DREG},
 	{"osf", NFTA_OSF_DREG},
-	{"exthdr", NFTA_EXTHDR_DREG},
 	{"tunnel", NFTA_TUNNEL_DREG},
 	{"xfrm", NFTA_XFRM_DREG},
 };
@@ -699,11 +806,12 @@ static void decode_other(struct decoder *d, const char *name, const struct nlatt
 {
 	for (size_t i = 0; i < sizeof(other_loads) / sizeof(*other_loads); i++) {
 		if (strcmp(other_loads[i].name, name) == 0 && attrs[other_loads[i].dreg]) {
-			set_register(d, unit_of(attrs[other_loads[i].dreg]), unknown(d, name), 16);
+			set_register(d, nft_unit_of(attrs[other_loads[i].dreg]),
+				nft_unknown(d, name), 16);
 			return;
 		}
 	}
-	add_unknown(d, name);
+	nft_add_unknown(d, name);
 }
 
 static void decode_instruction(struct decoder *d, const struct nlattr *nest)
@@ -726,15 +834,6 @@ static void decode_instruction(struct decoder *d, const struct nlattr *nest)
 	decode_other(d, name, data);
 }
 
-/* Marks are set to values that were loaded as bytes. */
-static void settle_types(struct nft_rule *r)
-{
-	VEC_EACH (&r->stmts, struct nft_stmt, s) {
-		if (s->kind == STMT_SET_MARK || s->kind == STMT_SET_CT_MARK)
-			typed(s->expr, NFT_T_MARK);
-	}
-}
-
 void nft_read_rule(struct arena *a, const struct nft_table *t, const struct nlattr *expressions,
 	struct nft_rule *out)
 {
@@ -744,7 +843,6 @@ void nft_read_rule(struct arena *a, const struct nft_table *t, const struct nlat
 	if (!expressions)
 		return;
 	mnl_attr_for_each_nested(elem, expressions) decode_instruction(&d, elem);
-	settle_types(out);
 }
 
 int32_t nft_read_verdict(struct arena *a, const struct nlattr *nest, const char **chain)

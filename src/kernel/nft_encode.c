@@ -1,97 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules to the kernel's register programs.
+ * Rules to the kernel's register programs: values, and matches on them.
  *
  * The instructions, their order and their registers are those that nft(8) makes of the same rule, so
- * that `nft list` recognises them. Registers are counted in units of 4 bytes from NFT_REG32_00; a
- * value starts at unit 0, a second one that must not be overwritten at unit 4.
+ * that `nft list` recognises them.
  */
-#include "kernel/nft_wire.h"
+#include "kernel/nft_encode.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#define SECOND 4 /* unit of a second value: nft's NFT_REG_2 */
-
-/* Headers: RFC 791, RFC 8200; ports are at the same place in TCP, UDP and SCTP. */
-const struct nft_load nft_loads[] = {
-	[SEL_NONE] = {LOAD_NONE, 0, 0},
-	[SEL_META_IIFNAME] = {LOAD_META, NFT_META_IIFNAME, 0},
-	[SEL_META_OIFNAME] = {LOAD_META, NFT_META_OIFNAME, 0},
-	[SEL_META_IIF] = {LOAD_META, NFT_META_IIF, 0},
-	[SEL_META_OIF] = {LOAD_META, NFT_META_OIF, 0},
-	[SEL_META_MARK] = {LOAD_META, NFT_META_MARK, 0},
-	[SEL_META_L4PROTO] = {LOAD_META, NFT_META_L4PROTO, 0},
-	[SEL_META_NFPROTO] = {LOAD_META, NFT_META_NFPROTO, 0},
-	[SEL_META_PKTTYPE] = {LOAD_META, NFT_META_PKTTYPE, 0},
-	[SEL_META_SECPATH] = {LOAD_META, NFT_META_SECPATH, 0},
-	[SEL_CT_STATE] = {LOAD_CT, NFT_CT_STATE, 0},
-	[SEL_CT_STATUS] = {LOAD_CT, NFT_CT_STATUS, 0},
-	[SEL_CT_DIRECTION] = {LOAD_CT, NFT_CT_DIRECTION, 0},
-	[SEL_CT_MARK] = {LOAD_CT, NFT_CT_MARK, 0},
-	[SEL_IP_SADDR] = {LOAD_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 12},
-	[SEL_IP_DADDR] = {LOAD_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 16},
-	[SEL_IP_PROTOCOL] = {LOAD_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 9},
-	[SEL_IP6_SADDR] = {LOAD_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 8},
-	[SEL_IP6_DADDR] = {LOAD_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 24},
-	[SEL_IP6_NEXTHDR] = {LOAD_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 6},
-	[SEL_TH_SPORT] = {LOAD_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 0},
-	[SEL_TH_DPORT] = {LOAD_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 2},
-	[SEL_ICMP_TYPE] = {LOAD_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 0},
-	[SEL_ICMPV6_TYPE] = {LOAD_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 0},
-	[SEL_FIB_SADDR_TYPE] = {LOAD_FIB, NFTA_FIB_F_SADDR, 0},
-	[SEL_FIB_DADDR_TYPE] = {LOAD_FIB, NFTA_FIB_F_DADDR, 0},
-	[SEL_FIB_SADDR_OIF] = {LOAD_FIB, NFTA_FIB_F_SADDR | NFTA_FIB_F_PRESENT, 0},
-	[SEL_FIB_SADDR_MARK_OIF] = {LOAD_FIB,
-		NFTA_FIB_F_SADDR | NFTA_FIB_F_MARK | NFTA_FIB_F_PRESENT, 0},
-	[SEL_FIB_SADDR_IIF_OIF] = {LOAD_FIB, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT,
-		0},
-	[SEL_FIB_SADDR_MARK_IIF_OIF] = {LOAD_FIB,
-		NFTA_FIB_F_SADDR | NFTA_FIB_F_MARK | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT, 0},
-};
-static_assert(sizeof(nft_loads) / sizeof(*nft_loads) == SEL_COUNT_, "one row per selector");
-
-#define MAX_ANONYMOUS 16 /* in one rule */
-
-struct encoder {
-	struct nft_batch *b;
-	struct nlmsghdr *nlh;
-	struct {
-		const struct nft_set *set;
-		uint32_t id;
-	} anonymous[MAX_ANONYMOUS];
-	unsigned int n_anonymous;
-};
-
 /* ---- instructions ---- */
 
-struct instruction {
-	struct nlattr *elem, *data;
-};
-
-static struct instruction begin(struct encoder *e, const char *name)
-{
-	struct instruction i;
-
-	i.elem = mnl_attr_nest_start(e->nlh, NFTA_LIST_ELEM);
-	mnl_attr_put_strz(e->nlh, NFTA_EXPR_NAME, name);
-	i.data = mnl_attr_nest_start(e->nlh, NFTA_EXPR_DATA);
-	return i;
-}
-
-static void end(struct encoder *e, struct instruction i)
-{
-	mnl_attr_nest_end(e->nlh, i.data);
-	mnl_attr_nest_end(e->nlh, i.elem);
-}
-
-static void put_register(struct encoder *e, uint16_t type, unsigned int unit)
+void nft_put_register(struct encoder *e, uint16_t type, unsigned int unit)
 {
 	put_be32(e->nlh, type, NFT_REG32_00 + unit);
 }
 
-static void put_data(struct encoder *e, uint16_t type, const void *bytes, unsigned int len)
+void nft_put_data(struct encoder *e, uint16_t type, const void *bytes, unsigned int len)
 {
 	struct nlattr *nest = mnl_attr_nest_start(e->nlh, type);
 
@@ -99,118 +25,176 @@ static void put_data(struct encoder *e, uint16_t type, const void *bytes, unsign
 	mnl_attr_nest_end(e->nlh, nest);
 }
 
-/* @len bytes of the selector's value, from its start. */
-static void load(struct encoder *e, enum nft_selector s, unsigned int unit, unsigned int len)
+void nft_put_immediate(struct encoder *e, unsigned int unit, const void *bytes, unsigned int len)
 {
-	const struct nft_load *l = &nft_loads[s];
-	struct instruction i;
+	struct nft_instruction i = nft_begin(e->nlh, "immediate");
+
+	nft_put_register(e, NFTA_IMMEDIATE_DREG, unit);
+	nft_put_data(e, NFTA_IMMEDIATE_DATA, bytes, len);
+	nft_end(e->nlh, i);
+}
+
+void nft_put_bitwise(struct encoder *e, const uint8_t *mask, const uint8_t * xor, unsigned int unit,
+	unsigned int len)
+{
+	struct nft_instruction i = nft_begin(e->nlh, "bitwise");
+
+	nft_put_register(e, NFTA_BITWISE_SREG, unit);
+	nft_put_register(e, NFTA_BITWISE_DREG, unit);
+	put_be32(e->nlh, NFTA_BITWISE_OP, NFT_BITWISE_BOOL);
+	put_be32(e->nlh, NFTA_BITWISE_LEN, len);
+	nft_put_data(e, NFTA_BITWISE_MASK, mask, len);
+	nft_put_data(e, NFTA_BITWISE_XOR, xor, len);
+	nft_end(e->nlh, i);
+}
+
+static void compare(struct encoder *e, enum nft_cmp_ops op, const void *bytes, unsigned int len)
+{
+	struct nft_instruction i = nft_begin(e->nlh, "cmp");
+
+	nft_put_register(e, NFTA_CMP_SREG, 0);
+	put_be32(e->nlh, NFTA_CMP_OP, op);
+	nft_put_data(e, NFTA_CMP_DATA, bytes, len);
+	nft_end(e->nlh, i);
+}
+
+static void put_payload(
+	struct encoder *e, uint32_t base, uint32_t offset, uint32_t len, unsigned int unit)
+{
+	struct nft_instruction i = nft_begin(e->nlh, "payload");
+
+	nft_put_register(e, NFTA_PAYLOAD_DREG, unit);
+	put_be32(e->nlh, NFTA_PAYLOAD_BASE, base);
+	put_be32(e->nlh, NFTA_PAYLOAD_OFFSET, offset);
+	put_be32(e->nlh, NFTA_PAYLOAD_LEN, len);
+	nft_end(e->nlh, i);
+}
+
+void nft_put_payload_load(struct encoder *e, uint32_t base, uint32_t offset, uint32_t len)
+{
+	put_payload(e, base, offset, len, 0);
+}
+
+/* One of those that only have a key and where to. */
+static void put_keyed(struct encoder *e, const char *name, uint16_t key_type, uint32_t key,
+	uint16_t dreg_type, unsigned int unit)
+{
+	struct nft_instruction i = nft_begin(e->nlh, name);
+
+	put_be32(e->nlh, key_type, key);
+	nft_put_register(e, dreg_type, unit);
+	nft_end(e->nlh, i);
+}
+
+static void put_ct(
+	struct encoder *e, const struct nft_load *l, enum nft_type type, unsigned int unit)
+{
+	struct nft_instruction i = nft_begin(e->nlh, "ct");
+	uint32_t key = l->key;
+
+	if (type == NFT_T_IPV6)
+		key = key == NFT_CT_SRC_IP ? NFT_CT_SRC_IP6 : NFT_CT_DST_IP6;
+	put_be32(e->nlh, NFTA_CT_KEY, key);
+	if (l->direction != DIRECTION_NONE)
+		mnl_attr_put_u8(e->nlh, NFTA_CT_DIRECTION, l->direction == DIRECTION_REPLY);
+	nft_put_register(e, NFTA_CT_DREG, unit);
+	nft_end(e->nlh, i);
+}
+
+static void put_tcp_option(struct encoder *e, const struct nft_load *l, unsigned int unit)
+{
+	struct nft_instruction i = nft_begin(e->nlh, "exthdr");
+
+	nft_put_register(e, NFTA_EXTHDR_DREG, unit);
+	mnl_attr_put_u8(e->nlh, NFTA_EXTHDR_TYPE, (uint8_t)l->key);
+	put_be32(e->nlh, NFTA_EXTHDR_OFFSET, l->offset);
+	put_be32(e->nlh, NFTA_EXTHDR_LEN, 2);
+	put_be32(e->nlh, NFTA_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
+	nft_end(e->nlh, i);
+}
+
+/* Not every device has an Ethernet header; bridges do. */
+static void check_ether(struct encoder *e)
+{
+	static const uint16_t ether = 1; /* ARPHRD_ETHER */
+
+	if (e->ether || e->family == FAMILY_BRIDGE)
+		return;
+	e->ether = true;
+	put_keyed(e, "meta", NFTA_META_KEY, NFT_META_IIFTYPE, NFTA_META_DREG, 0);
+	compare(e, NFT_CMP_EQ, &ether, sizeof(ether));
+}
+
+/* @len bytes of the selector's value, from its start. */
+static void load(struct encoder *e, const struct nft_expr *x, unsigned int unit, unsigned int len)
+{
+	const struct nft_load *l = &nft_loads[x->selector];
+	struct nft_instruction i;
 
 	switch (l->kind) {
 	case LOAD_NONE:
 		nft_batch_fail(e->b, EINVAL, "a rule uses no selector");
 		break;
 	case LOAD_META:
-		i = begin(e, "meta");
-		put_be32(e->nlh, NFTA_META_KEY, l->key);
-		put_register(e, NFTA_META_DREG, unit);
-		end(e, i);
+		put_keyed(e, "meta", NFTA_META_KEY, l->key, NFTA_META_DREG, unit);
 		break;
 	case LOAD_CT:
-		i = begin(e, "ct");
-		put_be32(e->nlh, NFTA_CT_KEY, l->key);
-		put_register(e, NFTA_CT_DREG, unit);
-		end(e, i);
+		put_ct(e, l, x->type, unit);
 		break;
 	case LOAD_PAYLOAD:
-		i = begin(e, "payload");
-		put_register(e, NFTA_PAYLOAD_DREG, unit);
-		put_be32(e->nlh, NFTA_PAYLOAD_BASE, l->key);
-		put_be32(e->nlh, NFTA_PAYLOAD_OFFSET, l->offset);
-		put_be32(e->nlh, NFTA_PAYLOAD_LEN, len);
-		end(e, i);
+		put_payload(e, l->key, l->offset, len, unit);
 		break;
 	case LOAD_FIB:
-		i = begin(e, "fib");
+		i = nft_begin(e->nlh, "fib");
 		put_be32(e->nlh, NFTA_FIB_FLAGS, l->key);
-		put_be32(e->nlh, NFTA_FIB_RESULT,
-			l->key & NFTA_FIB_F_PRESENT ? NFT_FIB_RESULT_OIF : NFT_FIB_RESULT_ADDRTYPE);
-		put_register(e, NFTA_FIB_DREG, unit);
-		end(e, i);
+		put_be32(e->nlh, NFTA_FIB_RESULT, l->offset);
+		nft_put_register(e, NFTA_FIB_DREG, unit);
+		nft_end(e->nlh, i);
+		break;
+	case LOAD_TCP_OPTION:
+		put_tcp_option(e, l, unit);
+		break;
+	case LOAD_ROUTE:
+		put_keyed(e, "rt", NFTA_RT_KEY, l->key, NFTA_RT_DREG, unit);
 		break;
 	}
 }
 
-static void bitwise(
-	struct encoder *e, const struct nft_expr *x, unsigned int unit, unsigned int len)
+void nft_put_byteorder(struct encoder *e, unsigned int unit, unsigned int len)
 {
-	struct instruction i = begin(e, "bitwise");
+	struct nft_instruction i = nft_begin(e->nlh, "byteorder");
 
-	put_register(e, NFTA_BITWISE_SREG, unit);
-	put_register(e, NFTA_BITWISE_DREG, unit);
-	put_be32(e->nlh, NFTA_BITWISE_OP, NFT_BITWISE_BOOL);
-	put_be32(e->nlh, NFTA_BITWISE_LEN, len);
-	put_data(e, NFTA_BITWISE_MASK, x->mask, len);
-	put_data(e, NFTA_BITWISE_XOR, x->xor, len);
-	end(e, i);
-}
-
-static void to_network_order(struct encoder *e, unsigned int unit)
-{
-	struct instruction i = begin(e, "byteorder");
-
-	put_register(e, NFTA_BYTEORDER_SREG, unit);
-	put_register(e, NFTA_BYTEORDER_DREG, unit);
+	nft_put_register(e, NFTA_BYTEORDER_SREG, unit);
+	nft_put_register(e, NFTA_BYTEORDER_DREG, unit);
 	put_be32(e->nlh, NFTA_BYTEORDER_OP, NFT_BYTEORDER_HTON);
-	put_be32(e->nlh, NFTA_BYTEORDER_LEN, 4);
-	put_be32(e->nlh, NFTA_BYTEORDER_SIZE, 4);
-	end(e, i);
+	put_be32(e->nlh, NFTA_BYTEORDER_LEN, len);
+	put_be32(e->nlh, NFTA_BYTEORDER_SIZE, len);
+	nft_end(e->nlh, i);
 }
 
-static void immediate(struct encoder *e, unsigned int unit, const void *bytes, unsigned int len)
+void nft_put_set_name(struct encoder *e, const struct nft_set *s, uint16_t name, uint16_t id)
 {
-	struct instruction i = begin(e, "immediate");
-
-	put_register(e, NFTA_IMMEDIATE_DREG, unit);
-	put_data(e, NFTA_IMMEDIATE_DATA, bytes, len);
-	end(e, i);
-}
-
-static void compare(struct encoder *e, enum nft_cmp_ops op, const void *bytes, unsigned int len)
-{
-	struct instruction i = begin(e, "cmp");
-
-	put_register(e, NFTA_CMP_SREG, 0);
-	put_be32(e->nlh, NFTA_CMP_OP, op);
-	put_data(e, NFTA_CMP_DATA, bytes, len);
-	end(e, i);
-}
-
-/* Name the set, and number it if it is one of the rule's own. */
-static void put_set(struct encoder *e, const struct nft_set *s)
-{
-	mnl_attr_put_strz(e->nlh, NFTA_LOOKUP_SET, s->name);
+	mnl_attr_put_strz(e->nlh, name, s->name);
 	for (unsigned int i = 0; i < e->n_anonymous; i++) {
 		if (e->anonymous[i].set == s)
-			put_be32(e->nlh, NFTA_LOOKUP_SET_ID, e->anonymous[i].id);
+			put_be32(e->nlh, id, e->anonymous[i].id);
 	}
 }
 
-enum lookup_result { TO_NOTHING, TO_REGISTER, TO_VERDICT };
-
-static void lookup(struct encoder *e, const struct nft_set *s, unsigned int unit,
-	enum lookup_result to, bool inverted)
+void nft_put_lookup(struct encoder *e, const struct nft_set *s, unsigned int unit,
+	enum nft_lookup_result to, bool inverted)
 {
-	struct instruction i = begin(e, "lookup");
+	struct nft_instruction i = nft_begin(e->nlh, "lookup");
 
-	put_register(e, NFTA_LOOKUP_SREG, unit);
+	nft_put_register(e, NFTA_LOOKUP_SREG, unit);
 	if (to == TO_REGISTER)
-		put_register(e, NFTA_LOOKUP_DREG, unit);
+		nft_put_register(e, NFTA_LOOKUP_DREG, unit);
 	else if (to == TO_VERDICT)
 		put_be32(e->nlh, NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
-	put_set(e, s);
+	nft_put_set_name(e, s, NFTA_LOOKUP_SET, NFTA_LOOKUP_SET_ID);
 	if (inverted)
 		put_be32(e->nlh, NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
-	end(e, i);
+	nft_end(e->nlh, i);
 }
 
 /* ---- expressions ---- */
@@ -222,9 +206,8 @@ static unsigned int units(const struct nft_expr *x)
 	switch (x->kind) {
 	case EXPR_SELECTOR:
 	case EXPR_MASKED:
-		return nft_padded(nft_type_len(nft_selector_type(x->selector))) / 4;
 	case EXPR_VALUE:
-		return nft_padded(x->value_len) / 4;
+		return nft_padded(nft_expr_len(x)) / 4;
 	case EXPR_CONCAT:
 		for (unsigned int i = 0; i < x->n_parts; i++)
 			n += units(x->parts[i]);
@@ -232,6 +215,8 @@ static unsigned int units(const struct nft_expr *x)
 	case EXPR_MAP:
 		return x->set->data_len / 4;
 	case EXPR_JHASH:
+	case EXPR_SYMHASH:
+	case EXPR_NUMGEN:
 		return 1;
 	case EXPR_UNKNOWN:
 		break;
@@ -239,74 +224,132 @@ static unsigned int units(const struct nft_expr *x)
 	return 0;
 }
 
-static void put_expr(struct encoder *e, const struct nft_expr *x, unsigned int unit, bool network);
-
-static void jhash(struct encoder *e, const struct nft_expr *x, unsigned int unit)
+static void put_hash(struct encoder *e, const struct nft_expr *x, unsigned int unit)
 {
-	struct instruction i;
+	bool of_key = x->kind == EXPR_JHASH;
+	struct nft_instruction i;
 
-	put_expr(e, x->key, unit + SECOND, false);
-	i = begin(e, "hash");
-	put_register(e, NFTA_HASH_SREG, unit + SECOND);
-	put_register(e, NFTA_HASH_DREG, unit);
-	put_be32(e->nlh, NFTA_HASH_LEN, units(x->key) * 4);
+	if (of_key)
+		nft_put_expr(e, x->key, unit + NFT_SECOND, false);
+	i = nft_begin(e->nlh, "hash");
+	if (of_key) {
+		nft_put_register(e, NFTA_HASH_SREG, unit + NFT_SECOND);
+		put_be32(e->nlh, NFTA_HASH_LEN, units(x->key) * 4);
+		put_be32(e->nlh, NFTA_HASH_SEED, x->seed);
+	}
+	nft_put_register(e, NFTA_HASH_DREG, unit);
 	put_be32(e->nlh, NFTA_HASH_MODULUS, x->mod);
-	put_be32(e->nlh, NFTA_HASH_SEED, x->seed);
-	put_be32(e->nlh, NFTA_HASH_TYPE, NFT_HASH_JENKINS);
-	end(e, i);
+	if (x->offset)
+		put_be32(e->nlh, NFTA_HASH_OFFSET, x->offset);
+	put_be32(e->nlh, NFTA_HASH_TYPE, of_key ? NFT_HASH_JENKINS : NFT_HASH_SYM);
+	nft_end(e->nlh, i);
 }
 
-/* Compute @x into the registers from @unit on; with @network, in network order. */
-static void put_expr(struct encoder *e, const struct nft_expr *x, unsigned int unit, bool network)
+static void put_numgen(struct encoder *e, const struct nft_expr *x, unsigned int unit)
 {
-	enum nft_type type = nft_selector_type(x->selector);
-	unsigned int len = nft_type_len(type);
+	struct nft_instruction i = nft_begin(e->nlh, "numgen");
 
+	nft_put_register(e, NFTA_NG_DREG, unit);
+	put_be32(e->nlh, NFTA_NG_MODULUS, x->mod);
+	put_be32(e->nlh, NFTA_NG_TYPE, x->incremental ? NFT_NG_INCREMENTAL : NFT_NG_RANDOM);
+	put_be32(e->nlh, NFTA_NG_OFFSET, x->offset);
+	nft_end(e->nlh, i);
+}
+
+static bool is_host_order(const struct nft_expr *x)
+{
+	if (x->kind == EXPR_SELECTOR || x->kind == EXPR_MASKED)
+		return nft_type_is_host_order(nft_selector_type(x->selector)) ||
+		       x->selector == SEL_CT_ZONE || x->selector == SEL_RT_MTU;
+	return nft_type_is_host_order(x->type);
+}
+
+/* Headers that the kernel must know to be there before it looks into them; they make instructions
+ * of their own, so they come before anything is in registers. */
+static void check_headers(struct encoder *e, const struct nft_expr *x)
+{
+	if (!x)
+		return;
+	if ((x->kind == EXPR_SELECTOR || x->kind == EXPR_MASKED) &&
+		nft_loads[x->selector].kind == LOAD_PAYLOAD &&
+		nft_loads[x->selector].key == NFT_PAYLOAD_LL_HEADER)
+		check_ether(e);
+	for (unsigned int i = 0; i < x->n_parts; i++)
+		check_headers(e, x->parts[i]);
+	check_headers(e, x->key);
+}
+
+static void put_selector(
+	struct encoder *e, const struct nft_expr *x, unsigned int unit, bool network)
+{
+	const struct nft_load *l = &nft_loads[x->selector];
+	static const uint8_t none[16];
+	uint8_t mask[16];
+
+	if (nft_selector_type(x->selector) == NFT_T_OTHER && l->key == NFT_CT_SRC_IP &&
+		x->type != NFT_T_IPV4 && x->type != NFT_T_IPV6)
+		nft_batch_fail(e->b, EOPNOTSUPP, "cannot tell the IP version of '%s'",
+			nft_selector_name(x->selector));
+	load(e, x, unit, l->shift ? nft_load_len(x->selector) : nft_expr_len(x));
+	if (l->shift) { /* left in its place, as nft does; what is compared with it is put there */
+		nft_load_mask(x->selector, mask);
+		nft_put_bitwise(e, mask, none, unit, nft_load_len(x->selector));
+	}
+	if (x->kind == EXPR_MASKED)
+		nft_put_bitwise(e, x->mask, x->xor, unit, nft_expr_len(x));
+	if (network && is_host_order(x))
+		nft_put_byteorder(e, unit, nft_expr_len(x));
+}
+
+void nft_put_expr(struct encoder *e, const struct nft_expr *x, unsigned int unit, bool network)
+{
 	switch (x->kind) {
 	case EXPR_SELECTOR:
 	case EXPR_MASKED:
-		load(e, x->selector, unit, len);
-		if (x->kind == EXPR_MASKED)
-			bitwise(e, x, unit, len);
-		if (network && nft_type_is_host_order(type))
-			to_network_order(e, unit);
+		put_selector(e, x, unit, network);
 		break;
 	case EXPR_VALUE:
-		immediate(e, unit, x->value, x->value_len);
+		nft_put_immediate(e, unit, x->value, x->value_len);
 		break;
 	case EXPR_CONCAT:
 		for (unsigned int i = 0; i < x->n_parts; i++) {
-			put_expr(e, x->parts[i], unit, network);
+			nft_put_expr(e, x->parts[i], unit, network);
 			unit += units(x->parts[i]);
 		}
 		break;
 	case EXPR_MAP:
-		put_expr(e, x->key, unit, x->set->flags & SET_INTERVAL);
-		lookup(e, x->set, unit, TO_REGISTER, false);
+		nft_put_expr(e, x->key, unit, x->set->flags & SET_INTERVAL);
+		nft_put_lookup(e, x->set, unit, TO_REGISTER, false);
 		break;
 	case EXPR_JHASH:
-		jhash(e, x, unit);
+	case EXPR_SYMHASH:
+		put_hash(e, x, unit);
+		break;
+	case EXPR_NUMGEN:
+		put_numgen(e, x, unit);
 		break;
 	case EXPR_UNKNOWN:
 		nft_batch_fail(e->b, EOPNOTSUPP, "cannot write the expression '%s'",
 			x->text ? x->text : "unknown");
-		break;
+		return;
 	}
+	if (network && (x->kind == EXPR_NUMGEN || x->kind == EXPR_JHASH || x->kind == EXPR_SYMHASH))
+		nft_put_byteorder(e, unit, 4);
 }
 
-/* ---- statements ---- */
+/* ---- matches ---- */
 
 /* Bytes that a match on a prefix needs to look at, 0 where it is none of whole bytes: the kernel then
- * loads just these, as nft has it do. */
+ * loads or compares just these, as nft has it do. */
 static unsigned int prefix_bytes(const struct nft_stmt *s)
 {
 	const struct nft_expr *x = s->expr;
-	enum nft_type type = nft_selector_type(x->selector);
-	unsigned int len = nft_type_len(type), n = 0;
+	unsigned int len, n = 0;
 
-	if (x->kind != EXPR_MASKED || (type != NFT_T_IPV4 && type != NFT_T_IPV6) ||
+	if (x->kind != EXPR_MASKED || (x->type != NFT_T_IPV4 && x->type != NFT_T_IPV6) ||
 		(s->op != OP_EQ && s->op != OP_NE))
 		return 0;
+	len = nft_expr_len(x);
 	while (n < len && x->mask[n] == 0xff)
 		n++;
 	for (unsigned int i = 0; i < len; i++) {
@@ -319,19 +362,19 @@ static unsigned int prefix_bytes(const struct nft_stmt *s)
 static void put_range(struct encoder *e, const uint8_t *first, const uint8_t *last,
 	unsigned int len, bool inverted)
 {
-	struct instruction i;
+	struct nft_instruction i;
 
 	if (!inverted) {
 		compare(e, NFT_CMP_GTE, first, len);
 		compare(e, NFT_CMP_LTE, last, len);
 		return;
 	}
-	i = begin(e, "range");
-	put_register(e, NFTA_RANGE_SREG, 0);
+	i = nft_begin(e->nlh, "range");
+	nft_put_register(e, NFTA_RANGE_SREG, 0);
 	put_be32(e->nlh, NFTA_RANGE_OP, NFT_RANGE_NEQ);
-	put_data(e, NFTA_RANGE_FROM_DATA, first, len);
-	put_data(e, NFTA_RANGE_TO_DATA, last, len);
-	end(e, i);
+	nft_put_data(e, NFTA_RANGE_FROM_DATA, first, len);
+	nft_put_data(e, NFTA_RANGE_TO_DATA, last, len);
+	nft_end(e->nlh, i);
 }
 
 static void reverse(uint8_t *bytes, unsigned int len)
@@ -344,7 +387,38 @@ static void reverse(uint8_t *bytes, unsigned int len)
 	}
 }
 
-static void put_match(struct encoder *e, const struct nft_stmt *s)
+/* What later instructions depend on: which headers the packet has. */
+static void note_match(struct encoder *e, const struct nft_stmt *s)
+{
+	if (s->expr->kind != EXPR_SELECTOR || s->op != OP_EQ)
+		return;
+	if (s->expr->selector == SEL_META_NFPROTO)
+		e->inet6 = s->value[0] == NFPROTO_IPV6;
+	else if (s->expr->selector == SEL_META_L4PROTO || s->expr->selector == SEL_IP_PROTOCOL ||
+		 s->expr->selector == SEL_IP6_NEXTHDR)
+		e->proto = s->value[0];
+}
+
+bool nft_encodes_ip6(const struct encoder *e)
+{
+	return e->family == FAMILY_IP6 || e->inet6;
+}
+
+static bool is_shifted(const struct nft_expr *x)
+{
+	return (x->kind == EXPR_SELECTOR || x->kind == EXPR_MASKED) && nft_loads[x->selector].shift;
+}
+
+static void put_in_set(struct encoder *e, const struct nft_stmt *s)
+{
+	if (is_shifted(s->expr))
+		nft_batch_fail(e->b, EOPNOTSUPP, "cannot write a set of '%s'",
+			nft_selector_name(s->expr->selector));
+	nft_put_expr(e, s->expr, 0, s->set->flags & SET_INTERVAL);
+	nft_put_lookup(e, s->set, 0, TO_NOTHING, s->op == OP_NOT_IN);
+}
+
+void nft_put_match(struct encoder *e, const struct nft_stmt *s)
 {
 	static const enum nft_cmp_ops ops[] = {[OP_EQ] = NFT_CMP_EQ,
 		[OP_NE] = NFT_CMP_NEQ,
@@ -352,163 +426,36 @@ static void put_match(struct encoder *e, const struct nft_stmt *s)
 		[OP_GT] = NFT_CMP_GT,
 		[OP_LE] = NFT_CMP_LTE,
 		[OP_GE] = NFT_CMP_GTE};
-	bool network = s->op != OP_EQ && s->op != OP_NE && nft_type_is_host_order(s->expr->type);
-	unsigned int prefix = prefix_bytes(s);
+	bool network = s->op != OP_EQ && s->op != OP_NE && is_host_order(s->expr);
+	unsigned int prefix = prefix_bytes(s), len = s->value_len;
 	uint8_t value[16], last[16];
 
+	note_match(e, s);
 	if (s->op == OP_IN || s->op == OP_NOT_IN) {
-		put_expr(e, s->expr, 0, s->set->flags & SET_INTERVAL);
-		lookup(e, s->set, 0, TO_NOTHING, s->op == OP_NOT_IN);
+		put_in_set(e, s);
 		return;
 	}
 	if (prefix) {
-		load(e, s->expr->selector, 0, prefix);
+		load(e, s->expr, 0, prefix);
 		compare(e, ops[s->op], s->value, prefix);
 		return;
 	}
-	put_expr(e, s->expr, 0, network);
+	nft_put_expr(e, s->expr, 0, network);
 	memcpy(value, s->value, sizeof(value));
 	memcpy(last, s->last, sizeof(last));
 	if (network) {
-		reverse(value, s->value_len);
-		reverse(last, s->value_len);
+		reverse(value, len);
+		reverse(last, len);
+	}
+	if (is_shifted(s->expr)) {
+		nft_load_shift_in(s->expr->selector, s->value[0], value);
+		nft_load_shift_in(s->expr->selector, s->last[0], last);
+		len = nft_load_len(s->expr->selector);
 	}
 	if (s->op == OP_RANGE || s->op == OP_NOT_RANGE)
-		put_range(e, value, last, s->value_len, s->op == OP_NOT_RANGE);
+		put_range(e, value, last, len, s->op == OP_NOT_RANGE);
 	else
-		compare(e, ops[s->op], value, s->value_len);
-}
-
-void nft_put_verdict(struct nlmsghdr *nlh, int32_t verdict, const char *chain)
-{
-	struct nlattr *nest = mnl_attr_nest_start(nlh, NFTA_DATA_VERDICT);
-
-	put_be32(nlh, NFTA_VERDICT_CODE, (uint32_t)verdict);
-	if (verdict == VERDICT_JUMP || verdict == VERDICT_GOTO)
-		mnl_attr_put_strz(nlh, NFTA_VERDICT_CHAIN, chain);
-	mnl_attr_nest_end(nlh, nest);
-}
-
-static void put_verdict_stmt(struct encoder *e, const struct nft_stmt *s)
-{
-	struct instruction i = begin(e, "immediate");
-	struct nlattr *nest;
-
-	put_be32(e->nlh, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-	nest = mnl_attr_nest_start(e->nlh, NFTA_IMMEDIATE_DATA);
-	nft_put_verdict(e->nlh, s->verdict, s->chain);
-	mnl_attr_nest_end(e->nlh, nest);
-	end(e, i);
-}
-
-static void put_set_mark(struct encoder *e, const struct nft_stmt *s)
-{
-	struct instruction i;
-
-	put_expr(e, s->expr, 0, false);
-	if (s->kind == STMT_SET_MARK) {
-		i = begin(e, "meta");
-		put_be32(e->nlh, NFTA_META_KEY, NFT_META_MARK);
-		put_register(e, NFTA_META_SREG, 0);
-	} else {
-		i = begin(e, "ct");
-		put_be32(e->nlh, NFTA_CT_KEY, NFT_CT_MARK);
-		put_register(e, NFTA_CT_SREG, 0);
-	}
-	end(e, i);
-}
-
-static void put_nat(struct encoder *e, const struct nft_stmt *s)
-{
-	struct instruction i;
-
-	if (s->expr)
-		put_expr(e, s->expr, 0, false);
-	if (s->port)
-		put_expr(e, s->port, SECOND, false);
-	i = begin(e, "nat");
-	put_be32(e->nlh, NFTA_NAT_TYPE, s->dnat ? NFT_NAT_DNAT : NFT_NAT_SNAT);
-	put_be32(e->nlh, NFTA_NAT_FAMILY, s->nat_family == IP_V6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
-	if (s->expr)
-		put_register(e, NFTA_NAT_REG_ADDR_MIN, 0);
-	if (s->port)
-		put_register(e, NFTA_NAT_REG_PROTO_MIN, SECOND);
-	else if (s->map_gives_port)
-		put_register(e, NFTA_NAT_REG_PROTO_MIN, ip_bytes(s->nat_family) / 4);
-	end(e, i);
-}
-
-static void put_to_self(struct encoder *e, const struct nft_stmt *s)
-{
-	struct instruction i;
-
-	if (s->port)
-		put_expr(e, s->port, 0, false);
-	if (s->kind == STMT_MASQUERADE) {
-		i = begin(e, "masq");
-		if (s->port)
-			put_register(e, NFTA_MASQ_REG_PROTO_MIN, 0);
-	} else {
-		i = begin(e, "redir");
-		if (s->port)
-			put_register(e, NFTA_REDIR_REG_PROTO_MIN, 0);
-	}
-	end(e, i);
-}
-
-static void put_counter(struct encoder *e, const struct nft_stmt *s)
-{
-	struct instruction i = begin(e, s->chain ? "objref" : "counter");
-
-	if (s->chain) {
-		put_be32(e->nlh, NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
-		mnl_attr_put_strz(e->nlh, NFTA_OBJREF_IMM_NAME, s->chain);
-	}
-	end(e, i);
-}
-
-static void put_stmt(struct encoder *e, const struct nft_stmt *s)
-{
-	switch (s->kind) {
-	case STMT_MATCH:
-		put_match(e, s);
-		break;
-	case STMT_VMAP:
-		put_expr(e, s->expr, 0, s->set->flags & SET_INTERVAL);
-		lookup(e, s->set, 0, TO_VERDICT, false);
-		break;
-	case STMT_VERDICT:
-		put_verdict_stmt(e, s);
-		break;
-	case STMT_SET_MARK:
-	case STMT_SET_CT_MARK:
-		put_set_mark(e, s);
-		break;
-	case STMT_NAT:
-		put_nat(e, s);
-		break;
-	case STMT_MASQUERADE:
-	case STMT_REDIRECT:
-		put_to_self(e, s);
-		break;
-	case STMT_COUNTER:
-		put_counter(e, s);
-		break;
-	case STMT_NOTRACK:
-		end(e, begin(e, "notrack"));
-		break;
-	case STMT_REJECT:
-	case STMT_LOG:
-	case STMT_LIMIT:
-	case STMT_XT:
-	case STMT_UNKNOWN:
-		/* Read from others' rules, never planned: what was read is not all there was. */
-		nft_batch_fail(e->b, EOPNOTSUPP, "cannot write the statement '%s'",
-			s->kind == STMT_XT ? s->xt.name
-			: s->text	   ? s->text
-					   : "unknown");
-		break;
-	}
+		compare(e, ops[s->op], value, len);
 }
 
 /* ---- rules ---- */
@@ -518,8 +465,9 @@ static void put_own_set(struct encoder *e, const struct nft_change *c, const str
 {
 	if (!s || !(s->flags & SET_ANONYMOUS))
 		return;
-	if (e->n_anonymous == MAX_ANONYMOUS) {
-		nft_batch_fail(e->b, E2BIG, "more than %d anonymous sets in a rule", MAX_ANONYMOUS);
+	if (e->n_anonymous == NFT_MAX_ANONYMOUS) {
+		nft_batch_fail(
+			e->b, E2BIG, "more than %d anonymous sets in a rule", NFT_MAX_ANONYMOUS);
 		return;
 	}
 	e->anonymous[e->n_anonymous].set = s;
@@ -548,25 +496,54 @@ static void put_comment(struct nlmsghdr *nlh, const char *comment)
 	mnl_attr_put(nlh, NFTA_RULE_USERDATA, len + 3, udata);
 }
 
+/* Of iptables' matches and targets the kernel checks whether they fit the rule's protocol. */
+static void put_compat(struct nlmsghdr *nlh, const struct nft_rule *r)
+{
+	bool xt = false, inverted = false;
+	struct nlattr *nest;
+	uint8_t proto = 0;
+
+	VEC_EACH (&r->stmts, struct nft_stmt, s) {
+		xt |= s->kind == STMT_XT;
+		if (s->kind != STMT_MATCH || s->expr->kind != EXPR_SELECTOR ||
+			(s->op != OP_EQ && s->op != OP_NE) ||
+			(s->expr->selector != SEL_META_L4PROTO &&
+				s->expr->selector != SEL_IP_PROTOCOL &&
+				s->expr->selector != SEL_IP6_NEXTHDR))
+			continue;
+		proto = s->value[0];
+		inverted = s->op == OP_NE;
+	}
+	if (!xt || !proto)
+		return;
+	nest = mnl_attr_nest_start(nlh, NFTA_RULE_COMPAT);
+	put_be32(nlh, NFTA_RULE_COMPAT_PROTO, proto);
+	put_be32(nlh, NFTA_RULE_COMPAT_FLAGS, inverted ? NFT_RULE_COMPAT_F_INV : 0);
+	mnl_attr_nest_end(nlh, nest);
+}
+
 void nft_put_rule(struct nft_batch *b, const struct nft_change *c)
 {
-	struct encoder e = {.b = b};
+	struct encoder e = {.b = b, .family = c->family};
 	struct nlattr *list;
 
 	VEC_EACH (&c->rule->stmts, struct nft_stmt, s) {
 		put_own_set(&e, c, s->set);
 		put_own_sets_of(&e, c, s->expr);
+		put_own_sets_of(&e, c, s->port);
 	}
 	e.nlh = nft_message_start(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, c->family, -1);
 	mnl_attr_put_strz(e.nlh, NFTA_RULE_TABLE, c->table);
 	mnl_attr_put_strz(e.nlh, NFTA_RULE_CHAIN, c->chain->name);
+	put_compat(e.nlh, c->rule);
 	list = mnl_attr_nest_start(e.nlh, NFTA_RULE_EXPRESSIONS);
 	VEC_EACH (&c->rule->stmts, struct nft_stmt, s) {
 		if (e.nlh->nlmsg_len > UINT16_MAX - 4096) {
 			nft_batch_fail(b, E2BIG, "a rule is too long for netlink");
 			break;
 		}
-		put_stmt(&e, s);
+		check_headers(&e, s->expr);
+		nft_put_stmt(&e, s);
 	}
 	mnl_attr_nest_end(e.nlh, list);
 	if (c->rule->comment)

@@ -124,9 +124,22 @@ static int table_cb(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-static void read_hook(struct nft_chain *c, enum nft_family f, const struct nlattr **attrs)
+static const char *first_device(struct arena *a, const struct nlattr *devices)
 {
-	const struct nlattr *hook[NFTA_HOOK_MAX + 1];
+	const struct nlattr *device;
+
+	mnl_attr_for_each_nested(device, devices)
+	{
+		if (mnl_attr_get_type(device) == NFTA_DEVICE_NAME)
+			return nft_get_string(a, device);
+	}
+	return NULL;
+}
+
+static void read_hook(
+	struct arena *a, struct nft_chain *c, enum nft_family f, const struct nlattr **attrs)
+{
+	const struct nlattr *hook[NFTA_HOOK_MAX + 1], *counter[NFTA_COUNTER_MAX + 1];
 	const char *type = attrs[NFTA_CHAIN_TYPE] ? mnl_attr_get_str(attrs[NFTA_CHAIN_TYPE]) : "";
 
 	kernel_attrs_in(hook, NFTA_HOOK_MAX, attrs[NFTA_CHAIN_HOOK]);
@@ -137,6 +150,15 @@ static void read_hook(struct nft_chain *c, enum nft_family f, const struct nlatt
 	c->hook = nft_hook_of_number(f, get_be32(hook[NFTA_HOOK_HOOKNUM]));
 	c->prio = (int32_t)get_be32(hook[NFTA_HOOK_PRIORITY]);
 	c->policy_drop = attrs[NFTA_CHAIN_POLICY] && get_be32(attrs[NFTA_CHAIN_POLICY]) == NF_DROP;
+	if (hook[NFTA_HOOK_DEV])
+		c->device = nft_get_string(a, hook[NFTA_HOOK_DEV]);
+	else if (hook[NFTA_HOOK_DEVS])
+		c->device = first_device(a, hook[NFTA_HOOK_DEVS]);
+	if (attrs[NFTA_CHAIN_COUNTERS]) {
+		kernel_attrs_in(counter, NFTA_COUNTER_MAX, attrs[NFTA_CHAIN_COUNTERS]);
+		c->packets = get_be64(counter[NFTA_COUNTER_PACKETS]);
+		c->bytes = get_be64(counter[NFTA_COUNTER_BYTES]);
+	}
 }
 
 static int chain_cb(const struct nlmsghdr *nlh, void *data)
@@ -153,7 +175,7 @@ static int chain_cb(const struct nlmsghdr *nlh, void *data)
 	c = nft_chain_new(o->a, t, nft_get_string(o->a, attrs[NFTA_CHAIN_NAME]));
 	c->handle = get_be64(attrs[NFTA_CHAIN_HANDLE]);
 	if (attrs[NFTA_CHAIN_HOOK])
-		read_hook(c, t->family, attrs);
+		read_hook(o->a, c, t->family, attrs);
 	return MNL_CB_OK;
 }
 
@@ -175,13 +197,19 @@ static int object_cb(const struct nlmsghdr *nlh, void *data)
 	const struct nlattr *attrs[NFTA_OBJ_MAX + 1], *counter[NFTA_COUNTER_MAX + 1];
 	struct observation *o = data;
 	struct nft_counter *c;
+	struct nft_object *object;
 	struct nft_table *t;
 
 	kernel_attrs_of(attrs, NFTA_OBJ_MAX, nlh, sizeof(struct nfgenmsg));
 	t = find_table(o, nlh, attrs[NFTA_OBJ_TABLE]);
-	if (!t || !attrs[NFTA_OBJ_NAME] || !attrs[NFTA_OBJ_DATA] ||
-		get_be32(attrs[NFTA_OBJ_TYPE]) != NFT_OBJECT_COUNTER)
+	if (!t || !attrs[NFTA_OBJ_NAME] || !attrs[NFTA_OBJ_DATA])
 		return MNL_CB_OK;
+	if (get_be32(attrs[NFTA_OBJ_TYPE]) != NFT_OBJECT_COUNTER) {
+		object = vec_add(o->a, &t->objects);
+		object->name = nft_get_string(o->a, attrs[NFTA_OBJ_NAME]);
+		nft_read_object(o->a, get_be32(attrs[NFTA_OBJ_TYPE]), attrs[NFTA_OBJ_DATA], object);
+		return MNL_CB_OK;
+	}
 	kernel_attrs_in(counter, NFTA_COUNTER_MAX, attrs[NFTA_OBJ_DATA]);
 	c = vec_add(o->a, &t->counters);
 	c->name = nft_get_string(o->a, attrs[NFTA_OBJ_NAME]);
@@ -218,6 +246,57 @@ static int rule_cb(const struct nlmsghdr *nlh, void *data)
 		r->comment = arena_strndup(o->a, (const char *)comment, len);
 	nft_read_rule(o->a, t, attrs[NFTA_RULE_EXPRESSIONS], r);
 	return MNL_CB_OK;
+}
+
+/* ---- whose tables they are ---- */
+
+/* Is the chain one that iptables makes: by its name, at that hook? */
+static bool is_iptables_chain(const struct nft_chain *c)
+{
+	static const char *const names[] = {[HOOK_PREROUTING] = "PREROUTING",
+		[HOOK_INPUT] = "INPUT",
+		[HOOK_FORWARD] = "FORWARD",
+		[HOOK_OUTPUT] = "OUTPUT",
+		[HOOK_POSTROUTING] = "POSTROUTING"};
+
+	return c->hook <= HOOK_POSTROUTING && strcmp(c->name, names[c->hook]) == 0;
+}
+
+static bool has_xt(const struct nft_chain *c)
+{
+	VEC_EACH (&c->rules, const struct nft_rule, r) {
+		VEC_EACH (&r->stmts, const struct nft_stmt, s) {
+			if (s->kind == STMT_XT)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Iptables-nft has tables of five names. Which of those are its own nothing says outright: its base
+ * chains have their names in capitals, and only it puts matches of its own there. */
+static bool is_iptables_table(const struct nft_table *t)
+{
+	static const char *const names[] = {"raw", "mangle", "nat", "filter", "security"};
+	bool known = false, base = false, others = false;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		known |= strcmp(t->name, names[i]) == 0;
+	if (!known || (t->family != FAMILY_IP && t->family != FAMILY_IP6))
+		return false;
+	VEC_EACH (&t->chains, struct nft_chain *, c) {
+		if (has_xt(*c))
+			return true;
+		base |= (*c)->base && is_iptables_chain(*c);
+		others |= (*c)->base && !is_iptables_chain(*c);
+	}
+	return base && !others;
+}
+
+static void tell_origins(struct nft_ruleset *r)
+{
+	VEC_EACH (&r->tables, struct nft_table *, t)
+		(*t)->origin = is_iptables_table(*t) ? ORIGIN_XT_NFT : ORIGIN_NFT;
 }
 
 /* ---- dumps ---- */
@@ -312,8 +391,10 @@ int kernel_nft_observe(struct kernel *k, struct arena *a, bool elements, struct 
 		if (err)
 			return err;
 		out->generation = after;
-		if (before == after)
+		if (before == after) {
+			tell_origins(out);
 			return 0;
+		}
 	}
 	return kernel_error_set(e, EINTR, "the ruleset changes faster than it can be read");
 }

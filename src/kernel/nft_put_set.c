@@ -26,8 +26,14 @@ static uint32_t type_id(const struct nft_field *fields, unsigned int n)
 {
 	uint32_t id = 0;
 
-	for (unsigned int i = 0; i < n; i++)
-		id = id << TYPE_BITS | nft_type_id(fields[i].type);
+	for (unsigned int i = 0; i < n; i++) {
+		enum nft_type type = fields[i].type;
+
+		/* Numbers of any length are one type to nft. */
+		if (type == NFT_T_U8 || type == NFT_T_U16)
+			type = NFT_T_INTEGER;
+		id = id << TYPE_BITS | nft_type_id(type);
+	}
 	return id;
 }
 

@@ -14,11 +14,28 @@
 
 static enum nft_type type_of_id(uint32_t id)
 {
+	/* Types of nft that are the same to us: realm, classid, gid, icmpv6_code, devgroup. */
+	static const struct {
+		uint32_t id;
+		enum nft_type type;
+	} same[] = {{22, NFT_T_INTEGER}, {23, NFT_T_INTEGER}, {25, NFT_T_UID},
+		{33, NFT_T_ICMP_CODE}, {35, NFT_T_INTEGER}};
+
 	for (unsigned int t = NFT_T_NONE + 1; t < NFT_T_COUNT_; t++) {
 		if (id && nft_type_id(t) == id)
 			return t;
 	}
+	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) {
+		if (same[i].id == id)
+			return same[i].type;
+	}
 	return NFT_T_OTHER;
+}
+
+/* A plain number has its length from what it is of. */
+static enum nft_type number_type(unsigned int len)
+{
+	return len == 1 ? NFT_T_U8 : len == 2 ? NFT_T_U16 : len == 4 ? NFT_T_INTEGER : NFT_T_OTHER;
 }
 
 /* One field of which only the length is known. */
@@ -37,6 +54,10 @@ static uint8_t read_fields(struct nft_field *fields, uint32_t id, unsigned int t
 		n++;
 	if (!n || n > NFT_MAX_FIELDS)
 		return opaque_field(fields, total);
+	if (n == 1 && type_of_id(id) == NFT_T_INTEGER) {
+		fields[0] = (struct nft_field){.type = number_type(total), .len = total};
+		return 1;
+	}
 	for (unsigned int i = 0; i < n; i++) {
 		uint32_t one = id >> (n - 1 - i) * TYPE_BITS & ((1u << TYPE_BITS) - 1);
 
@@ -91,6 +112,14 @@ struct nft_set *nft_read_set(struct arena *a, const struct nlmsghdr *nlh)
 			s->n_data =
 				read_fields(s->data, data_type, get_be32(attrs[NFTA_SET_DATA_LEN]));
 		}
+	}
+	if (s->flags & SET_OBJECTS) {
+		uint32_t type = get_be32(attrs[NFTA_SET_OBJ_TYPE]);
+		struct nft_object like = {.kind = "counter"};
+
+		if (type != NFT_OBJECT_COUNTER)
+			nft_read_object(a, type, NULL, &like);
+		s->objects = like.kind;
 	}
 	nft_set_layout(s);
 	return s;

@@ -12,6 +12,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 
@@ -33,19 +34,70 @@ enum { UDATA_SET_KEY_BYTEORDER = 0, UDATA_SET_DATA_BYTEORDER = 1, UDATA_SET_DATA
 
 /* ---- selectors ---- */
 
-enum nft_load_kind { LOAD_NONE, LOAD_META, LOAD_CT, LOAD_PAYLOAD, LOAD_FIB };
+enum nft_load_kind {
+	LOAD_NONE,
+	LOAD_META,
+	LOAD_CT,
+	LOAD_PAYLOAD,
+	LOAD_FIB,
+	LOAD_TCP_OPTION,
+	LOAD_ROUTE
+};
+enum nft_direction { DIRECTION_NONE, DIRECTION_ORIGINAL, DIRECTION_REPLY };
 
 /* How the kernel loads a selector into a register. */
 struct nft_load {
 	enum nft_load_kind kind;
-	uint32_t key;	 /* NFT_META_*, NFT_CT_*, NFT_PAYLOAD_* base, NFTA_FIB_F_* */
-	uint32_t offset; /* PAYLOAD */
+	uint32_t key; /* NFT_META_*, NFT_CT_*, NFT_PAYLOAD_* base, NFTA_FIB_F_*, option, NFT_RT_* */
+	uint32_t offset;	      /* PAYLOAD, TCP_OPTION; FIB: NFT_FIB_RESULT_* */
+	enum nft_direction direction; /* CT */
+	uint8_t family; /* PAYLOAD: FAMILY_IP or FAMILY_IP6, which header it is in; 0: any */
+	uint8_t proto;	/* PAYLOAD: which transport's header; 0: any */
+	uint8_t shift;	/* PAYLOAD: six bits, that many above the lowest */
 };
 extern const struct nft_load nft_loads[SEL_COUNT_];
+
+/* Not of payload, where the rule decides what the bytes mean. SEL_NONE: no selector. */
+enum nft_selector nft_find_load(
+	enum nft_load_kind kind, uint32_t key, uint32_t offset, enum nft_direction direction);
+/* Bytes that are loaded; which bits of them are the selector's; and its value from and to there,
+ * for those with a shift. */
+unsigned int nft_load_len(enum nft_selector s);
+void nft_load_mask(enum nft_selector s, uint8_t mask[16]);
+uint8_t nft_load_shift_out(enum nft_selector s, const uint8_t *bytes);
+void nft_load_shift_in(enum nft_selector s, uint8_t value, uint8_t out[2]);
 
 /* The kernel's number of a hook in a family, or -1; and back. */
 int nft_hook_number(enum nft_family f, enum nft_hook h);
 enum nft_hook nft_hook_of_number(enum nft_family f, uint32_t number);
+
+/* ---- instructions ---- */
+
+struct nft_instruction {
+	struct nlattr *elem, *data;
+};
+struct nft_instruction nft_begin(struct nlmsghdr *nlh, const char *name);
+void nft_end(struct nlmsghdr *nlh, struct nft_instruction i);
+
+/*
+ * Statements that a ruleset keeps as text (nft_text.c). Reading: the text in @a as nft writes it, from
+ * the attributes of the instruction; NULL: the bare word says it all, or, where that is no statement,
+ * it was not understood. Writing: the instruction; false: the text was not understood.
+ */
+const char *nft_text_of_limit(struct arena *a, const struct nlattr **attrs);
+const char *nft_text_of_quota(struct arena *a, const struct nlattr **attrs);
+const char *nft_text_of_connlimit(struct arena *a, const struct nlattr **attrs);
+const char *nft_text_of_log(struct arena *a, const struct nlattr **attrs);
+const char *nft_text_of_reject(
+	struct arena *a, const struct nlattr **attrs, enum nft_family family, bool v6);
+const char *nft_text_of_queue(struct arena *a, const struct nlattr **attrs);
+/* What a stateful object says, and what nft calls its kind. */
+void nft_read_object(
+	struct arena *a, uint32_t type, const struct nlattr *data, struct nft_object *out);
+bool nft_put_limit(struct nlmsghdr *nlh, const char *text); /* also a quota and ct count */
+bool nft_put_log(struct nlmsghdr *nlh, const char *text);
+bool nft_put_reject(struct nlmsghdr *nlh, const char *text, enum nft_family family, bool v6);
+bool nft_put_queue(struct nlmsghdr *nlh, const char *text);
 
 /* ---- the batch ---- */
 
@@ -118,6 +170,9 @@ void nft_read_rule(struct arena *a, const struct nft_table *t, const struct nlat
 	struct nft_rule *out);
 /* The declaration of a set. */
 struct nft_set *nft_read_set(struct arena *a, const struct nlmsghdr *nlh);
+/* NF_NAT_RANGE_* to enum nft_nat_flag, and back. */
+uint8_t nft_nat_flags_of(uint32_t kernels);
+uint32_t nft_nat_flags_for(uint8_t ours);
 /* NFTA_VERDICT_* attributes in @nest. */
 int32_t nft_read_verdict(struct arena *a, const struct nlattr *nest, const char **chain);
 /* The value of type @type in user data, or NULL. */

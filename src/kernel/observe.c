@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Observe the network: links, addresses, routes and rules, by rtnetlink dumps. */
+/* Observe the network: links, addresses, routes, rules and neighbours, by rtnetlink dumps. */
 #include "kernel/observe.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -11,13 +12,21 @@
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 
+#include "kernel/conntrack.h"
+#include "kernel/ipset.h"
+#include "kernel/legacy.h"
 #include "kernel/nft.h"
 
-/* FRA_DSCP of Linux 6.13, newer than Debian 12's headers: tos without its two lowest bits. */
-#define RULE_ATTR_DSCP 25
+/* Newer than Debian 12's headers: FRA_DSCP of Linux 6.13 (tos without its two lowest bits), and the
+ * masks of 6.15, which say nothing where they are all ones. */
+#define RULE_ATTR_DSCP	     25
+#define RULE_ATTR_SPORT_MASK 28
+#define RULE_ATTR_DPORT_MASK 29
+#define RULE_ATTR_DSCP_MASK  30
 
 /* How often a network that changes under our eyes is looked at again. */
 #define ATTEMPTS 10
@@ -52,6 +61,7 @@ struct look {
 	size_t n_names;
 	uint8_t family; /* AF_* of the dump: where v6 is off, the kernel answers for all families */
 	bool stale;	/* something named an interface that was not there yet */
+	bool neighbours; /* look at them too */
 	VEC(struct owed_nexthop) owed;
 	VEC(struct nexthop_object) objects;
 };
@@ -122,10 +132,34 @@ static const char *name_of(struct look *l, int index)
 	return found ? found->name : NULL;
 }
 
+/* What the kernel tells of one kind of link only. */
+static void link_info(struct look *l, struct net_link *link, const struct nlattr *nest)
+{
+	const struct nlattr *info[IFLA_INFO_MAX + 1], *vrf[IFLA_VRF_MAX + 1];
+
+	kernel_attrs_in(info, IFLA_INFO_MAX, nest);
+	if (!info[IFLA_INFO_KIND])
+		return;
+	link->kind = arena_strdup(l->a, mnl_attr_get_str(info[IFLA_INFO_KIND]));
+	if (strcmp(link->kind, "vrf") == 0 && info[IFLA_INFO_DATA]) {
+		kernel_attrs_in(vrf, IFLA_VRF_MAX, info[IFLA_INFO_DATA]);
+		link->vrf_table = u32_in(vrf[IFLA_VRF_TABLE]);
+	}
+}
+
+/* Six bytes; links of other kinds have addresses of other lengths. */
+static bool mac_in(const struct nlattr *attr, uint8_t mac[6])
+{
+	if (!attr || mnl_attr_get_payload_len(attr) != 6)
+		return false;
+	memcpy(mac, mnl_attr_get_payload(attr), 6);
+	return true;
+}
+
 static int on_link(const struct nlmsghdr *nlh, void *data)
 {
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *t[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
+	const struct nlattr *t[IFLA_MAX + 1];
 	struct look *l = data;
 	struct net_link *link;
 
@@ -143,11 +177,10 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
 	link->carrier = u8_in(t[IFLA_CARRIER]);
 	link->mtu = u32_in(t[IFLA_MTU]);
 	link->master = (int)u32_in(t[IFLA_MASTER]);
-	if (t[IFLA_LINKINFO]) {
-		kernel_attrs_in(info, IFLA_INFO_MAX, t[IFLA_LINKINFO]);
-		if (info[IFLA_INFO_KIND])
-			link->kind = arena_strdup(l->a, mnl_attr_get_str(info[IFLA_INFO_KIND]));
-	}
+	link->group = u32_in(t[IFLA_GROUP]);
+	link->has_mac = mac_in(t[IFLA_ADDRESS], link->mac);
+	if (t[IFLA_LINKINFO])
+		link_info(l, link, t[IFLA_LINKINFO]);
 	return MNL_CB_OK;
 }
 
@@ -223,6 +256,16 @@ static bool leads_nowhere(uint8_t type)
 	       type == ROUTE_THROW;
 }
 
+static uint32_t mtu_in(const struct nlattr *metrics)
+{
+	const struct nlattr *t[RTAX_MTU + 1];
+
+	if (!metrics)
+		return 0;
+	kernel_attrs_in(t, RTAX_MTU, metrics);
+	return u32_in(t[RTAX_MTU]);
+}
+
 static int on_route(const struct nlmsghdr *nlh, void *data)
 {
 	const struct rtmsg *m = mnl_nlmsg_get_payload(nlh);
@@ -246,6 +289,7 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
 	r->scope = m->rtm_scope;
 	r->metric = u32_in(t[RTA_PRIORITY]);
 	r->prefsrc = addr_in(t[RTA_PREFSRC]);
+	r->mtu = mtu_in(t[RTA_METRICS]);
 	/* In v6 these carry the loopback device all the same. */
 	if (leads_nowhere(r->type))
 		return MNL_CB_OK;
@@ -351,6 +395,55 @@ static const char *string_in(struct look *l, const struct nlattr *attr)
 	return attr ? arena_strdup(l->a, mnl_attr_get_str(attr)) : NULL;
 }
 
+/* Does an attribute select, or say more, than is kept of a rule? */
+static bool is_more(const struct nlattr *attr)
+{
+	switch (mnl_attr_get_type(attr)) {
+	case FRA_DST:
+	case FRA_SRC:
+	case FRA_IIFNAME:
+	case FRA_GOTO:
+	case FRA_PRIORITY:
+	case FRA_FWMARK:
+	case FRA_TUN_ID:
+	case FRA_SUPPRESS_IFGROUP:
+	case FRA_SUPPRESS_PREFIXLEN:
+	case FRA_TABLE:
+	case FRA_FWMASK:
+	case FRA_OIFNAME:
+	case FRA_PAD:
+	case FRA_L3MDEV:
+	case FRA_UID_RANGE:
+	case FRA_PROTOCOL:
+	case FRA_IP_PROTO:
+	case FRA_SPORT_RANGE:
+	case FRA_DPORT_RANGE:
+	case RULE_ATTR_DSCP:
+		return false;
+	case RULE_ATTR_SPORT_MASK:
+	case RULE_ATTR_DPORT_MASK:
+		return mnl_attr_get_u16(attr) != UINT16_MAX;
+	case RULE_ATTR_DSCP_MASK:
+		return mnl_attr_get_u8(attr) != 0x3f;
+	}
+	return true;
+}
+
+static void rule_extras(
+	struct net_rule *r, const struct nlmsghdr *nlh, const struct nlattr *const *t)
+{
+	const struct nlattr *attr;
+
+	if (t[FRA_TUN_ID])
+		r->tun_id = be64toh(mnl_attr_get_u64(t[FRA_TUN_ID]));
+	r->has_suppress_ifgroup =
+		t[FRA_SUPPRESS_IFGROUP] && u32_in(t[FRA_SUPPRESS_IFGROUP]) != UINT32_MAX;
+	if (r->has_suppress_ifgroup)
+		r->suppress_ifgroup = u32_in(t[FRA_SUPPRESS_IFGROUP]);
+	mnl_attr_for_each(attr, nlh, sizeof(struct fib_rule_hdr)) r->more_selectors |=
+		is_more(attr);
+}
+
 static void rule_selectors(struct look *l, struct net_rule *r, const struct fib_rule_hdr *m,
 	const struct nlattr *const *t)
 {
@@ -389,6 +482,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *data)
 	r->preference = u32_in(t[FRA_PRIORITY]);
 	r->invert = m->flags & FIB_RULE_INVERT;
 	rule_selectors(l, r, m, t);
+	rule_extras(r, nlh, t);
 	r->protocol = u8_in(t[FRA_PROTOCOL]);
 	r->action = m->action;
 	/* The kernel gives table 0 with l3mdev and RT_TABLE_UNSPEC with the other actions. */
@@ -397,6 +491,31 @@ static int on_rule(const struct nlmsghdr *nlh, void *data)
 	r->goto_preference = u32_in(t[FRA_GOTO]);
 	r->suppress_prefixlen =
 		t[FRA_SUPPRESS_PREFIXLEN] ? (int32_t)u32_in(t[FRA_SUPPRESS_PREFIXLEN]) : -1;
+	return MNL_CB_OK;
+}
+
+/* ---- neighbours ---- */
+
+static int on_neighbour(const struct nlmsghdr *nlh, void *data)
+{
+	const struct ndmsg *m = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *t[NDA_MAX + 1];
+	struct net_neighbour *n;
+	struct look *l = data;
+
+	/* What needs no asking is no neighbour: multicast, and what has no addresses below IP. */
+	if (nlh->nlmsg_type != RTM_NEWNEIGH || m->ndm_family != l->family ||
+		m->ndm_flags & NTF_PROXY || m->ndm_state & NUD_NOARP)
+		return MNL_CB_OK;
+	kernel_attrs_of(t, NDA_MAX, nlh, sizeof(*m));
+	n = vec_add(l->a, &l->out->neighbours);
+	n->interface = name_of(l, m->ndm_ifindex);
+	n->addr = addr_in(t[NDA_DST]);
+	n->has_mac = mac_in(t[NDA_LLADDR], n->mac);
+	n->state = m->ndm_state & (NUD_REACHABLE | NUD_PERMANENT)	? NEIGHBOUR_REACHABLE
+		   : m->ndm_state & (NUD_STALE | NUD_DELAY | NUD_PROBE) ? NEIGHBOUR_STALE
+		   : m->ndm_state & NUD_FAILED				? NEIGHBOUR_FAILED
+									: NEIGHBOUR_NONE;
 	return MNL_CB_OK;
 }
 
@@ -447,27 +566,62 @@ static int look_once(struct kernel *k, struct look *l, struct kernel_error *e)
 	}
 	for (size_t i = 0; i < 2 && !err; i++)
 		err = dump(k, l, RTM_GETRULE, families[i], sizeof(struct fib_rule_hdr), on_rule, e);
+	for (size_t i = 0; i < 2 && !err && l->neighbours; i++)
+		err = dump(k, l, RTM_GETNEIGH, families[i], sizeof(struct ndmsg), on_neighbour, e);
 	if (!err && l->stale)
 		err = kernel_error_set(e, EINTR, "changed while it was being read");
+	return err;
+}
+
+static int observe_network(struct kernel *k, struct arena *a, bool neighbours, struct netstate *out,
+	struct kernel_error *e)
+{
+	int err = 0;
+
+	for (int i = 0; i < ATTEMPTS; i++) {
+		struct look l = {.a = a, .out = out, .neighbours = neighbours};
+
+		memset(&out->links, 0, sizeof(out->links));
+		memset(&out->addrs, 0, sizeof(out->addrs));
+		memset(&out->routes, 0, sizeof(out->routes));
+		memset(&out->rules, 0, sizeof(out->rules));
+		memset(&out->neighbours, 0, sizeof(out->neighbours));
+		err = look_once(k, &l, e);
+		if (err != -EINTR)
+			break;
+	}
+	if (!err)
+		out->have |= HAVE_LINKS | HAVE_ADDRS | HAVE_ROUTES4 | HAVE_ROUTES6 | HAVE_RULES4 |
+			     HAVE_RULES6 | (neighbours ? HAVE_NEIGHBOURS : 0);
 	return err;
 }
 
 int kernel_observe_network(
 	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e)
 {
+	return observe_network(k, a, false, out, e);
+}
+
+/* The ruleset in its three kinds. */
+static int observe_rules(struct kernel *k, struct arena *a, unsigned int what, struct netstate *out,
+	struct kernel_error *e)
+{
 	int err = 0;
 
-	for (int i = 0; i < ATTEMPTS; i++) {
-		struct look l = {.a = a, .out = out};
-
-		memset(&out->links, 0, sizeof(out->links));
-		memset(&out->addrs, 0, sizeof(out->addrs));
-		memset(&out->routes, 0, sizeof(out->routes));
-		memset(&out->rules, 0, sizeof(out->rules));
-		err = look_once(k, &l, e);
-		if (err != -EINTR)
-			break;
+	if (what & OBSERVE_RULESET) {
+		err = kernel_nft_observe(k, a, what & OBSERVE_ELEMENTS, &out->ruleset, e);
+		if (!err)
+			out->have |= HAVE_NFT;
 	}
+	if (!err && what & OBSERVE_IPSETS) {
+		memset(&out->ruleset.ipsets, 0, sizeof(out->ruleset.ipsets));
+		err = kernel_ipsets(k, a, &out->ruleset, e);
+		if (!err)
+			out->have |= HAVE_IPSETS;
+	}
+	/* Behind those that have sets by number: these have them by name. */
+	if (!err && what & OBSERVE_LEGACY)
+		err = kernel_observe_legacy(k, a, out, e);
 	return err;
 }
 
@@ -476,13 +630,19 @@ int kernel_observe(struct kernel *k, struct arena *a, unsigned int what, struct 
 {
 	int err = 0;
 
-	if (what & OBSERVE_NETWORK)
-		err = kernel_observe_network(k, a, out, e);
-	if (!err && what & OBSERVE_SYSCTLS)
+	if (what & (OBSERVE_NETWORK | OBSERVE_NEIGHBOURS))
+		err = observe_network(k, a, what & OBSERVE_NEIGHBOURS, out, e);
+	if (!err && what & OBSERVE_SYSCTLS) {
 		err = kernel_observe_sysctls(k, a, out, e);
-	if (!err && what & OBSERVE_LISTENERS)
+		if (!err)
+			out->have |= HAVE_SYSCTLS;
+	}
+	if (!err && what & OBSERVE_LISTENERS) {
 		err = kernel_observe_listeners(k, a, out, e);
-	if (!err && what & OBSERVE_RULESET)
-		err = kernel_nft_observe(k, a, what & OBSERVE_ELEMENTS, &out->ruleset, e);
-	return err;
+		if (!err)
+			out->have |= HAVE_LISTENERS;
+	}
+	if (!err && what & OBSERVE_FLOWS)
+		err = kernel_observe_flows(k, a, out, e);
+	return err ? err : observe_rules(k, a, what, out, e);
 }

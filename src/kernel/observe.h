@@ -14,10 +14,16 @@ enum observe_what {
 		1
 		<< 3, /* nftables: all tables, chains, rules, set declarations, anonymous sets with elements */
 	OBSERVE_ELEMENTS = 1 << 4, /* with RULESET: elements of named sets too */
+	OBSERVE_NEIGHBOURS = 1 << 5,
+	OBSERVE_FLOWS = 1 << 6,	 /* connections, conntrack */
+	OBSERVE_LEGACY = 1 << 7, /* tables of iptables-legacy, into the ruleset */
+	OBSERVE_IPSETS = 1 << 8, /* and their names in rules that ask them */
 };
 
 /* Fills @out (zeroed by the caller) from the namespace of @k. Dumps that were interrupted are
- * repeated. Needs no privileges but for the ruleset. */
+ * repeated. Needs no privileges but for the ruleset, flows, legacy and ipsets. `have` gets the bits of
+ * what was looked at; where @what is looked at and there are no words for it in @out (a ruleset too
+ * large to be read whole), its bit is missing. */
 int kernel_observe(struct kernel *k, struct arena *a, unsigned int what, struct netstate *out,
 	struct kernel_error *e);
 
@@ -26,8 +32,8 @@ int kernel_observe(struct kernel *k, struct arena *a, unsigned int what, struct 
  * kernel gives them "dev lo"), nexthop objects are resolved to plain next hops, cached routes are
  * left out. A v6 route that was added with metric 0 has 1024.
  *
- * Rules with selectors that struct net_rule does not have (tun_id, suppress_ifgroup, flow label,
- * realms, port and dscp masks) look wider than they are.
+ * Rules with selectors that struct net_rule does not have (flow label, realms, masks of ports or DSCP,
+ * and what later kernels may add) have more_selectors.
  *
  * Sysctls that this kernel does not have are left out.
  */

@@ -14,14 +14,20 @@
 
 /* Per interface, and for `all` and `default`. */
 static const char *const conf4[] = {"rp_filter", "forwarding", "src_valid_mark", "accept_local",
-	"route_localnet", "arp_ignore", "arp_announce", "send_redirects", "accept_redirects"};
+	"route_localnet", "arp_ignore", "arp_announce", "send_redirects", "accept_redirects",
+	"secure_redirects", "shared_media", "log_martians", "ignore_routes_with_linkdown",
+	"proxy_arp"};
 /* force_forwarding came with Linux 6.17. */
-static const char *const conf6[] = {"forwarding", "accept_ra", "force_forwarding", "disable_ipv6"};
+static const char *const conf6[] = {"forwarding", "accept_ra", "force_forwarding", "disable_ipv6",
+	"ignore_routes_with_linkdown"};
 static const char *const singles[] = {"net.ipv4.ip_forward", "net.ipv4.fwmark_reflect",
 	"net.ipv4.tcp_fwmark_accept", "net.ipv4.fib_multipath_hash_policy",
-	"net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_udp_timeout",
-	"net.netfilter.nf_conntrack_udp_timeout_stream", "net.netfilter.nf_conntrack_tcp_loose",
-	"net.netfilter.nf_conntrack_tcp_be_liberal", "net.netfilter.nf_conntrack_acct"};
+	"net.ipv4.fib_multipath_use_neigh", "net.ipv6.fwmark_reflect",
+	"net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_count",
+	"net.netfilter.nf_conntrack_udp_timeout", "net.netfilter.nf_conntrack_udp_timeout_stream",
+	"net.netfilter.nf_conntrack_tcp_loose", "net.netfilter.nf_conntrack_tcp_be_liberal",
+	"net.netfilter.nf_conntrack_acct", "net.bridge.bridge-nf-call-iptables",
+	"net.bridge.bridge-nf-call-ip6tables"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -82,7 +82,8 @@ struct net_nexthop {
 struct net_route {
 	uint8_t family; /* enum ip_family */
 	uint32_t table;
-	struct ip_prefix dst; /* len 0: default */
+	const char *table_name; /* of a dump that has no number for it, and `table` is made up; NULL */
+	struct ip_prefix dst;	/* len 0: default */
 	struct ip_prefix src; /* v6 source routing; family IP_NONE: none */
 	uint8_t tos, type /* enum route_type */, protocol, scope;
 	uint32_t metric;
@@ -115,6 +116,7 @@ struct net_rule {
 	bool has_uid, l3mdev;
 	uint8_t action; /* enum rule_action */
 	uint32_t table; /* LOOKUP */
+	const char *table_name; /* as of net_route */
 	uint32_t goto_preference;
 	int32_t suppress_prefixlen; /* -1: none */
 	bool has_suppress_ifgroup;
@@ -177,7 +179,8 @@ struct net_flow {
 };
 
 struct netstate {
-	uint32_t have; /* enum netstate_part */
+	uint32_t have;	     /* enum netstate_part */
+	const char *release; /* of the kernel, as uname() has it: "6.18.4"; NULL: not known */
 	VEC(struct net_link) links;
 	VEC(struct net_addr) addrs;
 	VEC(struct net_route) routes;
@@ -210,6 +213,13 @@ void nft_print_table(struct strbuf *out, const struct nft_table *t); /* table NA
 /* One element without what is around it: "tcp . 1.1.1.1 . 80 : 192.168.0.2 . 80" */
 void nft_print_element(struct strbuf *out, const struct nft_set *s, size_t i);
 void nft_print_rule(struct strbuf *out, const struct nft_rule *r);
+/* "ip nat", "ip nat (legacy)"; the rule in its own words, as its dump, iptables or nft has it (the
+ * policy where @r is NULL); where it stands: "iptables-save.txt:12", "handle 7", or "". */
+const char *nft_table_words(struct arena *a, const struct nft_table *t);
+const char *nft_rule_words(struct arena *a, const struct nft_table *t, const struct nft_chain *c,
+	const struct nft_rule *r);
+const char *nft_rule_place(struct arena *a, const struct nft_rule *r);
+void nft_print_expr(struct strbuf *out, const struct nft_expr *e);
 void net_route_print(struct strbuf *out,
 	const struct net_route *r); /* "default via 1.1.1.254 dev eth0 table 70001 proto 180" */
 void net_rule_print(struct strbuf *out,

@@ -14,8 +14,11 @@ struct print_word {
 /* The names of all bits, or the number where one has no name. */
 void print_bits(
 	struct strbuf *out, const struct print_word *words, uint32_t value, const char *sep);
-/* Bits of a ct state or ct status. */
-void print_ct_bits(struct strbuf *out, enum nft_type type, uint32_t value, const char *sep);
+/* Is it a number whose bits have names? */
+bool print_is_bits(enum nft_type type);
+/* The operand of & or ^, or what is compared with that: marks in hex, bits by name. */
+void print_operand(struct strbuf *out, enum nft_type type, const uint8_t *bytes);
+void print_time(struct strbuf *out, uint32_t ms);
 /* @swap: four bytes of a type in host order are in network order, as intervals are. */
 void print_value(
 	struct strbuf *out, enum nft_type type, unsigned int len, const uint8_t *bytes, bool swap);

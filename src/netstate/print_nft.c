@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "netstate/xt/xt.h"
+
 /* ---- expressions ---- */
 
 static bool all_bytes(const uint8_t *bytes, unsigned int len, uint8_t value)
@@ -21,30 +23,53 @@ static bool all_bytes(const uint8_t *bytes, unsigned int len, uint8_t value)
 	return true;
 }
 
-/* The operand of & or ^: marks in hex, bits by name, addresses as addresses. */
-static void print_operand(struct strbuf *out, enum nft_type type, const uint8_t *bytes)
+/* Of conntrack's addresses the family is in the expression. */
+static enum nft_type type_of(const struct nft_expr *e)
 {
-	uint32_t bits;
+	enum nft_type type = nft_selector_type(e->selector);
 
-	if (type == NFT_T_CT_STATE || type == NFT_T_CT_STATUS) {
-		memcpy(&bits, bytes, sizeof(bits));
-		if (__builtin_popcount(bits) > 1)
-			strbuf_addch(out, '(');
-		print_ct_bits(out, type, bits, " | ");
-		if (__builtin_popcount(bits) > 1)
-			strbuf_addch(out, ')');
-		return;
+	return type == NFT_T_OTHER ? e->type : type;
+}
+
+static void print_selector(struct strbuf *out, const struct nft_expr *e)
+{
+	const char *name = nft_selector_name(e->selector), *last = strrchr(name, ' ');
+
+	if (nft_selector_type(e->selector) == NFT_T_OTHER && last &&
+		(e->type == NFT_T_IPV4 || e->type == NFT_T_IPV6)) {
+		strbuf_addn(out, name, (size_t)(last - name));
+		strbuf_add(out, e->type == NFT_T_IPV4 ? " ip" : " ip6");
+		name = last;
 	}
-	print_value(out, type, nft_type_len(type), bytes, false);
+	strbuf_add(out, name);
+}
+
+/* A value of the selector; of some the type alone does not tell how it is written. */
+static void print_value_of(struct strbuf *out, enum nft_selector s, enum nft_type type,
+	unsigned int len, const uint8_t *bytes)
+{
+	uint32_t n = 0;
+
+	if (len <= sizeof(n))
+		memcpy(&n, bytes, len);
+	if (s == SEL_CT_ZONE || s == SEL_RT_MTU)
+		print_uint(out, n & 0xffff);
+	else if (s == SEL_META_PRIORITY && type == NFT_T_INTEGER)
+		strbuf_addf(out, "%x:%x", n >> 16, n & 0xffff);
+	else if (s == SEL_CT_HELPER)
+		strbuf_addf(out, "\"%.*s\"", (int)strnlen((const char *)bytes, len),
+			(const char *)bytes);
+	else
+		print_value(out, type, len, bytes, false);
 }
 
 static void print_masked(struct strbuf *out, const struct nft_expr *e)
 {
-	enum nft_type type = nft_selector_type(e->selector);
-	unsigned int len = nft_type_len(type);
+	enum nft_type type = type_of(e);
+	unsigned int len = nft_expr_len(e);
 	bool disjoint = true;
 
-	strbuf_add(out, nft_selector_name(e->selector));
+	print_selector(out, e);
 	if (!all_bytes(e->mask, len, 0xff)) {
 		strbuf_add(out, " & ");
 		print_operand(out, type, e->mask);
@@ -57,11 +82,20 @@ static void print_masked(struct strbuf *out, const struct nft_expr *e)
 	print_operand(out, type, e->xor);
 }
 
-static void print_expr(struct strbuf *out, const struct nft_expr *e)
+static void print_modulus(struct strbuf *out, const struct nft_expr *e)
+{
+	strbuf_addf(out, " mod %u", e->mod);
+	if (e->kind == EXPR_JHASH && e->seed)
+		strbuf_addf(out, " seed 0x%x", e->seed);
+	if (e->offset)
+		strbuf_addf(out, " offset %u", e->offset);
+}
+
+void nft_print_expr(struct strbuf *out, const struct nft_expr *e)
 {
 	switch (e->kind) {
 	case EXPR_SELECTOR:
-		strbuf_add(out, nft_selector_name(e->selector));
+		print_selector(out, e);
 		break;
 	case EXPR_MASKED:
 		print_masked(out, e);
@@ -73,20 +107,26 @@ static void print_expr(struct strbuf *out, const struct nft_expr *e)
 		for (unsigned int i = 0; i < e->n_parts; i++) {
 			if (i)
 				strbuf_add(out, " . ");
-			print_expr(out, e->parts[i]);
+			nft_print_expr(out, e->parts[i]);
 		}
 		break;
 	case EXPR_MAP:
-		print_expr(out, e->key);
+		nft_print_expr(out, e->key);
 		strbuf_add(out, " map ");
 		print_set_use(out, e->set);
 		break;
 	case EXPR_JHASH:
 		strbuf_add(out, "jhash ");
-		print_expr(out, e->key);
-		strbuf_addf(out, " mod %u", e->mod);
-		if (e->seed)
-			strbuf_addf(out, " seed 0x%x", e->seed);
+		nft_print_expr(out, e->key);
+		print_modulus(out, e);
+		break;
+	case EXPR_SYMHASH:
+		strbuf_add(out, "symhash");
+		print_modulus(out, e);
+		break;
+	case EXPR_NUMGEN:
+		strbuf_add(out, e->incremental ? "numgen inc" : "numgen random");
+		print_modulus(out, e);
 		break;
 	case EXPR_UNKNOWN:
 		strbuf_addf(out, "<%s>", e->text ? e->text : "unknown");
@@ -113,8 +153,8 @@ static const char *const ops[] = {
 static bool print_masked_match(struct strbuf *out, const struct nft_stmt *s)
 {
 	const struct nft_expr *e = s->expr;
-	enum nft_type type = nft_selector_type(e->selector);
-	unsigned int len = nft_type_len(type);
+	enum nft_type type = type_of(e);
+	unsigned int len = nft_expr_len(e);
 	uint8_t last[16];
 	int prefix;
 
@@ -137,7 +177,8 @@ static bool print_masked_match(struct strbuf *out, const struct nft_stmt *s)
 	prefix = print_prefix_len(s->value, last, len);
 	if (prefix < 0)
 		return false;
-	strbuf_addf(out, s->op == OP_EQ ? "%s " : "%s != ", nft_selector_name(e->selector));
+	print_selector(out, e);
+	strbuf_add(out, s->op == OP_EQ ? " " : " != ");
 	print_value(out, type, len, s->value, false);
 	strbuf_addf(out, "/%d", prefix);
 	return true;
@@ -146,48 +187,177 @@ static bool print_masked_match(struct strbuf *out, const struct nft_stmt *s)
 static void print_match(struct strbuf *out, const struct nft_stmt *s)
 {
 	const struct nft_expr *e = s->expr;
-	enum nft_type type = e->type;
-	bool bits = type == NFT_T_CT_STATE || type == NFT_T_CT_STATUS;
+	bool single = e->kind == EXPR_SELECTOR || e->kind == EXPR_MASKED;
+	enum nft_selector selector = single ? e->selector : SEL_NONE;
+	enum nft_type type = single ? type_of(e) : e->type;
 
 	if (e->kind == EXPR_MASKED && !s->set && print_masked_match(out, s))
 		return;
-	print_expr(out, e);
+	nft_print_expr(out, e);
 	strbuf_addch(out, ' ');
 	/* Equality goes without saying, but where nft would read it as a test of bits. */
-	if (s->op != OP_EQ || e->kind == EXPR_MASKED || bits)
+	if (s->op != OP_EQ || e->kind == EXPR_MASKED || print_is_bits(type))
 		strbuf_add(out, ops[s->op]);
 	if (s->op == OP_IN || s->op == OP_NOT_IN) {
 		print_set_use(out, s->set);
 		return;
 	}
-	if (bits && e->kind == EXPR_MASKED)
+	if (print_is_bits(type) && (e->kind == EXPR_MASKED || type == NFT_T_TCP_FLAGS))
 		print_operand(out, type, s->value);
 	else
-		print_value(out, type, s->value_len, s->value, false);
+		print_value_of(out, selector, type, s->value_len, s->value);
 	if (s->op == OP_RANGE || s->op == OP_NOT_RANGE) {
 		strbuf_addch(out, '-');
-		print_value(out, type, s->value_len, s->last, false);
+		print_value_of(out, selector, type, s->value_len, s->last);
 	}
+}
+
+static void print_nat_flags(struct strbuf *out, uint8_t flags)
+{
+	static const struct print_word words[] = {{NAT_RANDOM, "random"},
+		{NAT_FULLY_RANDOM, "fully-random"}, {NAT_PERSISTENT, "persistent"}, {0, NULL}};
+
+	flags &= NAT_RANDOM | NAT_FULLY_RANDOM | NAT_PERSISTENT;
+	if (flags) {
+		strbuf_addch(out, ' ');
+		print_bits(out, words, flags, ",");
+	}
+}
+
+static void print_nat_address(struct strbuf *out, const struct nft_expr *e, bool brackets)
+{
+	strbuf_add(out, brackets ? "[" : "");
+	nft_print_expr(out, e);
+	strbuf_add(out, brackets ? "]" : "");
+}
+
+static void print_nat_ports(struct strbuf *out, const struct nft_stmt *s)
+{
+	if (!s->port)
+		return;
+	strbuf_addch(out, ':');
+	nft_print_expr(out, s->port);
+	if (s->port_last) {
+		strbuf_addch(out, '-');
+		nft_print_expr(out, s->port_last);
+	}
+}
+
+/* Where a NAT or TPROXY leads: "192.168.0.2-192.168.0.9:80" */
+static void print_nat_target(struct strbuf *out, const struct nft_stmt *s)
+{
+	bool brackets = s->port && s->expr && s->expr->kind == EXPR_VALUE && s->nat_family == IP_V6;
+	int prefix = -1;
+
+	if (s->nat_flags & NAT_PREFIX && s->expr && s->expr->kind == EXPR_VALUE && s->expr_last)
+		prefix = print_prefix_len(s->expr->value, s->expr_last->value, s->expr->value_len);
+	if (s->expr)
+		print_nat_address(out, s->expr, brackets);
+	if (prefix >= 0) {
+		strbuf_addf(out, "/%d", prefix);
+	} else if (s->expr_last) {
+		strbuf_addch(out, '-');
+		print_nat_address(out, s->expr_last, brackets);
+	}
+	print_nat_ports(out, s);
 }
 
 static void print_nat(struct strbuf *out, const struct nft_stmt *s)
 {
-	bool brackets = s->port && s->expr && s->expr->kind == EXPR_VALUE && s->nat_family == IP_V6;
-
 	strbuf_add(out, s->dnat ? "dnat " : "snat ");
 	if (s->expr)
 		strbuf_add(out, s->nat_family == IP_V6 ? "ip6 " : "ip ");
+	strbuf_add(out, s->nat_flags & NAT_PREFIX ? "prefix to " : "to ");
+	print_nat_target(out, s);
+	print_nat_flags(out, s->nat_flags);
+}
+
+static void print_tproxy(struct strbuf *out, const struct nft_stmt *s)
+{
+	strbuf_add(out, "tproxy ");
+	if (s->nat_family != IP_NONE)
+		strbuf_add(out, s->nat_family == IP_V6 ? "ip6 " : "ip ");
 	strbuf_add(out, "to ");
-	if (brackets)
-		strbuf_addch(out, '[');
-	if (s->expr)
-		print_expr(out, s->expr);
-	if (brackets)
-		strbuf_addch(out, ']');
-	if (s->port) {
-		strbuf_addch(out, ':');
-		print_expr(out, s->port);
+	print_nat_target(out, s);
+}
+
+/* ---- fields and sets ---- */
+
+/* What `ct label` and `ct event` are set to. */
+static void print_ct_extra(struct strbuf *out, const char *what, const struct nft_expr *e)
+{
+	static const struct print_word events[] = {{1, "new"}, {2, "related"}, {4, "destroy"},
+		{8, "reply"}, {16, "assured"}, {32, "protoinfo"}, {64, "helper"}, {128, "mark"},
+		{256, "seqadj"}, {512, "secmark"}, {1024, "label"}, {0, NULL}};
+	uint32_t n = 0;
+
+	memcpy(&n, e->value, e->value_len < sizeof(n) ? e->value_len : sizeof(n));
+	if (strcmp(what, "ct event") == 0) {
+		print_bits(out, events, n, ",");
+		return;
 	}
+	if (strcmp(what, "ct label") != 0) {
+		print_uint(out, n);
+		return;
+	}
+	for (unsigned int bit = 0; bit < 128; bit++) {
+		if (e->value[bit / 8] & 1u << bit % 8) {
+			print_uint(out, bit);
+			return;
+		}
+	}
+	strbuf_addch(out, '0');
+}
+
+static void print_set_stmt(struct strbuf *out, const struct nft_stmt *s)
+{
+	const char *what = s->selector ? nft_selector_name(s->selector) : s->text;
+
+	strbuf_addf(out, "%s set ", what ? what : "<unknown>");
+	if (s->expr->kind != EXPR_VALUE)
+		nft_print_expr(out, s->expr);
+	else if (s->selector)
+		print_value_of(out, s->selector, nft_selector_type(s->selector), s->expr->value_len,
+			s->expr->value);
+	else
+		print_ct_extra(out, what ? what : "", s->expr);
+}
+
+static void print_update(struct strbuf *out, const struct nft_stmt *s)
+{
+	static const char *const words[] = {
+		[UPDATE_ADD] = "add", [UPDATE_UPDATE] = "update", [UPDATE_DELETE] = "delete"};
+
+	strbuf_addf(out, "%s @%s { ", words[s->update], s->set ? s->set->name : "?");
+	nft_print_expr(out, s->expr);
+	if (s->timeout_ms) {
+		strbuf_add(out, " timeout ");
+		print_time(out, s->timeout_ms);
+	}
+	if (s->text)
+		strbuf_addf(out, " %s", s->text);
+	if (s->port) {
+		strbuf_add(out, " : ");
+		nft_print_expr(out, s->port);
+	}
+	strbuf_add(out, " }");
+}
+
+static void print_limit(struct strbuf *out, const struct nft_stmt *s)
+{
+	if (s->chain)
+		strbuf_addf(out, "%s name \"%s\"",
+			s->text && strncmp(s->text, "quota", 5) == 0 ? "quota" : "limit", s->chain);
+	else
+		strbuf_add(out, s->text ? s->text : "<limit>");
+}
+
+/* Nft has no words for them; iptables has. */
+static void print_xt(struct strbuf *out, const struct nft_xt *x, uint8_t family)
+{
+	strbuf_addch(out, '<');
+	(void)xt_print(out, family, x);
+	strbuf_addch(out, '>');
 }
 
 static void print_counter(struct strbuf *out, const struct nft_stmt *s)
@@ -201,24 +371,27 @@ static void print_counter(struct strbuf *out, const struct nft_stmt *s)
 		strbuf_add(out, "counter");
 }
 
-static void print_stmt(struct strbuf *out, const struct nft_stmt *s)
+static void print_stmt(struct strbuf *out, const struct nft_stmt *s, uint8_t family)
 {
 	switch (s->kind) {
 	case STMT_MATCH:
 		print_match(out, s);
 		break;
 	case STMT_VMAP:
-		print_expr(out, s->expr);
+		nft_print_expr(out, s->expr);
 		strbuf_add(out, " vmap ");
 		print_set_use(out, s->set);
 		break;
 	case STMT_VERDICT:
-		print_verdict(out, s->verdict, s->chain);
+		if (s->text)
+			strbuf_add(out, s->text);
+		else
+			print_verdict(out, s->verdict, s->chain);
 		break;
 	case STMT_SET_MARK:
 	case STMT_SET_CT_MARK:
 		strbuf_add(out, s->kind == STMT_SET_MARK ? "meta mark set " : "ct mark set ");
-		print_expr(out, s->expr);
+		nft_print_expr(out, s->expr);
 		break;
 	case STMT_NAT:
 		print_nat(out, s);
@@ -227,9 +400,10 @@ static void print_stmt(struct strbuf *out, const struct nft_stmt *s)
 	case STMT_REDIRECT:
 		strbuf_add(out, s->kind == STMT_REDIRECT ? "redirect" : "masquerade");
 		if (s->port) {
-			strbuf_add(out, " to :");
-			print_expr(out, s->port);
+			strbuf_add(out, " to ");
+			print_nat_ports(out, s);
 		}
+		print_nat_flags(out, s->nat_flags);
 		break;
 	case STMT_COUNTER:
 		print_counter(out, s);
@@ -241,13 +415,28 @@ static void print_stmt(struct strbuf *out, const struct nft_stmt *s)
 		strbuf_add(out, s->text ? s->text : "log");
 		break;
 	case STMT_LIMIT:
-		strbuf_add(out, s->text ? s->text : "<limit>");
+		print_limit(out, s);
 		break;
 	case STMT_NOTRACK:
 		strbuf_add(out, "notrack");
 		break;
 	case STMT_XT:
-		strbuf_addf(out, "<xt %s %s>", s->xt.target ? "target" : "match", s->xt.name);
+		print_xt(out, &s->xt, family);
+		break;
+	case STMT_TPROXY:
+		print_tproxy(out, s);
+		break;
+	case STMT_SET:
+		print_set_stmt(out, s);
+		break;
+	case STMT_SET_UPDATE:
+		print_update(out, s);
+		break;
+	case STMT_FLOW_ADD:
+		strbuf_addf(out, "flow add @%s", s->chain ? s->chain : "?");
+		break;
+	case STMT_HARMLESS:
+		strbuf_add(out, s->text ? s->text : "<unknown>");
 		break;
 	case STMT_UNKNOWN:
 		strbuf_addf(out, "<%s>", s->text ? s->text : "unknown");
@@ -255,15 +444,21 @@ static void print_stmt(struct strbuf *out, const struct nft_stmt *s)
 	}
 }
 
-void nft_print_rule(struct strbuf *out, const struct nft_rule *r)
+/* @family: enum ip_family, of iptables' own matches. */
+static void print_rule(struct strbuf *out, const struct nft_rule *r, uint8_t family)
 {
 	for (size_t i = 0; i < r->stmts.len; i++) {
 		if (i)
 			strbuf_addch(out, ' ');
-		print_stmt(out, &r->stmts.items[i]);
+		print_stmt(out, &r->stmts.items[i], family);
 	}
 	if (r->comment)
 		strbuf_addf(out, " comment \"%s\"", r->comment);
+}
+
+void nft_print_rule(struct strbuf *out, const struct nft_rule *r)
+{
+	print_rule(out, r, IP_V4);
 }
 
 /* ---- chains and tables ---- */
@@ -290,7 +485,7 @@ static void print_priority(struct strbuf *out, enum nft_hook hook, int32_t prio)
 	strbuf_addf(out, "%d", prio);
 }
 
-static void print_chain(struct strbuf *out, const struct nft_chain *c)
+static void print_chain(struct strbuf *out, const struct nft_chain *c, uint8_t family)
 {
 	static const char *const chain_types[] = {
 		[CHAIN_FILTER] = "filter", [CHAIN_NAT] = "nat", [CHAIN_ROUTE] = "route"};
@@ -304,14 +499,16 @@ static void print_chain(struct strbuf *out, const struct nft_chain *c)
 
 	strbuf_addf(out, "\tchain %s {\n", c->name);
 	if (c->base) {
-		strbuf_addf(
-			out, "\t\ttype %s hook %s priority ", chain_types[c->type], hooks[c->hook]);
+		strbuf_addf(out, "\t\ttype %s hook %s ", chain_types[c->type], hooks[c->hook]);
+		if (c->device)
+			strbuf_addf(out, "device \"%s\" ", c->device);
+		strbuf_add(out, "priority ");
 		print_priority(out, c->hook, c->prio);
 		strbuf_addf(out, "; policy %s;\n", c->policy_drop ? "drop" : "accept");
 	}
 	VEC_EACH (&c->rules, struct nft_rule, r) {
 		strbuf_add(out, "\t\t");
-		nft_print_rule(out, r);
+		print_rule(out, r, family);
 		strbuf_addch(out, '\n');
 	}
 	strbuf_add(out, "\t}\n");
@@ -355,6 +552,11 @@ void nft_print_table(struct strbuf *out, const struct nft_table *t)
 			(unsigned long long)c->bytes);
 		first = false;
 	}
+	VEC_EACH (&t->objects, struct nft_object, o) {
+		strbuf_addf(out, "%s\t%s %s {\n\t\t%s\n\t}\n", first ? "" : "\n", o->kind, o->name,
+			o->text ? o->text : "<not known>");
+		first = false;
+	}
 	VEC_EACH (&t->sets, struct nft_set *, s) {
 		if ((*s)->flags & SET_ANONYMOUS)
 			continue;
@@ -364,7 +566,7 @@ void nft_print_table(struct strbuf *out, const struct nft_table *t)
 	}
 	VEC_EACH (&t->chains, struct nft_chain *, c) {
 		strbuf_add(out, first ? "" : "\n");
-		print_chain(out, *c);
+		print_chain(out, *c, t->family == FAMILY_IP6 ? IP_V6 : IP_V4);
 		first = false;
 	}
 	strbuf_add(out, "}\n");

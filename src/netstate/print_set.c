@@ -27,6 +27,11 @@ static const struct print_word icmpv6_types[] = {{1, "destination-unreachable"},
 	{134, "nd-router-advert"}, {135, "nd-neighbor-solicit"}, {136, "nd-neighbor-advert"},
 	{137, "nd-redirect"}, {0, NULL}};
 
+static const struct print_word tcp_flags[] = {{1, "fin"}, {2, "syn"}, {4, "rst"}, {8, "psh"},
+	{16, "ack"}, {32, "urg"}, {64, "ecn"}, {128, "cwr"}, {0, NULL}};
+static const struct print_word ether_types[] = {
+	{0x0800, "ip"}, {0x0806, "arp"}, {0x8100, "8021q"}, {0x86dd, "ip6"}, {0, NULL}};
+
 /* Decimal without printf: there may be hundreds of thousands of these. */
 void print_uint(struct strbuf *out, uint32_t n)
 {
@@ -71,9 +76,33 @@ void print_bits(struct strbuf *out, const struct print_word *words, uint32_t val
 	}
 }
 
-void print_ct_bits(struct strbuf *out, enum nft_type type, uint32_t value, const char *sep)
+bool print_is_bits(enum nft_type type)
 {
-	print_bits(out, type == NFT_T_CT_STATE ? ct_states : ct_statuses, value, sep);
+	return type == NFT_T_CT_STATE || type == NFT_T_CT_STATUS || type == NFT_T_TCP_FLAGS;
+}
+
+void print_operand(struct strbuf *out, enum nft_type type, const uint8_t *bytes)
+{
+	const struct print_word *words = type == NFT_T_CT_STATE	   ? ct_states
+					 : type == NFT_T_CT_STATUS ? ct_statuses
+								   : tcp_flags;
+	uint32_t bits = bytes[0];
+	bool several;
+
+	if (type == NFT_T_U16) {
+		strbuf_addf(out, "0x%x", bytes[0] << 8 | bytes[1]);
+		return;
+	}
+	if (!print_is_bits(type)) {
+		print_value(out, type, nft_type_len(type), bytes, false);
+		return;
+	}
+	if (type != NFT_T_TCP_FLAGS)
+		memcpy(&bits, bytes, sizeof(bits));
+	several = __builtin_popcount(bits) > 1;
+	strbuf_add(out, several ? "(" : "");
+	print_bits(out, words, bits, " | ");
+	strbuf_add(out, several ? ")" : "");
 }
 
 static uint32_t get_u32(const uint8_t *bytes, bool swap)
@@ -90,6 +119,17 @@ static void print_address(struct strbuf *out, enum nft_type type, const uint8_t 
 	char buf[IP_STRLEN];
 
 	strbuf_add(out, ip_format(&addr, buf));
+}
+
+static void print_ether_type(struct strbuf *out, uint16_t type)
+{
+	for (const struct print_word *w = ether_types; w->text; w++) {
+		if (w->value == type) {
+			strbuf_add(out, w->text);
+			return;
+		}
+	}
+	strbuf_addf(out, "0x%04x", type);
 }
 
 static void print_hex(struct strbuf *out, const uint8_t *bytes, unsigned int len)
@@ -110,6 +150,7 @@ void print_value(
 		print_address(out, type, bytes);
 		break;
 	case NFT_T_PORT:
+	case NFT_T_U16:
 		print_uint(out, bytes[0] << 8 | bytes[1]);
 		break;
 	case NFT_T_PROTO:
@@ -129,6 +170,7 @@ void print_value(
 		break;
 	case NFT_T_IFINDEX:
 	case NFT_T_INTEGER:
+	case NFT_T_UID:
 		print_uint(out, get_u32(bytes, swap));
 		break;
 	case NFT_T_MARK:
@@ -157,6 +199,19 @@ void print_value(
 		break;
 	case NFT_T_BOOL:
 		print_word(out, booleans, bytes[0]);
+		break;
+	case NFT_T_TCP_FLAGS:
+		print_bits(out, tcp_flags, bytes[0], " | ");
+		break;
+	case NFT_T_DSCP:
+		strbuf_addf(out, "0x%02x", bytes[0]);
+		break;
+	case NFT_T_ICMP_CODE:
+	case NFT_T_U8:
+		print_uint(out, bytes[0]);
+		break;
+	case NFT_T_ETHERTYPE:
+		print_ether_type(out, (uint16_t)(bytes[0] << 8 | bytes[1]));
 		break;
 	case NFT_T_ETHER:
 		for (unsigned int i = 0; i < 6; i++)
@@ -263,7 +318,7 @@ static void print_data(struct strbuf *out, const struct nft_set *s, size_t i)
 	}
 }
 
-static void print_time(struct strbuf *out, uint32_t ms)
+void print_time(struct strbuf *out, uint32_t ms)
 {
 	print_uint(out, ms % 1000 ? ms : ms / 1000);
 	strbuf_add(out, ms % 1000 ? "ms" : "s");
@@ -368,7 +423,7 @@ void print_set(struct strbuf *out, const struct nft_set *s)
 	strbuf_addf(out, "\t%s %s {\n\t\ttype ", map ? "map" : "set", s->name);
 	print_types(out, s->key, s->n_key);
 	if (s->flags & SET_OBJECTS) {
-		strbuf_add(out, " : counter");
+		strbuf_addf(out, " : %s", s->objects ? s->objects : "counter");
 	} else if (map) {
 		strbuf_add(out, " : ");
 		print_types(out, s->data, s->n_data);

@@ -33,13 +33,13 @@ static const struct {
 	[NFT_T_ICMPV6_TYPE] = {"icmpv6_type", 29, 1},
 	[NFT_T_BOOL] = {"boolean", 39, 1},
 	[NFT_T_INTEGER] = {"integer", 4, 4},
-	[NFT_T_TCP_FLAGS] = {"tcp_flag", 17, 1},
+	[NFT_T_TCP_FLAGS] = {"tcp_flag", 15, 1},
 	[NFT_T_DSCP] = {"dscp", 36, 1},
 	[NFT_T_ICMP_CODE] = {"icmp_code", 32, 1},
 	[NFT_T_U8] = {NULL, 0, 1},
 	[NFT_T_U16] = {NULL, 0, 2},
 	[NFT_T_ETHERTYPE] = {"ether_type", 10, 2},
-	[NFT_T_UID] = {"uid", 23, 4},
+	[NFT_T_UID] = {"uid", 24, 4},
 	[NFT_T_VERDICT] = {"verdict", 1, 0},
 	[NFT_T_OTHER] = {NULL, 0, 0},
 };
@@ -154,6 +154,22 @@ const char *nft_selector_name(enum nft_selector s)
 enum nft_type nft_selector_type(enum nft_selector s)
 {
 	return selectors[s].type;
+}
+
+unsigned int nft_selector_len(enum nft_selector s)
+{
+	if (s == SEL_CT_ZONE)
+		return 2;
+	if (selectors[s].type == NFT_T_OTHER) /* addresses, and a name */
+		return 16;
+	return types[selectors[s].type].len;
+}
+
+unsigned int nft_expr_len(const struct nft_expr *e)
+{
+	if (e->kind == EXPR_VALUE)
+		return e->value_len;
+	return e->type == NFT_T_IPV4 ? 4 : nft_selector_len(e->selector);
 }
 
 /* ---- finding ---- */
@@ -291,10 +307,10 @@ static bool expr_equal(const struct nft_expr *a, const struct nft_expr *b)
 		return false;
 	switch (a->kind) {
 	case EXPR_SELECTOR:
-		return a->selector == b->selector;
+		return a->selector == b->selector && nft_expr_len(a) == nft_expr_len(b);
 	case EXPR_MASKED:
-		return a->selector == b->selector && memcmp(a->mask, b->mask, 16) == 0 &&
-		       memcmp(a->xor, b->xor, 16) == 0;
+		return a->selector == b->selector && nft_expr_len(a) == nft_expr_len(b) &&
+		       memcmp(a->mask, b->mask, 16) == 0 && memcmp(a->xor, b->xor, 16) == 0;
 	case EXPR_VALUE:
 		return a->value_len == b->value_len && memcmp(a->value, b->value, 16) == 0;
 	case EXPR_CONCAT:
@@ -322,8 +338,9 @@ static bool expr_equal(const struct nft_expr *a, const struct nft_expr *b)
 
 static bool xt_equal(const struct nft_xt *a, const struct nft_xt *b)
 {
-	return a->target == b->target && a->rev == b->rev && string_equal(a->name, b->name) &&
-	       a->info_len == b->info_len &&
+	/* Of a hollow one nobody can tell. */
+	return !a->hollow && !b->hollow && a->target == b->target && a->rev == b->rev &&
+	       string_equal(a->name, b->name) && a->info_len == b->info_len &&
 	       (!a->info_len || memcmp(a->info, b->info, a->info_len) == 0);
 }
 
@@ -347,7 +364,8 @@ static bool stmt_equal(const struct nft_stmt *a, const struct nft_stmt *b)
 	case STMT_VMAP:
 		return set_use_equal(a->set, b->set) && expr_equal(a->expr, b->expr);
 	case STMT_VERDICT:
-		return a->verdict == b->verdict && string_equal(a->chain, b->chain);
+		return a->verdict == b->verdict && string_equal(a->chain, b->chain) &&
+		       string_equal(a->text, b->text);
 	case STMT_SET_MARK:
 	case STMT_SET_CT_MARK:
 		return expr_equal(a->expr, b->expr);
@@ -356,23 +374,26 @@ static bool stmt_equal(const struct nft_stmt *a, const struct nft_stmt *b)
 		       a->map_gives_port == b->map_gives_port && nat_equal(a, b);
 	case STMT_REDIRECT:
 	case STMT_MASQUERADE:
-	case STMT_TPROXY:
 		return nat_equal(a, b);
+	case STMT_TPROXY:
+		return a->nat_family == b->nat_family && nat_equal(a, b);
 	case STMT_SET:
 		return a->selector == b->selector && string_equal(a->text, b->text) &&
 		       expr_equal(a->expr, b->expr);
 	case STMT_SET_UPDATE:
-		return string_equal(a->text, b->text) && set_use_equal(a->set, b->set) &&
-		       expr_equal(a->expr, b->expr);
+		return a->update == b->update && a->timeout_ms == b->timeout_ms &&
+		       string_equal(a->text, b->text) && set_use_equal(a->set, b->set) &&
+		       expr_equal(a->expr, b->expr) && expr_equal(a->port, b->port);
 	case STMT_FLOW_ADD:
 		return string_equal(a->chain, b->chain);
 	case STMT_COUNTER:
 		return string_equal(a->chain, b->chain);
 	case STMT_REJECT:
 	case STMT_LOG:
-	case STMT_LIMIT:
 	case STMT_HARMLESS:
 		return string_equal(a->text, b->text);
+	case STMT_LIMIT:
+		return string_equal(a->text, b->text) && string_equal(a->chain, b->chain);
 	case STMT_NOTRACK:
 		return true;
 	case STMT_XT:

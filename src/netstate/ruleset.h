@@ -101,7 +101,8 @@ enum nft_set_flag {
  */
 struct nft_set {
 	const char *name;
-	uint32_t flags; /* enum nft_set_flag */
+	const char *objects; /* SET_OBJECTS: of which kind, see struct nft_object, or "counter" */
+	uint32_t flags;	     /* enum nft_set_flag */
 	struct nft_field key[NFT_MAX_FIELDS], data[NFT_MAX_FIELDS];
 	uint8_t n_key, n_data;
 	uint32_t size;	     /* declared; 0: none */
@@ -116,6 +117,7 @@ struct nft_set {
 	struct span *origins;  /* NULL, or one per element */
 	const char **comments; /* NULL, or one per element (each may be NULL) */
 	uint32_t *timeouts_ms; /* NULL, or one per element (0: the set's default) */
+	bool sorted;	       /* nft_set_sort() ran, and nothing was added since */
 	uint64_t handle;
 	struct span at;
 };
@@ -231,6 +233,8 @@ enum nft_selector {
 
 const char *nft_selector_name(enum nft_selector s); /* as nft writes it: "ip daddr" */
 enum nft_type nft_selector_type(enum nft_selector s);
+/* Bytes of its value; of ct addresses, those of IPv6. */
+unsigned int nft_selector_len(enum nft_selector s);
 
 enum nft_expr_kind {
 	EXPR_SELECTOR,
@@ -259,6 +263,10 @@ struct nft_expr {
 	bool incremental;	    /* NUMGEN: in turn, not at random */
 	const char *text;	    /* UNKNOWN: what is known of it */
 };
+
+/* Bytes that a SELECTOR, MASKED or VALUE yields: as the selector says, but for the addresses of
+ * conntrack, where `type` tells the family. */
+unsigned int nft_expr_len(const struct nft_expr *e);
 
 /* ---- statements and rules ---- */
 
@@ -318,6 +326,8 @@ enum nft_nat_flag {
 	NAT_PREFIX = 1 << 3, /* expr..expr_last is a network: the host part is kept (netmap) */
 };
 
+enum nft_update { UPDATE_ADD, UPDATE_UPDATE, UPDATE_DELETE };
+
 struct nft_stmt {
 	enum nft_stmt_kind kind;
 	struct nft_expr *expr; /* MATCH, VMAP, SET_*; NAT: the address, or the map that gives it */
@@ -326,14 +336,18 @@ struct nft_stmt {
 	uint8_t value_len;
 	struct nft_set *set; /* MATCH OP_IN, OP_NOT_IN; VMAP */
 	enum nft_verdict verdict;
-	const char *chain;     /* VERDICT jump or goto; COUNTER: the named object, or NULL */
+	const char *chain;     /* VERDICT jump or goto; COUNTER, LIMIT: the named object, or NULL;
+				* FLOW_ADD: the flowtable */
 	bool dnat;	       /* NAT */
 	uint8_t nat_family;    /* NAT: enum ip_family */
-	struct nft_expr *port; /* NAT: a port expression of its own, or NULL */
+	struct nft_expr *port; /* NAT: a port expression of its own, or NULL; SET_UPDATE of a map:
+				* what the key is mapped to */
 	struct nft_expr *expr_last, *port_last; /* NAT: ends of ranges, or NULL */
 	uint8_t nat_flags;			/* NAT, MASQUERADE, REDIRECT: enum nft_nat_flag */
 	enum nft_selector selector;		/* SET; SEL_NONE: `text` says what */
 	bool map_gives_port;			/* NAT: expr is a map to address . port */
+	uint8_t update;				/* SET_UPDATE: enum nft_update */
+	uint32_t timeout_ms;			/* SET_UPDATE: of the element; 0: the set's */
 	uint64_t packets, bytes;		/* COUNTER, as read */
 	struct nft_xt xt;
 	const char *text; /* UNKNOWN: the kernel's name of it; REJECT, LOG, LIMIT: the whole
@@ -394,6 +408,13 @@ struct nft_counter {
 	uint64_t packets, bytes;
 };
 
+/* A stateful object other than a counter. */
+struct nft_object {
+	const char *name;
+	const char *kind; /* "limit", "quota", "ct helper"; else the kernel's number */
+	const char *text; /* what it says: "rate over 5/second"; NULL: not known */
+};
+
 struct nft_table {
 	enum nft_family family;
 	const char *name;
@@ -402,12 +423,13 @@ struct nft_table {
 	VEC(struct nft_chain *) chains;
 	VEC(struct nft_set *) sets; /* named ones, and as read: anonymous ones too */
 	VEC(struct nft_counter) counters;
+	VEC(struct nft_object) objects;
 	uint64_t handle;
 };
 
 struct nft_ruleset {
 	VEC(struct nft_table *) tables;
-	VEC(struct nft_set *) ipsets; /* of ipset(8), which iptables' set match asks */
+	VEC(struct nft_set *) ipsets; /* which iptables' set match asks; fields as in ipset.h */
 	uint32_t generation;	      /* as read; 0: not from a kernel */
 };
 

@@ -52,6 +52,7 @@ uint8_t *nft_set_add(struct arena *a, struct nft_set *s, struct span origin)
 	if (s->timeouts_ms)
 		s->timeouts_ms[s->len] = 0;
 	s->len++;
+	s->sorted = false;
 	return memset(nft_set_elem(s, s->len - 1), 0, s->stride);
 }
 
@@ -146,8 +147,10 @@ void nft_set_sort(struct arena *scratch, struct nft_set *s)
 {
 	uint32_t *order, *other;
 
-	if (nft_set_is_sorted(s))
+	if (nft_set_is_sorted(s)) {
+		s->sorted = true;
 		return;
+	}
 	order = arena_alloc(scratch, s->len * sizeof(*order));
 	other = arena_alloc(scratch, s->len * sizeof(*other));
 	for (size_t i = 0; i < s->len; i++)
@@ -164,6 +167,7 @@ void nft_set_sort(struct arena *scratch, struct nft_set *s)
 	permute(scratch, s->origins, sizeof(*s->origins), order, s->len);
 	permute(scratch, s->comments, sizeof(*s->comments), order, s->len);
 	permute(scratch, s->timeouts_ms, sizeof(*s->timeouts_ms), order, s->len);
+	s->sorted = true;
 }
 
 /* Is @key within the interval, field by field? */

@@ -136,6 +136,7 @@ struct nft_change {
 	enum nft_change_kind kind;
 	enum nft_family family;
 	const char *table;
+	uint32_t table_flags; /* ADD_TABLE: NFT_TABLE_F_* */
 	const struct nft_counter *counter;
 	const struct nft_set *set; /* for elements: holds just the elements to add or delete */
 	const struct nft_chain *chain;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Build a topology in a sandbox: namespaces, cables, and what ip(8) and nft(8) put into them. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "rehearse/bring.h"
 #include "rehearse/stage.h"
 
 int stage_fail(struct stage *st, int err, const char *fmt, ...)
@@ -33,18 +33,6 @@ void stage_note(struct stage *st, const char *fmt, ...)
 		memcpy(st->report->notes + used + n, "\n", 2);
 	else
 		st->report->notes[used] = '\0'; /* rather no line than half of one */
-}
-
-int stage_sysctl(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, value, strlen(value)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
 }
 
 int stage_run(struct stage *st, unsigned int node, const char *const argv[], const char *input)
@@ -96,10 +84,10 @@ static void node_sysctls(const struct topo_node *n)
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		stage_sysctl(all[i].path, all[i].value);
+		bring_sysctl(all[i].path, all[i].value);
 	if (n->role == NODE_ISP) {
-		stage_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
-		stage_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+		bring_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+		bring_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
 	}
 }
 

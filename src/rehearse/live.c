@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "plan/plan.h"
+#include "rehearse/bring.h"
 #include "rehearse/stage.h"
 
 #define MAX_NOTED_LINES 5u
@@ -63,35 +64,26 @@ struct live_rules *live_rules_read(struct arena *a)
 
 /* ---- addresses, routes, rules ---- */
 
-/* The @n-th line of @text (from 1), with its length. */
-static const char *nth_line(const char *text, unsigned long n, size_t *len)
+struct refusals {
+	struct stage *st;
+	unsigned int n;
+};
+
+static void note_refused_line(const char *line, size_t len, void *data)
 {
-	while (--n && *text) {
-		text += strcspn(text, "\n");
-		text += *text == '\n';
-	}
-	*len = strcspn(text, "\n");
-	return text;
+	struct refusals *r = data;
+
+	if (r->n++ < MAX_NOTED_LINES)
+		stage_note(r->st, "not brought in: ip %.*s", (int)len, line);
 }
 
-/* ip(8) names the lines it could not do: "Command failed -:12". */
 static void note_refused_lines(struct stage *st, const char *lines, const char *output)
 {
-	unsigned int n = 0;
+	struct refusals r = {st, 0};
 
-	for (const char *p = output; (p = strstr(p, "Command failed -:")) != NULL; p++) {
-		unsigned long line = 0;
-		const char *text;
-		size_t len;
-
-		if (sscanf(p, "Command failed -:%lu", &line) != 1 || line == 0)
-			continue;
-		text = nth_line(lines, line, &len);
-		if (n++ < MAX_NOTED_LINES)
-			stage_note(st, "not brought in: ip %.*s", (int)len, text);
-	}
-	if (n > MAX_NOTED_LINES)
-		stage_note(st, "not brought in: %u more such lines", n - MAX_NOTED_LINES);
+	bring_refused(lines, output, note_refused_line, &r);
+	if (r.n > MAX_NOTED_LINES)
+		stage_note(st, "not brought in: %u more such lines", r.n - MAX_NOTED_LINES);
 }
 
 static int batch(struct stage *st, const char *family, const struct strbuf *lines)
@@ -125,66 +117,6 @@ static void add_links(struct strbuf *out, const struct stage *st)
 	}
 }
 
-static void add_addresses(struct strbuf *out, const struct netstate *live, uint8_t family)
-{
-	VEC_EACH (&live->addrs, struct net_addr, x) {
-		const struct net_link *l = netstate_link(live, x->interface);
-		char addr[IP_STRLEN], peer[IP_STRLEN];
-
-		if (x->addr.family != family || x->unusable || ip_is_loopback(&x->addr))
-			continue;
-		if (family == IP_V6 && ip_is_link_local(&x->addr))
-			continue; /* each interface makes its own */
-		strbuf_addf(out, "address add %s", ip_format(&x->addr, addr));
-		if (x->peer.family != IP_NONE && !ip_equal(&x->peer, &x->addr))
-			strbuf_addf(out, " peer %s", ip_format(&x->peer, peer));
-		strbuf_addf(out, "/%u dev %s%s\n", x->prefix_len, x->interface,
-			family == IP_V6 && l && !l->loopback ? " nodad" : "");
-	}
-}
-
-/* Does the kernel make the route by itself, from an address? (RTPROT_KERNEL is 2) */
-static bool is_automatic(const struct net_route *r)
-{
-	return r->table == TABLE_LOCAL || r->protocol == 2 || r->type == ROUTE_LOCAL ||
-	       r->type == ROUTE_BROADCAST || r->type == ROUTE_ANYCAST || r->type == ROUTE_MULTICAST;
-}
-
-static bool has_gateway(const struct net_route *r)
-{
-	VEC_EACH (&r->nexthops, struct net_nexthop, n)
-		if (n->gateway.family != IP_NONE)
-			return true;
-	return false;
-}
-
-static void add_routes(struct strbuf *out, const struct netstate *live, uint8_t family)
-{
-	/* Those on the link first: a next hop is taken only where it is reachable by then. */
-	for (unsigned int pass = 0; pass < 2; pass++)
-		VEC_EACH (&live->routes, struct net_route, r) {
-			if (r->family != family || is_automatic(r) ||
-				r->protocol == PORTREEVE_PROTOCOL || has_gateway(r) != (pass == 1))
-				continue;
-			strbuf_add(out, "route add ");
-			net_route_print(out, r);
-			strbuf_add(out, "\n");
-		}
-}
-
-static void add_policy(struct strbuf *out, const struct netstate *live, uint8_t family)
-{
-	VEC_EACH (&live->rules, struct net_rule, r) {
-		/* These three are in every namespace. */
-		if (r->family != family || r->protocol == PORTREEVE_PROTOCOL ||
-			r->preference == 0 || r->preference == 32766 || r->preference == 32767)
-			continue;
-		strbuf_add(out, "rule add ");
-		net_rule_print(out, r);
-		strbuf_add(out, "\n");
-	}
-}
-
 static int bring_network(struct stage *st)
 {
 	const struct netstate *live = st->topology->live;
@@ -195,9 +127,9 @@ static int bring_network(struct stage *st)
 		strbuf_reset(&lines);
 		if (family == IP_V4)
 			add_links(&lines, st);
-		add_addresses(&lines, live, family);
-		add_routes(&lines, live, family);
-		add_policy(&lines, live, family);
+		bring_addresses(&lines, live, family, false);
+		bring_routes(&lines, live, family, false);
+		bring_policy(&lines, live, family, false);
 		err = batch(st, family == IP_V6 ? "-6" : "-4", &lines);
 	}
 	strbuf_fini(&lines);
@@ -206,33 +138,12 @@ static int bring_network(struct stage *st)
 
 /* ---- sysctls ---- */
 
-/* Writing one may change others: ip_forward sets every forwarding, `all` each interface. */
-static unsigned int sysctl_rank(const char *key)
+static void note_refused_sysctl(const struct net_sysctl *s, void *data)
 {
-	if (strcmp(key, "net.ipv4.ip_forward") == 0)
-		return 0;
-	return strstr(key, ".conf.all.") || strstr(key, ".conf.default.") ? 1 : 2;
-}
+	struct refusals *r = data;
 
-static void bring_sysctls(struct stage *st)
-{
-	unsigned int refused = 0;
-
-	for (unsigned int rank = 0; rank < 3; rank++)
-		VEC_EACH (&st->topology->live->sysctls, struct net_sysctl, s) {
-			char *path = arena_printf(st->arena, "/proc/sys/%s", s->key);
-			int err;
-
-			if (sysctl_rank(s->key) != rank)
-				continue;
-			for (char *p = path + strlen("/proc/sys/"); *p; p++)
-				*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-			err = stage_sysctl(path, s->value);
-			/* Those of conntrack belong to the machine's first namespace. */
-			if (err && strncmp(s->key, "net.netfilter.", 14) != 0 &&
-				refused++ < MAX_NOTED_LINES)
-				stage_note(st, "not brought in: %s = %s", s->key, s->value);
-		}
+	if (r->n++ < MAX_NOTED_LINES)
+		stage_note(r->st, "not brought in: %s = %s", s->key, s->value);
 }
 
 /* ---- rule sets ---- */
@@ -330,13 +241,14 @@ static void note_stand_ins(struct stage *st)
 
 int stage_live(struct stage *st)
 {
+	struct refusals refused = {st, 0};
 	int err = bring_network(st);
 
 	if (err == 0)
 		err = sandbox_enter(st->sb, TOPO_GATEWAY);
 	if (err)
 		return err;
-	bring_sysctls(st);
+	bring_sysctls(st->arena, st->topology->live, note_refused_sysctl, &refused);
 	bring_rules(st);
 	note_stand_ins(st);
 	return 0;

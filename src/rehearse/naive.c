@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "rehearse/bring.h"
 #include "rehearse/stage.h"
 
 #define FIRST_TABLE 1000u /* as in the article */
@@ -184,10 +185,10 @@ static int forward(struct stage *st)
 	int err = sandbox_enter(st->sb, TOPO_GATEWAY);
 
 	if (err == 0)
-		err = stage_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+		err = bring_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
 	if (err)
 		return stage_fail(st, -err, "cannot turn forwarding on: %s", strerror(-err));
-	stage_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+	bring_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
 	return 0;
 }
 

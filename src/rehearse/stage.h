@@ -76,8 +76,6 @@ void stage_note(struct stage *st, const char *fmt, ...) __attribute__((format(pr
 int stage_run(struct stage *st, unsigned int node, const char *const argv[], const char *input);
 /* `ip -batch -`, with -6 for IP_V6. */
 int stage_ip(struct stage *st, unsigned int node, uint8_t family, const char *lines);
-/* Write a file below /proc/sys as the node that was entered sees it. 0 or -errno. */
-int stage_sysctl(const char *path, const char *value);
 
 /* build.c: namespaces, cables, addresses, routes. 0 or -errno with the failure noted. */
 int stage_build(struct stage *st);

@@ -34,6 +34,43 @@ struct finding *finding_add(struct inquiry *q, const char *id, uint8_t pitfall,
 	return f;
 }
 
+struct finding *finding_once(struct inquiry *q, const char *id, uint8_t pitfall,
+	enum diag_severity severity, const char *cause, bool *made)
+{
+	struct finding *f;
+
+	*made = false;
+	VEC_EACH (&q->out->items, struct finding, it) {
+		if (it->pitfall != pitfall || !it->cause || strcmp(it->cause, cause) != 0)
+			continue;
+		if (severity < it->severity)
+			it->severity = severity;
+		return it;
+	}
+	f = finding_add(q, id, pitfall, severity, severity == DIAG_ERROR);
+	f->cause = cause;
+	*made = true;
+	return f;
+}
+
+void finding_untold(struct inquiry *q, uint8_t pitfall, const char *what, const char *needs)
+{
+	VEC_EACH (&q->out->untold, struct finding_untold, u) {
+		if (u->pitfall == pitfall && strcmp(u->what, what) == 0)
+			return;
+	}
+	vec_push(q->arena, &q->out->untold, ((struct finding_untold){pitfall, what, needs}));
+}
+
+void finding_forward(struct inquiry *q, struct finding *f, const char *forward)
+{
+	VEC_EACH (&f->forwards, const char *, it) {
+		if (strcmp(*it, forward) == 0)
+			return;
+	}
+	vec_push(q->arena, &f->forwards, forward);
+}
+
 const char *inquiry_text(struct inquiry *q, struct strbuf *b)
 {
 	const char *text = arena_strdup(q->arena, strbuf_str(b));
@@ -80,6 +117,58 @@ const char *inquiry_step_text(struct inquiry *q, const struct walk_step *s)
 	return inquiry_text(q, &b);
 }
 
+const char *inquiry_route_text(struct inquiry *q, const struct net_route *r)
+{
+	struct strbuf b = STRBUF_INIT;
+
+	if (!r)
+		return "no route";
+	net_route_print(&b, r);
+	return inquiry_text(q, &b);
+}
+
+const char *inquiry_place_text(struct inquiry *q, const struct nft_table *t,
+	const struct nft_chain *c, const struct nft_rule *r)
+{
+	struct walk_step at = {.kind = STEP_RULE, .table = t, .base = c, .chain = c, .rule = r};
+
+	if (r->file && r->text)
+		return arena_printf(q->arena, "%s:%u: %s", r->file, r->at.line, r->text);
+	return inquiry_step_text(q, &at);
+}
+
+long inquiry_conf(struct inquiry *q, const char *interface, const char *what)
+{
+	return netstate_sysctl_int(
+		&q->then, netstate_conf_key(q->arena, IP_V4, interface, what), -1);
+}
+
+static const char *end_text(struct inquiry *q, const struct ip_addr *addr, const char *other,
+	uint16_t first, uint16_t last)
+{
+	char buf[IP_STRLEN];
+	const char *host = addr->family ? ip_format(addr, buf) : other;
+
+	if (addr->family == IP_V6)
+		host = arena_printf(q->arena, "[%s]", host);
+	if (first == 0 && (last == 0 || last == UINT16_MAX))
+		return arena_strdup(q->arena, host);
+	if (first == last || last == 0)
+		return arena_printf(q->arena, "%s:%u", host, first);
+	return arena_printf(q->arena, "%s:%u-%u", host, first, last);
+}
+
+const char *inquiry_forward_text(struct inquiry *q, const struct gateway_forward *f)
+{
+	const char *proto = f->proto ? ip_proto_name(f->proto) : "any";
+	const char *from = end_text(
+		q, &f->dst.addr, f->in && !f->in_inverted ? f->in : "any", f->first, f->last);
+
+	return arena_printf(q->arena, "%s %s -> %s",
+		proto ? proto : arena_printf(q->arena, "protocol %u", f->proto), from,
+		end_text(q, &f->to, "this machine", f->to_first, f->to_last_port));
+}
+
 size_t inquiry_clients(
 	const struct plan_map *map, uint8_t family, struct ip_addr out[INQUIRY_CLIENTS])
 {
@@ -118,6 +207,12 @@ static int compare_findings(const void *a, const void *b)
 					: strcmp(x->title, y->title);
 }
 
+void findings_sort(struct findings *f)
+{
+	if (f->items.len)
+		qsort(f->items.items, f->items.len, sizeof(*f->items.items), compare_findings);
+}
+
 void walk_findings(struct arena *a, const struct plan *p, const struct netstate *seen,
 	const struct foreign_facts *facts, struct findings *out)
 {
@@ -137,9 +232,7 @@ void walk_findings(struct arena *a, const struct plan *p, const struct netstate 
 	walk_flows(&q, &troubles);
 	for (size_t i = 0; i < sizeof(finders) / sizeof(*finders); i++)
 		finders[i](&q);
-	if (out->items.len)
-		qsort(out->items.items, out->items.len, sizeof(*out->items.items),
-			compare_findings);
+	findings_sort(out);
 }
 
 const struct finding *findings_blocking(const struct findings *f, const struct plan_map *m)
@@ -171,6 +264,18 @@ static void print_maps(struct strbuf *out, const struct finding *f)
 	strbuf_addch(out, '\n');
 }
 
+static void print_forwards(struct strbuf *out, const struct finding *f)
+{
+	if (f->forwards.len == 0)
+		return;
+	strbuf_add(out, "  forwards: ");
+	for (size_t i = 0; i < f->forwards.len && i < MAPS_PRINTED; i++)
+		strbuf_addf(out, "%s%s", i ? ", " : "", f->forwards.items[i]);
+	if (f->forwards.len > MAPS_PRINTED)
+		strbuf_addf(out, " and %zu more", f->forwards.len - MAPS_PRINTED);
+	strbuf_addch(out, '\n');
+}
+
 static void print_one(struct strbuf *out, const struct finding *f, bool colour)
 {
 	static const struct {
@@ -186,7 +291,10 @@ static void print_one(struct strbuf *out, const struct finding *f, bool colour)
 			severities[f->severity].word, f->title);
 	else
 		strbuf_addf(out, "%s: %s\n", severities[f->severity].word, f->title);
+	if (f->pitfall >= 1 && f->pitfall <= PITFALLS)
+		strbuf_addf(out, "  pitfall %u: %s\n", f->pitfall, pitfalls[f->pitfall - 1].name);
 	print_maps(out, f);
+	print_forwards(out, f);
 	strbuf_addf(out, "  seen: %s\n  so: %s\n", f->evidence, f->consequence);
 	if (f->remedy.len) {
 		strbuf_add(out, "  remedy:\n");

@@ -38,6 +38,10 @@ struct finding {
 	keep; /* further ones, so that the remedy survives a restart; may be empty */
 	VEC(const struct plan_map *) maps; /* concerned; empty: none in particular */
 	const struct plan_uplink *uplink;  /* concerned; NULL: none in particular */
+	/* Of a machine that has no plan: the port forwards concerned, as text; empty: none in
+	 * particular. */
+	VEC(const char *) forwards;
+	const char *cause; /* tells it from other findings of its pitfall; NULL: nothing does */
 };
 
 /* What cannot be told, and what it would take. */

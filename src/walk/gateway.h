@@ -10,7 +10,8 @@
 #include "netstate/netstate.h"
 
 /* A line to the Internet: an interface with a default route in some table, and its next hop. Two next
- * hops on one interface are two uplinks. */
+ * hops on one interface are two uplinks. An interface that has none but has a public address which
+ * port forwards are for is one too, with has_default unset for both families. */
 struct gateway_uplink {
 	const char *interface;
 	struct ip_addr next[2];	   /* [0] v4, [1] v6; IP_NONE: none, or on-link */

@@ -37,6 +37,18 @@ static uint32_t equal_fields(const struct packet *a, const struct packet *b)
 		{PKT_CT_STATE, a->ct_state == b->ct_state},
 		{PKT_CT_DIRECTION, a->ct_reply == b->ct_reply},
 		{PKT_CT_ORIGINAL, tuple_equal(&a->ct_original, &b->ct_original)},
+		{PKT_CT_REPLY, tuple_equal(&a->ct_answer, &b->ct_answer)},
+		{PKT_CT_ZONE, a->ct_zone == b->ct_zone},
+		{PKT_ICMP_CODE, a->icmp_code == b->icmp_code},
+		{PKT_LENGTH, a->length == b->length},
+		{PKT_MSS, a->mss == b->mss},
+		{PKT_TOS, a->tos == b->tos},
+		{PKT_TTL, a->ttl == b->ttl},
+		{PKT_SMAC, memcmp(a->smac, b->smac, sizeof(a->smac)) == 0},
+		{PKT_UID, a->uid == b->uid},
+		{PKT_GID, a->gid == b->gid},
+		{PKT_PHYSDEV, name_equal(a->physdev, b->physdev)},
+		{PKT_FRAGMENT, a->fragment == b->fragment},
 	};
 	uint32_t known = 0;
 

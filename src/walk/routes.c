@@ -2,6 +2,7 @@
 /* Looks up routes through ip rules, as net/core/fib_rules.c does, for a packet half known. */
 #include "walk/routes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static enum tri prefix_has(const struct ip_prefix *prefix, bool known, const struct ip_addr *addr)
@@ -34,17 +35,40 @@ static enum tri number_in(const uint16_t range[2], bool known, uint16_t number)
 	return known ? tri_of(number >= range[0] && number <= range[1]) : TRI_UNKNOWN;
 }
 
-/* The l3mdev rule applies to what comes in on a VRF. */
-static enum tri in_vrf(const struct netstate *net, const struct packet *p)
+/* The VRF that a packet belongs to by the interface it came in on; NULL: none. */
+static const struct net_link *vrf_of(const struct netstate *net, const struct packet *p)
 {
 	const struct net_link *l =
 		packet_knows(p, PKT_IIF) && p->iif ? netstate_link(net, p->iif) : NULL;
-	const struct net_link *master =
-		l && l->master ? netstate_link_by_index(net, l->master) : NULL;
 
-	if (master && master->kind && strcmp(master->kind, "vrf") == 0)
-		return TRI_UNKNOWN;
-	return TRI_NO;
+	if (l && !l->vrf_table && l->master)
+		l = netstate_link_by_index(net, l->master);
+	return l && l->vrf_table ? l : NULL;
+}
+
+static enum tri uid_in(const uint32_t range[2], const struct packet *p)
+{
+	/* What no socket of ours sent counts as root's (sock_net_uid() without a socket). */
+	if (!p->from_socket)
+		return tri_of(range[0] == 0);
+	if (packet_knows(p, PKT_UID))
+		return tri_of(p->uid >= range[0] && p->uid <= range[1]);
+	return range[0] == 0 && range[1] >= UINT32_MAX - 1 ? TRI_YES : TRI_UNKNOWN;
+}
+
+/* DSCP and the three bits of the old TOS, without ECN. */
+static enum tri tos_is(uint8_t tos, const struct packet *p)
+{
+	return packet_knows(p, PKT_TOS) ? tri_of((p->tos & 0xfc) == (tos & 0xfc)) : TRI_UNKNOWN;
+}
+
+static enum tri iif_is(const struct netstate *net, const struct packet *p, const char *want)
+{
+	const struct net_link *vrf = want ? vrf_of(net, p) : NULL;
+
+	if (vrf && strcmp(vrf->name, want) == 0)
+		return TRI_YES;
+	return name_is(want, packet_knows(p, PKT_IIF), p->iif);
 }
 
 enum tri walk_rule_matches(
@@ -54,21 +78,109 @@ enum tri walk_rule_matches(
 
 	t = tri_and(t, prefix_has(&r->src, packet_knows(p, PKT_SADDR), &p->saddr));
 	t = tri_and(t, prefix_has(&r->dst, packet_knows(p, PKT_DADDR), &p->daddr));
-	t = tri_and(t, name_is(r->iif, packet_knows(p, PKT_IIF), p->iif));
-	/* Only sockets that are bound to a device ask for a way out by it, and only sockets have an
-	 * owner: neither is true of a forwarded packet. */
-	if (r->oif || r->has_uid)
+	t = tri_and(t, iif_is(net, p, r->iif));
+	/* Only sockets that are bound to a device ask for a way out by it; and tunnel keys are of
+	 * tunnels that are told the way per packet. */
+	if (r->oif || r->tun_id)
 		t = TRI_NO;
+	if (r->has_uid)
+		t = tri_and(t, uid_in(r->uid, p));
 	if (r->l3mdev)
-		t = tri_and(t, in_vrf(net, p));
+		t = tri_and(t, tri_of(vrf_of(net, p)));
 	if (r->tos)
-		t = tri_and(t, TRI_UNKNOWN);
+		t = tri_and(t, tos_is(r->tos, p));
 	if (r->ip_proto)
 		t = tri_and(t,
 			packet_knows(p, PKT_PROTO) ? tri_of(p->proto == r->ip_proto) : TRI_UNKNOWN);
 	t = tri_and(t, number_in(r->sport, packet_knows(p, PKT_SPORT), p->sport));
 	t = tri_and(t, number_in(r->dport, packet_knows(p, PKT_DPORT), p->dport));
+	if (r->more_selectors)
+		t = tri_and(t, TRI_UNKNOWN);
 	return r->invert ? tri_not(t) : t;
+}
+
+uint32_t walk_rule_table(
+	const struct netstate *net, const struct packet *p, const struct net_rule *r)
+{
+	const struct net_link *vrf = r->l3mdev ? vrf_of(net, p) : NULL;
+
+	return vrf ? vrf->vrf_table : r->table;
+}
+
+/* Routes by an interface without carrier are passed over where a sysctl says so. */
+static bool ignores_linkdown(const struct netstate *net, uint8_t family, const char *interface)
+{
+	const char *version = family == IP_V6 ? "ipv6" : "ipv4";
+	char key[96];
+	size_t len;
+
+	snprintf(key, sizeof(key), "net.%s.conf.all.ignore_routes_with_linkdown", version);
+	if (netstate_sysctl_int(net, key, 0) > 0)
+		return true;
+	len = (size_t)snprintf(key, sizeof(key), "net.%s.conf.", version);
+	for (; *interface && len < sizeof(key) - 1; interface++)
+		key[len++] = *interface == '.' ? '/' : *interface;
+	snprintf(key + len, sizeof(key) - len, ".ignore_routes_with_linkdown");
+	return netstate_sysctl_int(net, key, 0) > 0;
+}
+
+bool walk_hop_alive(const struct netstate *net, uint8_t family, const struct net_nexthop *h)
+{
+	if (h->dead)
+		return false;
+	return !h->linkdown || !h->interface || !ignores_linkdown(net, family, h->interface);
+}
+
+static bool has_way(const struct netstate *net, const struct net_route *r)
+{
+	VEC_EACH (&r->nexthops, struct net_nexthop, h) {
+		if (walk_hop_alive(net, r->family, h))
+			return true;
+	}
+	return r->nexthops.len == 0;
+}
+
+/* Packets to addresses that mean something on one link only go by that link (rt6_need_strict()). */
+static bool by_its_link(const struct packet *p, const struct net_route *r)
+{
+	bool strict =
+		p->family == IP_V6 && (ip_is_link_local(&p->daddr) || ip_is_multicast(&p->daddr) ||
+					      ip_is_loopback(&p->daddr));
+
+	return !strict || !packet_knows(p, PKT_IIF) || !p->iif || strcmp(p->iif, "lo") == 0 ||
+	       walk_route_leaves_by(r, p->iif) != TRI_NO;
+}
+
+static bool better(const struct net_route *r, const struct net_route *best)
+{
+	if (r->dst.len != best->dst.len)
+		return r->dst.len > best->dst.len;
+	if (r->src.len != best->src.len)
+		return r->src.len > best->src.len;
+	if (r->tos != best->tos)
+		return r->tos > best->tos;
+	return r->metric < best->metric;
+}
+
+const struct net_route *walk_table_route(
+	const struct netstate *net, uint32_t table, const struct packet *p)
+{
+	const struct net_route *best = NULL;
+
+	VEC_EACH (&net->routes, struct net_route, r) {
+		if (r->table != table || r->family != p->family ||
+			(r->dst.len && !ip_in_prefix(&p->daddr, &r->dst)) ||
+			(best && !better(r, best)))
+			continue;
+		if (r->src.len &&
+			(!packet_knows(p, PKT_SADDR) || !ip_in_prefix(&p->saddr, &r->src)))
+			continue;
+		if (r->tos && tos_is(r->tos, p) != TRI_YES)
+			continue;
+		if (has_way(net, r) && by_its_link(p, r))
+			best = r;
+	}
+	return best;
 }
 
 /* A lookup: for @p, and if @by is given only among the routes that leave by that interface. */
@@ -106,7 +218,7 @@ static bool rule_gives(const struct lookup *l, const struct net_rule *r, struct 
 	if (r->action != RULE_LOOKUP)
 		return r->action == RULE_BLACKHOLE || r->action == RULE_UNREACHABLE ||
 		       r->action == RULE_PROHIBIT;
-	route = route_by(l, r->table);
+	route = route_by(l, walk_rule_table(l->net, l->p, r));
 	if (!route || route->type == ROUTE_THROW)
 		return false;
 	if (route->type == ROUTE_BLACKHOLE || route->type == ROUTE_UNREACHABLE ||

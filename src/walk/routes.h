@@ -45,6 +45,18 @@ enum tri walk_way_back(
 enum tri walk_rule_matches(
 	const struct netstate *net, const struct packet *p, const struct net_rule *r);
 
+/* The table that a rule that applies leads to. */
+uint32_t walk_rule_table(
+	const struct netstate *net, const struct packet *p, const struct net_rule *r);
+
+/* The route that one table has for the packet: as netstate_route(), and by its TOS and source, past
+ * next hops that are down. What the route's own type says is not looked at. NULL: none. */
+const struct net_route *walk_table_route(
+	const struct netstate *net, uint32_t table, const struct packet *p);
+
+/* May a next hop be taken? Not if it is dead, or without carrier where that counts. */
+bool walk_hop_alive(const struct netstate *net, uint8_t family, const struct net_nexthop *h);
+
 /* Do all next hops (yes), none (no) or some (unknown) leave by @interface? */
 enum tri walk_route_leaves_by(const struct net_route *r, const char *interface);
 

@@ -19,8 +19,10 @@
  * base chain, not the hook; a drop ends everything. Nat chains see only the first packet of a
  * connection, and the first mapping made at a hook is the only one. All of them are asked at one place
  * of a hook (-100 before routing, 100 after it), whatever their own priority; that only orders them
- * among themselves (net/netfilter/nf_nat_core.c). Chains before conntrack's own place in prerouting
- * and output see no connection.
+ * among themselves (net/netfilter/nf_nat_core.c). So walk_bases() gives them side by side, at that
+ * place, and whoever walks chain by chain goes through them until one gives a translation
+ * (walk_result.mapped). Chains before conntrack's own place in prerouting and output see no
+ * connection, whatever the packet holds.
  */
 #ifndef WALK_RULES_H
 #define WALK_RULES_H
@@ -101,7 +103,8 @@ struct walk_result {
 	bool mapped; /* an address translation was set up here (on some way, if not decided) */
 	/* The last rules that wrote the packet's mark and the connection's; kind NONE: nothing did. */
 	struct walk_step mark_by, ct_mark_by;
-	/* With an oracle: the translation that a nat chain calls for; kind NONE: no. */
+	/* With an oracle: the translation that a nat chain calls for; kind NONE: no. A TPROXY rule tells
+	 * in it where to; that may stand in any chain, and the packet's mark is written already. */
 	struct walk_nat nat;
 };
 
@@ -115,7 +118,9 @@ struct walk_fork {
 	enum walk_fork_kind kind;
 	struct walk_step at;		   /* the rule; kind NONE: not in a ruleset */
 	const char *why;		   /* in words: "it depends on ..." */
-	size_t n;			   /* 2 for a match: 0 "does not match", 1 "matches" */
+	size_t n;			   /* 2 for a match: 0 "does not match", 1 "matches". Of a
+					    * set whose content is not known: 1 "is in the set",
+					    * also where the rule asks for what is not in it */
 	double weight[WALK_FORK_WAYS];	   /* CHANCE: shares that sum up to 1; else 0 */
 	const char *label[WALK_FORK_WAYS]; /* each way in words, or NULL */
 	/* The same question asked again of the same packet has the same answer: what is asked (a set,
@@ -123,7 +128,8 @@ struct walk_fork {
 	const void *subject;
 };
 struct walk_oracle {
-	/* Which way, 0 to n - 1. @f is only valid during the call. */
+	/* Which way, 0 to n - 1. @f and the texts in it are only valid during the call: whoever keeps
+	 * them copies them. (@f->subject is never looked into: it is only compared.) */
 	size_t (*choose)(struct walk_oracle *o, const struct walk_fork *f);
 };
 
@@ -131,6 +137,8 @@ struct walk_oracle {
 struct walk_trail {
 	struct walk_step steps[WALK_MAX_TRAIL];
 	size_t len;
+	size_t lost; /* steps that there was no room for: the last step is always there, and these are
+		      * missing before it */
 };
 
 struct walker {
@@ -148,7 +156,11 @@ struct walk_bases {
 	VEC(struct walk_base) items;
 };
 
-/* The base chains that a packet of @family meets at @hook, in the order of their running. */
+/* Where in its hook a base chain runs: its priority, or for nat chains the place of all of them. */
+int32_t walk_base_place(const struct nft_chain *base);
+
+/* The base chains that a packet of @family meets at @hook, in the order of their running: by place;
+ * nat chains side by side, by their own priorities. */
 void walk_bases(struct arena *a, const struct walker *w, uint8_t family, enum nft_hook hook,
 	struct walk_bases *out);
 

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "walk/routes.h"
-
 bool walk_spend(struct walk_run *run, size_t n)
 {
 	if (n > run->left) {
@@ -22,251 +20,58 @@ void walk_untrack(struct packet *p)
 	p->ct_state = CT_UNTRACKED;
 }
 
-/* ---- values ---- */
-
-static void value_unknown(struct walk_value *v, enum nft_type type, uint16_t len)
+bool walk_may_be_error(const struct packet *p)
 {
-	memset(v, 0, sizeof(*v));
-	v->type = type;
-	v->len = len < WALK_VALUE_BYTES ? len : WALK_VALUE_BYTES;
+	if (packet_knows(p, PKT_PROTO) && p->proto != PROTO_ICMP && p->proto != PROTO_ICMPV6)
+		return false;
+	return !packet_knows(p, PKT_CT_STATE) || p->ct_state == CT_RELATED;
 }
 
-static void value_known(struct walk_value *v, enum nft_type type, const void *bytes, uint16_t len)
+/* ---- values ---- */
+
+void walk_value_unknown(struct walk_value *v, enum nft_type type, unsigned int len)
 {
-	value_unknown(v, type, len);
+	if (len > WALK_VALUE_BYTES)
+		len = WALK_VALUE_BYTES;
+	v->absent = false;
+	v->type = type;
+	v->len = len;
+	memset(v->bytes, 0, nft_padded(len));
+	memset(v->known, 0, nft_padded(len));
+}
+
+void walk_value_known(struct walk_value *v, enum nft_type type, const void *bytes, unsigned int len)
+{
+	walk_value_unknown(v, type, len);
 	memcpy(v->bytes, bytes, v->len);
 	memset(v->known, 0xff, v->len);
 }
 
-static void value_absent(struct walk_value *v)
+void walk_value_absent(struct walk_value *v)
 {
-	value_unknown(v, NFT_T_OTHER, 0);
+	walk_value_unknown(v, NFT_T_OTHER, 0);
 	v->absent = true;
 }
 
-static void value_u8(struct walk_value *v, enum nft_type type, bool known, uint8_t n)
+bool walk_value_is_known(const struct walk_value *v)
 {
-	if (known)
-		value_known(v, type, &n, 1);
-	else
-		value_unknown(v, type, 1);
-}
-
-static void value_tri(struct walk_value *v, enum tri t)
-{
-	value_u8(v, NFT_T_BOOL, t != TRI_UNKNOWN, t == TRI_YES);
-}
-
-static void value_bits(struct walk_value *v, enum nft_type type, uint32_t n, uint32_t known)
-{
-	n &= known;
-	value_unknown(v, type, 4);
-	memcpy(v->bytes, &n, 4);
-	memcpy(v->known, &known, 4);
-}
-
-static void value_port(struct walk_value *v, bool known, uint16_t port)
-{
-	const uint8_t bytes[2] = {port >> 8, port & 0xff};
-
-	if (known)
-		value_known(v, NFT_T_PORT, bytes, 2);
-	else
-		value_unknown(v, NFT_T_PORT, 2);
-}
-
-/* ---- selectors ---- */
-
-int walk_address_type(const struct netstate *net, const struct ip_addr *addr)
-{
-	static const struct ip_addr broadcast = {.family = IP_V4, .bytes = {255, 255, 255, 255}};
-	const struct net_route *r;
-
-	if (ip_is_multicast(addr))
-		return ROUTE_MULTICAST;
-	if (ip_equal(addr, &broadcast))
-		return ROUTE_BROADCAST;
-	if (ip_is_loopback(addr))
-		return ROUTE_LOCAL;
-	VEC_EACH (&net->addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return ROUTE_LOCAL;
+	for (unsigned int i = 0; i < v->len; i++) {
+		if (v->known[i] != 0xff)
+			return false;
 	}
-	r = netstate_route(net, TABLE_LOCAL, addr);
-	if (!r)
-		r = netstate_route(net, TABLE_MAIN, addr);
-	return r ? r->type : -1;
+	return v->absent || v->len > 0;
 }
 
-static void value_ifname(struct walk_value *v, bool known, const char *name)
+uint32_t walk_value_mark(const struct walk_value *v, uint32_t *known)
 {
-	char padded[16] = "";
+	uint32_t mark = 0;
 
-	if (!known) {
-		value_unknown(v, NFT_T_IFNAME, sizeof(padded));
-		return;
+	*known = 0;
+	if (v->len >= 4) {
+		memcpy(&mark, v->bytes, 4);
+		memcpy(known, v->known, 4);
 	}
-	if (name) /* none: the kernel compares an empty name */
-		memcpy(padded, name, strnlen(name, sizeof(padded) - 1));
-	value_known(v, NFT_T_IFNAME, padded, sizeof(padded));
-}
-
-static void value_ifindex(
-	struct walk_value *v, const struct netstate *net, bool known, const char *name)
-{
-	const struct net_link *l = known && name ? netstate_link(net, name) : NULL;
-
-	value_bits(v, NFT_T_IFINDEX, l ? (uint32_t)l->index : 0,
-		l || (known && !name) ? UINT32_MAX : 0);
-}
-
-static void value_addr(struct walk_value *v, const struct packet *p, uint8_t family,
-	enum packet_field field, const struct ip_addr *addr)
-{
-	enum nft_type type = family == IP_V4 ? NFT_T_IPV4 : NFT_T_IPV6;
-
-	if (p->family != family)
-		value_absent(v);
-	else if (packet_knows(p, field))
-		value_known(v, type, addr->bytes, ip_bytes(family));
-	else
-		value_unknown(v, type, ip_bytes(family));
-}
-
-static void value_fib_type(
-	struct walk_value *v, const struct netstate *net, bool known, const struct ip_addr *addr)
-{
-	int type = known ? walk_address_type(net, addr) : -1;
-
-	value_bits(v, NFT_T_FIB_TYPE, type < 0 ? 0 : (uint32_t)type, type < 0 ? 0 : UINT32_MAX);
-}
-
-static bool has_ports(const struct packet *p)
-{
-	return packet_knows(p, PKT_PROTO) &&
-	       (p->proto == PROTO_TCP || p->proto == PROTO_UDP || p->proto == PROTO_SCTP);
-}
-
-static void value_icmp_type(struct walk_value *v, const struct packet *p, uint8_t proto)
-{
-	enum nft_type type = proto == PROTO_ICMP ? NFT_T_ICMP_TYPE : NFT_T_ICMPV6_TYPE;
-
-	if (packet_knows(p, PKT_PROTO) && p->proto != proto)
-		value_absent(v);
-	else
-		value_u8(v, type, packet_knows(p, PKT_PROTO | PKT_ICMP_TYPE), p->icmp_type);
-}
-
-static void select_ct(struct walk_value *v, const struct packet *p, enum nft_selector s)
-{
-	if (packet_without_conntrack(p))
-		value_absent(v);
-	else if (s == SEL_CT_STATUS)
-		value_bits(v, NFT_T_CT_STATUS, p->ct_status, p->ct_status_known);
-	else if (s == SEL_CT_MARK)
-		value_bits(v, NFT_T_MARK, p->ct_mark, p->ct_mark_known);
-	else
-		value_u8(v, NFT_T_CT_DIR, packet_knows(p, PKT_CT_DIRECTION), p->ct_reply);
-}
-
-static void select_ip(struct walk_value *v, const struct packet *p, enum nft_selector s)
-{
-	bool v4 = s == SEL_IP_SADDR || s == SEL_IP_DADDR || s == SEL_IP_PROTOCOL;
-	uint8_t family = v4 ? IP_V4 : IP_V6;
-
-	if (s == SEL_IP_SADDR || s == SEL_IP6_SADDR)
-		value_addr(v, p, family, PKT_SADDR, &p->saddr);
-	else if (s == SEL_IP_DADDR || s == SEL_IP6_DADDR)
-		value_addr(v, p, family, PKT_DADDR, &p->daddr);
-	else if (p->family != family)
-		value_absent(v);
-	else
-		value_u8(v, NFT_T_PROTO, packet_knows(p, PKT_PROTO), p->proto);
-}
-
-static void select_value(const struct netstate *net, const struct packet *p, enum nft_selector s,
-	struct walk_value *v)
-{
-	switch (s) {
-	case SEL_META_IIFNAME:
-		value_ifname(v, packet_knows(p, PKT_IIF), p->iif);
-		return;
-	case SEL_META_OIFNAME:
-		value_ifname(v, packet_knows(p, PKT_OIF), p->oif);
-		return;
-	case SEL_META_IIF:
-		value_ifindex(v, net, packet_knows(p, PKT_IIF), p->iif);
-		return;
-	case SEL_META_OIF:
-		value_ifindex(v, net, packet_knows(p, PKT_OIF), p->oif);
-		return;
-	case SEL_META_MARK:
-		value_bits(v, NFT_T_MARK, p->mark, p->mark_known);
-		return;
-	case SEL_META_L4PROTO:
-		value_u8(v, NFT_T_PROTO, packet_knows(p, PKT_PROTO), p->proto);
-		return;
-	case SEL_META_NFPROTO:
-		value_u8(v, NFT_T_NFPROTO, true, p->family == IP_V6 ? FAMILY_IP6 : FAMILY_IP);
-		return;
-	case SEL_META_PKTTYPE:
-		value_u8(v, NFT_T_PKTTYPE, packet_knows(p, PKT_TYPE), p->type);
-		return;
-	case SEL_META_SECPATH:
-		value_u8(v, NFT_T_BOOL, packet_knows(p, PKT_SECPATH), p->secpath);
-		return;
-	case SEL_CT_STATE:
-		value_bits(v, NFT_T_CT_STATE, p->ct_state,
-			packet_knows(p, PKT_CT_STATE) ? UINT32_MAX : 0);
-		return;
-	case SEL_CT_STATUS:
-	case SEL_CT_DIRECTION:
-	case SEL_CT_MARK:
-		select_ct(v, p, s);
-		return;
-	case SEL_IP_SADDR:
-	case SEL_IP_DADDR:
-	case SEL_IP_PROTOCOL:
-	case SEL_IP6_SADDR:
-	case SEL_IP6_DADDR:
-	case SEL_IP6_NEXTHDR:
-		select_ip(v, p, s);
-		return;
-	case SEL_TH_SPORT:
-		value_port(v, has_ports(p) && packet_knows(p, PKT_SPORT), p->sport);
-		return;
-	case SEL_TH_DPORT:
-		value_port(v, has_ports(p) && packet_knows(p, PKT_DPORT), p->dport);
-		return;
-	case SEL_ICMP_TYPE:
-		value_icmp_type(v, p, PROTO_ICMP);
-		return;
-	case SEL_ICMPV6_TYPE:
-		value_icmp_type(v, p, PROTO_ICMPV6);
-		return;
-	case SEL_FIB_SADDR_TYPE:
-		value_fib_type(v, net, packet_knows(p, PKT_SADDR), &p->saddr);
-		return;
-	case SEL_FIB_DADDR_TYPE:
-		value_fib_type(v, net, packet_knows(p, PKT_DADDR), &p->daddr);
-		return;
-	case SEL_FIB_SADDR_OIF:
-		value_tri(v, walk_way_back(net, p, false, WAY_BACK_ANY));
-		return;
-	case SEL_FIB_SADDR_MARK_OIF:
-		value_tri(v, walk_way_back(net, p, true, WAY_BACK_ANY));
-		return;
-	case SEL_FIB_SADDR_IIF_OIF:
-		value_tri(v, walk_way_back(net, p, false, WAY_BACK_BY_BEST));
-		return;
-	case SEL_FIB_SADDR_MARK_IIF_OIF:
-		value_tri(v, walk_way_back(net, p, true, WAY_BACK_BY_BEST));
-		return;
-	case SEL_NONE:
-	case SEL_COUNT_:
-		break;
-	}
-	value_unknown(v, NFT_T_OTHER, 16);
+	return mark;
 }
 
 /* ---- expressions ---- */
@@ -285,17 +90,18 @@ static void evaluate_concat(struct walk_run *run, const struct packet *p, const 
 	struct walk_value part;
 	unsigned int at = 0;
 
-	value_unknown(out, NFT_T_OTHER, 0);
+	walk_value_unknown(out, NFT_T_OTHER, 0);
 	for (unsigned int i = 0; i < e->n_parts; i++) {
 		walk_evaluate(run, p, e->parts[i], &part);
 		if (part.absent) {
-			value_absent(out);
+			walk_value_absent(out);
 			return;
 		}
 		if (at + nft_padded(part.len) > WALK_VALUE_BYTES)
 			return;
-		memcpy(out->bytes + at, part.bytes, part.len);
+		memset(out->bytes + at, 0, nft_padded(part.len));
 		memset(out->known + at, 0xff, nft_padded(part.len));
+		memcpy(out->bytes + at, part.bytes, part.len);
 		memcpy(out->known + at, part.known, part.len);
 		at += nft_padded(part.len);
 		out->len = at;
@@ -311,32 +117,56 @@ static void join_data(struct walk_value *v, const uint8_t *data, uint16_t len)
 	}
 }
 
+/* What is true of all elements that the key may fall on, from @first on. */
+static void join_elements(const struct nft_set *set, size_t first, const struct walk_value *key,
+	struct walk_value *out)
+{
+	walk_value_known(out, out->type, nft_set_elem_data(set, first), set->data_len);
+	for (size_t i = first + 1; i < set->len; i++) {
+		if (walk_element(set, i, key) != TRI_NO)
+			join_data(out, nft_set_elem_data(set, i), set->data_len);
+	}
+}
+
 static void evaluate_map(struct walk_run *run, const struct packet *p, const struct nft_expr *e,
 	struct walk_value *out)
 {
 	const struct nft_set *set = e->set;
+	enum nft_type type = set && set->n_data == 1 ? set->data[0].type : NFT_T_OTHER;
 	struct walk_value key;
-	bool any = false;
+	size_t at;
+	enum tri t;
 
-	value_unknown(out, NFT_T_OTHER, 16);
-	if (!set || !(set->flags & SET_MAP) || !e->key || set->flags & SET_INCOMPLETE ||
-		!walk_spend(run, 1 + set->len / 16))
+	walk_value_unknown(out, type, set && set->flags & SET_MAP ? set->data_len : 16);
+	if (!set || !(set->flags & SET_MAP) || !e->key)
 		return;
-	value_unknown(out, set->n_data == 1 ? set->data[0].type : NFT_T_OTHER, set->data_len);
-	walk_evaluate(run, p, e->key, &key);
-	for (size_t i = 0; !key.absent && i < set->len; i++) {
-		enum tri t = walk_element(set, i, &key);
-
-		if (t == TRI_YES || (t == TRI_UNKNOWN && !any))
-			value_known(out, out->type, nft_set_elem_data(set, i), set->data_len);
-		else if (t == TRI_UNKNOWN)
-			join_data(out, nft_set_elem_data(set, i), set->data_len);
-		any = any || t != TRI_NO;
-		if (t == TRI_YES)
-			break;
+	walk_evaluate_key(run, p, e->key, set, &key);
+	if (key.absent) {
+		walk_value_absent(out);
+		return;
 	}
-	if (!any && !(set->flags & SET_DYNAMIC))
-		value_absent(out);
+	t = walk_find(run, set, &key, &at);
+	if (t == TRI_YES)
+		walk_value_known(out, type, nft_set_elem_data(set, at), set->data_len);
+	else if (t == TRI_NO && !(set->flags & SET_DYNAMIC))
+		walk_value_absent(out);
+	else if (at < set->len && !(set->flags & (SET_INCOMPLETE | SET_DYNAMIC)))
+		join_elements(set, at, &key, out);
+}
+
+static void evaluate_random(
+	const struct walk_run *run, const struct nft_expr *e, struct walk_value *out)
+{
+	walk_value_unknown(out, NFT_T_INTEGER, 4);
+	for (size_t i = 0; i < run->n_draws; i++) {
+		if (run->draws[i].expr == e)
+			walk_value_known(out, NFT_T_INTEGER, &run->draws[i].number, 4);
+	}
+}
+
+static bool is_address(enum nft_type t)
+{
+	return t == NFT_T_IPV4 || t == NFT_T_IPV6;
 }
 
 void walk_evaluate(struct walk_run *run, const struct packet *p, const struct nft_expr *e,
@@ -345,12 +175,14 @@ void walk_evaluate(struct walk_run *run, const struct packet *p, const struct nf
 	switch (e->kind) {
 	case EXPR_SELECTOR:
 	case EXPR_MASKED:
-		select_value(run->w->net, p, e->selector, out);
-		if (e->kind == EXPR_MASKED)
+		walk_select(run, p, e->selector, out);
+		if (is_address(e->type) && is_address(out->type) && e->type != out->type)
+			walk_value_absent(out); /* of a connection of the other family */
+		else if (e->kind == EXPR_MASKED)
 			apply_mask(out, e);
 		return;
 	case EXPR_VALUE:
-		value_known(out, e->type, e->value,
+		walk_value_known(out, e->type, e->value,
 			e->value_len <= sizeof(e->value) ? e->value_len : sizeof(e->value));
 		return;
 	case EXPR_CONCAT:
@@ -360,12 +192,39 @@ void walk_evaluate(struct walk_run *run, const struct packet *p, const struct nf
 		evaluate_map(run, p, e, out);
 		return;
 	case EXPR_JHASH:
-		value_unknown(out, NFT_T_INTEGER, 4);
+	case EXPR_SYMHASH:
+	case EXPR_NUMGEN:
+		evaluate_random(run, e, out);
 		return;
 	case EXPR_UNKNOWN:
 		break;
 	}
-	value_unknown(out, NFT_T_OTHER, 16);
+	walk_value_unknown(out, NFT_T_OTHER, 16);
+}
+
+/* Numbers in host order are turned where an interval set holds them. */
+static void turn_host_order(const struct nft_set *set, struct walk_value *key)
+{
+	for (unsigned int f = 0, at = 0; f < set->n_key && at + 4 <= key->len; f++) {
+		if (nft_type_is_host_order(set->key[f].type) && set->key[f].len == 4) {
+			const uint8_t b[4] = {key->bytes[at + 3], key->bytes[at + 2],
+				key->bytes[at + 1], key->bytes[at]};
+			const uint8_t k[4] = {key->known[at + 3], key->known[at + 2],
+				key->known[at + 1], key->known[at]};
+
+			memcpy(key->bytes + at, b, 4);
+			memcpy(key->known + at, k, 4);
+		}
+		at += nft_padded(set->key[f].len);
+	}
+}
+
+void walk_evaluate_key(struct walk_run *run, const struct packet *p, const struct nft_expr *e,
+	const struct nft_set *set, struct walk_value *key)
+{
+	walk_evaluate(run, p, e, key);
+	if (set->flags & SET_INTERVAL && !key->absent)
+		turn_host_order(set, key);
 }
 
 /* ---- comparing ---- */
@@ -382,12 +241,6 @@ static enum tri bytes_equal(
 			answer = TRI_UNKNOWN;
 	}
 	return answer;
-}
-
-static bool is_host_order(enum nft_type t)
-{
-	return t == NFT_T_IFINDEX || t == NFT_T_MARK || t == NFT_T_CT_STATE ||
-	       t == NFT_T_CT_STATUS || t == NFT_T_FIB_TYPE || t == NFT_T_INTEGER;
 }
 
 static int compare_bytes(const uint8_t *a, const uint8_t *b, unsigned int len, bool host_order)
@@ -454,33 +307,91 @@ enum tri walk_element(const struct nft_set *set, size_t i, const struct walk_val
 	return answer;
 }
 
-static enum tri in_set(struct walk_run *run, const struct nft_set *set,
-	const struct walk_value *key, const char **why)
+/* Must @key fall on no element or on one that can be found by its bytes? */
+static bool key_is_exact(const struct nft_set *set, const struct walk_value *key)
 {
-	enum tri answer = TRI_NO;
+	return key->len >= set->key_len && walk_value_is_known(key);
+}
 
-	if (!set || !walk_spend(run, 1 + set->len / 16)) {
-		*why = "the set is too large to look through";
+static bool covers(const struct nft_set *set, size_t i, const struct walk_value *key)
+{
+	if (!(set->flags & SET_INTERVAL))
+		return memcmp(nft_set_elem(set, i), key->bytes, set->key_len) == 0;
+	return walk_element(set, i, key) == TRI_YES;
+}
+
+/* An exact key: the element it falls on, or set->len. */
+static size_t find_exact(const struct nft_set *set, const struct walk_value *key)
+{
+	size_t i = 0;
+
+	if (set->sorted) {
+		long found = nft_set_find(set, key->bytes);
+
+		return found < 0 ? set->len : (size_t)found;
+	}
+	while (i < set->len && !covers(set, i, key))
+		i++;
+	return i;
+}
+
+enum tri walk_find(
+	struct walk_run *run, const struct nft_set *set, const struct walk_value *key, size_t *at)
+{
+	enum tri open = set->flags & SET_INCOMPLETE ? TRI_UNKNOWN : TRI_NO;
+
+	*at = set->len;
+	if (!walk_spend(run, 1 + (set->sorted ? 0 : set->len / 16)))
 		return TRI_UNKNOWN;
+	if (key_is_exact(set, key)) {
+		*at = find_exact(set, key);
+		return *at < set->len ? TRI_YES : open;
 	}
 	for (size_t i = 0; i < set->len; i++) {
 		enum tri t = walk_element(set, i, key);
 
-		if (t == TRI_YES)
+		if (t == TRI_YES) {
+			*at = i;
 			return TRI_YES;
-		answer = t == TRI_UNKNOWN ? t : answer;
+		}
+		if (t == TRI_UNKNOWN && *at == set->len)
+			*at = i;
 	}
-	if (set->flags & SET_INCOMPLETE) {
-		*why = "the elements of the set were not read";
+	return *at < set->len ? TRI_UNKNOWN : open;
+}
+
+static enum tri in_set(struct walk_run *run, const struct packet *p, const struct nft_stmt *s,
+	bool *absent, struct walk_doubt *doubt)
+{
+	const struct nft_set *set = s->set;
+	struct walk_value key;
+	enum tri t;
+	size_t at;
+
+	if (!set) {
+		doubt->why = "the set is not there";
 		return TRI_UNKNOWN;
 	}
-	return answer;
+	walk_evaluate_key(run, p, s->expr, set, &key);
+	*absent = key.absent;
+	if (key.absent)
+		return TRI_NO;
+	t = walk_find(run, set, &key, &at);
+	if (t == TRI_UNKNOWN && !run->left) {
+		doubt->why = "the set is too large to look through";
+	} else if (t == TRI_UNKNOWN && at == set->len) {
+		doubt->why = "the elements of the set were not read";
+		doubt->set = set;
+		doubt->key = key;
+		doubt->inverted = s->op == OP_NOT_IN;
+	}
+	return t;
 }
 
 static enum tri compare_op(const struct nft_stmt *s, const struct walk_value *v)
 {
 	unsigned int len = s->value_len < v->len ? s->value_len : v->len;
-	bool host = is_host_order(v->type);
+	bool host = nft_type_is_host_order(v->type);
 	const uint8_t *b = v->bytes, *k = v->known;
 
 	if (s->value_len > sizeof(s->value) || len == 0)
@@ -509,31 +420,22 @@ static enum tri compare_op(const struct nft_stmt *s, const struct walk_value *v)
 	return TRI_UNKNOWN;
 }
 
-enum tri walk_match(
-	struct walk_run *run, const struct packet *p, const struct nft_stmt *s, const char **why)
+enum tri walk_match(struct walk_run *run, const struct packet *p, const struct nft_stmt *s,
+	struct walk_doubt *doubt)
 {
 	struct walk_value v;
+	bool absent = false;
 	enum tri t;
 
-	*why = s->expr->kind == EXPR_UNKNOWN ? "the expression is not understood"
-					     : "it depends on what is not known of the packet";
+	walk_doubt_of(doubt, s->expr->kind == EXPR_UNKNOWN
+				     ? "the expression is not understood"
+				     : "it depends on what is not known of the packet");
+	if (s->op == OP_IN || s->op == OP_NOT_IN) {
+		t = in_set(run, p, s, &absent, doubt);
+		return s->op == OP_IN || absent ? t : tri_not(t);
+	}
 	walk_evaluate(run, p, s->expr, &v);
 	if (v.absent)
 		return TRI_NO;
-	if (s->op != OP_IN && s->op != OP_NOT_IN)
-		return compare_op(s, &v);
-	t = in_set(run, s->set, &v, why);
-	return s->op == OP_IN ? t : tri_not(t);
-}
-
-uint32_t walk_mark(
-	struct walk_run *run, const struct packet *p, const struct nft_expr *e, uint32_t *known)
-{
-	struct walk_value v;
-	uint32_t mark;
-
-	walk_evaluate(run, p, e, &v);
-	memcpy(&mark, v.bytes, 4);
-	memcpy(known, v.known, 4);
-	return mark;
+	return compare_op(s, &v);
 }

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What iptables' targets do to a packet, from their blobs. */
+/* What iptables' targets do to a packet, from their blobs. Translations: xt_nat.c. */
 #include "walk/xt.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <linux/netfilter/xt_CT.h>
+#include <linux/netfilter/xt_DSCP.h>
+#include <linux/netfilter/xt_TCPMSS.h>
 #include <linux/netfilter/xt_connmark.h>
 #include <linux/netfilter/xt_mark.h>
+#include <linux/netfilter_ipv4/ipt_TTL.h>
 
-#include "walk/value.h"
+#include "walk/fib.h"
+#include "walk/mangle.h"
+
+/* ---- marks ---- */
 
 /* (value & ~clear) ^ flip, where only some bits of value and flip are known. */
 static void write_bits(
@@ -20,31 +27,45 @@ static void write_bits(
 
 static bool read_mark(const struct nft_xt *x, struct xt_mark_tginfo2 *i)
 {
-	if (x->rev != 2 || x->info_len < sizeof(*i) || !x->info)
+	if (x->rev != 2 || x->info_len < sizeof(*i) || !x->info || x->hollow)
 		return false;
 	memcpy(i, x->info, sizeof(*i));
 	return true;
 }
 
-/* Of both revisions; a shift (revision 2) is not followed. */
-static bool read_connmark(const struct nft_xt *x, struct xt_connmark_tginfo1 *i)
+/* Of both revisions: in 1 nothing is shifted. */
+static bool read_connmark(const struct nft_xt *x, struct xt_connmark_tginfo2 *i)
 {
-	struct xt_connmark_tginfo2 two;
+	struct xt_connmark_tginfo1 one;
 
-	if (!x->info)
+	if (!x->info || x->hollow)
 		return false;
-	if (x->rev == 1 && x->info_len >= sizeof(*i)) {
-		memcpy(i, x->info, sizeof(*i));
+	if (x->rev == 1 && x->info_len >= sizeof(one)) {
+		memcpy(&one, x->info, sizeof(one));
+		*i = (struct xt_connmark_tginfo2){.ctmark = one.ctmark,
+			.ctmask = one.ctmask,
+			.nfmask = one.nfmask,
+			.mode = one.mode};
 		return true;
 	}
-	if (x->rev != 2 || x->info_len < sizeof(two))
+	if (x->rev != 2 || x->info_len < sizeof(*i))
 		return false;
-	memcpy(&two, x->info, sizeof(two));
-	*i = (struct xt_connmark_tginfo1){two.ctmark, two.ctmask, two.nfmask, two.mode};
-	return two.shift_bits == 0;
+	memcpy(i, x->info, sizeof(*i));
+	return i->shift_bits < 32;
 }
 
-static void target_mark(struct packet *p, const struct nft_xt *x)
+static uint32_t shifted(const struct xt_connmark_tginfo2 *i, uint32_t bits)
+{
+	return i->shift_dir == D_SHIFT_RIGHT ? bits >> i->shift_bits : bits << i->shift_bits;
+}
+
+/* What of the shifted bits is known, @known being so of those that are: what moves in is zero. */
+static uint32_t shifted_known(const struct xt_connmark_tginfo2 *i, uint32_t known)
+{
+	return shifted(i, known) | ~shifted(i, UINT32_MAX);
+}
+
+static uint8_t target_mark(struct packet *p, const struct nft_xt *x)
 {
 	struct xt_mark_tginfo2 i;
 
@@ -52,39 +73,54 @@ static void target_mark(struct packet *p, const struct nft_xt *x)
 		write_bits(&p->mark, &p->mark_known, i.mask, i.mark, UINT32_MAX);
 	else
 		p->mark = p->mark_known = 0;
+	return DID_MARK;
 }
 
-static void target_connmark(struct packet *p, const struct nft_xt *x)
+static void forget_marks(struct packet *p, bool mark, bool ct_mark)
 {
-	struct xt_connmark_tginfo1 i;
+	if (mark)
+		p->mark = p->mark_known = 0;
+	if (ct_mark)
+		p->ct_mark = p->ct_mark_known = 0;
+}
+
+/* connmark_tg_shift() of net/netfilter/xt_connmark.c */
+static uint8_t target_connmark(struct packet *p, const struct nft_xt *x)
+{
+	struct xt_connmark_tginfo2 i;
 
 	if (packet_without_conntrack(p))
-		return;
+		return 0;
 	if (!read_connmark(x, &i)) {
-		p->mark = p->mark_known = p->ct_mark = p->ct_mark_known = 0;
-		return;
+		forget_marks(p, true, true);
+		return DID_MARK | DID_CT_MARK;
 	}
 	switch (i.mode) {
 	case XT_CONNMARK_SET:
+		/* The shift is of what comes out. */
 		write_bits(&p->ct_mark, &p->ct_mark_known, i.ctmask, i.ctmark, UINT32_MAX);
-		return;
+		p->ct_mark = shifted(&i, p->ct_mark);
+		p->ct_mark_known = shifted_known(&i, p->ct_mark_known);
+		return DID_CT_MARK;
 	case XT_CONNMARK_SAVE:
-		write_bits(&p->ct_mark, &p->ct_mark_known, i.ctmask, p->mark & i.nfmask,
-			p->mark_known | ~i.nfmask);
-		return;
+		write_bits(&p->ct_mark, &p->ct_mark_known, i.ctmask,
+			shifted(&i, p->mark & i.nfmask),
+			shifted_known(&i, p->mark_known | ~i.nfmask));
+		return DID_CT_MARK;
 	case XT_CONNMARK_RESTORE:
-		write_bits(&p->mark, &p->mark_known, i.nfmask, p->ct_mark & i.ctmask,
-			p->ct_mark_known | ~i.ctmask);
-		return;
+		write_bits(&p->mark, &p->mark_known, i.nfmask, shifted(&i, p->ct_mark & i.ctmask),
+			shifted_known(&i, p->ct_mark_known | ~i.ctmask));
+		return DID_MARK;
 	default: /* a number from outside */
-		p->mark = p->mark_known = p->ct_mark = p->ct_mark_known = 0;
+		forget_marks(p, true, true);
+		return DID_MARK | DID_CT_MARK;
 	}
 }
 
 bool walk_xt_writes_mark(const struct nft_xt *x, bool ct, uint32_t *bits, uint32_t *sets)
 {
 	struct xt_mark_tginfo2 mark;
-	struct xt_connmark_tginfo1 connmark;
+	struct xt_connmark_tginfo2 i;
 
 	*sets = 0;
 	if (!x->target)
@@ -98,92 +134,229 @@ bool walk_xt_writes_mark(const struct nft_xt *x, bool ct, uint32_t *bits, uint32
 	}
 	if (strcmp(x->name, "CONNMARK") != 0)
 		return false;
-	if (!read_connmark(x, &connmark))
-		connmark =
-			(struct xt_connmark_tginfo1){0, UINT32_MAX, UINT32_MAX, XT_CONNMARK_SAVE};
-	*bits = connmark.mode == XT_CONNMARK_SET    ? connmark.ctmask | connmark.ctmark
-		: connmark.mode == XT_CONNMARK_SAVE ? connmark.ctmask | connmark.nfmask
-						    : connmark.nfmask | connmark.ctmask;
-	*sets = connmark.mode == XT_CONNMARK_SET ? connmark.ctmark : 0;
-	return ct == (connmark.mode != XT_CONNMARK_RESTORE);
+	if (!read_connmark(x, &i))
+		i = (struct xt_connmark_tginfo2){0, UINT32_MAX, UINT32_MAX, 0, 0, XT_CONNMARK_SAVE};
+	*bits = i.mode == XT_CONNMARK_SET    ? shifted(&i, i.ctmask | i.ctmark)
+		: i.mode == XT_CONNMARK_SAVE ? i.ctmask | shifted(&i, i.nfmask)
+					     : i.nfmask | shifted(&i, i.ctmask);
+	*sets = i.mode == XT_CONNMARK_SET ? shifted(&i, i.ctmark) : 0;
+	return ct == (i.mode != XT_CONNMARK_RESTORE);
 }
 
-static void target_snat(struct packet *p, const struct nft_xt *x)
+/* ---- headers ---- */
+
+/* @x is what the target has for arguments: there, and of the length that it must have. */
+static bool readable(const struct nft_xt *x, void *info, size_t size)
 {
-	p->known &= ~(uint32_t)(PKT_SADDR | PKT_SPORT);
-	p->ct_status |= CT_SRC_NAT | CT_SRC_NAT_DONE;
-	p->ct_status_known |= CT_SRC_NAT | CT_SRC_NAT_DONE;
+	if (!x->info || x->hollow || x->info_len < size)
+		return false;
+	memcpy(info, x->info, size);
+	return true;
 }
 
-static void target_dnat(struct packet *p, const struct nft_xt *x)
+static void forget(struct packet *p, enum packet_field field)
 {
-	p->known &= ~(uint32_t)(PKT_DADDR | PKT_DPORT);
-	p->ct_status |= CT_DST_NAT | CT_DST_NAT_DONE;
-	p->ct_status_known |= CT_DST_NAT | CT_DST_NAT_DONE;
+	p->known &= ~(uint32_t)field;
 }
 
-static void target_ct(struct packet *p, const struct nft_xt *x)
+/* struct ip6t_HL_info is the same. */
+static uint8_t target_ttl(struct packet *p, const struct nft_xt *x)
 {
-	struct xt_ct_target_info i;
+	struct ipt_TTL_info i;
 
-	if (x->info_len < sizeof(i.flags) || !x->info)
+	if (!readable(x, &i, sizeof(i))) {
+		forget(p, PKT_TTL);
+		return DID_MANGLE;
+	}
+	if (i.mode == IPT_TTL_SET) {
+		p->ttl = i.ttl;
+		p->known |= PKT_TTL;
+	} else if (i.mode == IPT_TTL_INC) {
+		p->ttl = p->ttl + i.ttl > 255 ? 255 : (uint8_t)(p->ttl + i.ttl);
+	} else {
+		p->ttl = p->ttl > i.ttl ? (uint8_t)(p->ttl - i.ttl) : 0;
+	}
+	return DID_MANGLE;
+}
+
+static uint8_t target_dscp(struct packet *p, const struct nft_xt *x)
+{
+	struct xt_DSCP_info i;
+
+	if (readable(x, &i, sizeof(i)))
+		p->tos = (uint8_t)(i.dscp << 2 | (p->tos & 3));
+	else
+		forget(p, PKT_TOS);
+	return DID_MANGLE;
+}
+
+static uint8_t target_tos(struct packet *p, const struct nft_xt *x)
+{
+	struct xt_tos_target_info i;
+
+	if (!readable(x, &i, sizeof(i)))
+		forget(p, PKT_TOS);
+	else if (i.tos_mask == 0xff)
+		p->known |= PKT_TOS;
+	if (packet_knows(p, PKT_TOS))
+		p->tos = (uint8_t)((p->tos & ~i.tos_mask) ^ i.tos_value);
+	return DID_MANGLE;
+}
+
+/* A SYN without the option gets one, no larger than what every host must take. */
+static uint8_t target_tcpmss(const struct netstate *net, struct packet *p, const struct nft_xt *x)
+{
+	uint16_t least = p->family == IP_V6 ? 1220 : 536, mss = 0;
+	struct xt_tcpmss_info i;
+
+	if (packet_knows(p, PKT_PROTO) && p->proto != PROTO_TCP)
+		return 0;
+	if (readable(x, &i, sizeof(i)))
+		mss = i.mss == XT_TCPMSS_CLAMP_PMTU ? walk_path_mss(net, p) : i.mss;
+	if (packet_knows(p, PKT_MSS | PKT_TCP_FLAGS) && p->mss == 0 && p->tcp_flags & 0x02) {
+		p->mss = mss && mss < least ? mss : least;
+		return DID_MANGLE;
+	}
+	return walk_lower_mss(p, mss);
+}
+
+/* ---- conntrack ---- */
+
+/* Zone, helper, timeouts, or none of it. */
+static void target_ct(struct packet *p, const struct nft_xt *x, struct walk_xt_effect *out)
+{
+	struct xt_ct_target_info i = {0};
+
+	if (!readable(x, &i.flags, sizeof(i.flags))) {
+		out->effect = EFFECT_MAY_UNTRACK;
+		out->why = "what target CT does is not known";
 		return;
-	memcpy(&i.flags, x->info, sizeof(i.flags));
-	if (i.flags & XT_CT_NOTRACK)
-		walk_untrack(p);
+	}
+	if (i.flags & XT_CT_NOTRACK) {
+		out->effect = EFFECT_UNTRACK;
+		return;
+	}
+	if (!readable(x, &i, sizeof(i)))
+		return;
+	if (i.flags & XT_CT_ZONE_MARK) {
+		forget(p, PKT_CT_ZONE);
+	} else {
+		p->ct_zone = i.zone;
+		p->known |= PKT_CT_ZONE;
+	}
 }
 
-static void target_notrack(struct packet *p, const struct nft_xt *x)
-{
-	walk_untrack(p);
-}
+/* ---- all of them ---- */
 
-static const struct xt_target {
-	const char *name;
-	enum xt_effect effect;
-	void (*change)(
-		struct packet *p, const struct nft_xt *x); /* NULL: leaves the packet alone */
-} targets[] = {
-	{"REJECT", EFFECT_REJECT, NULL},
-	{"MARK", EFFECT_CONTINUE, target_mark},
-	{"CONNMARK", EFFECT_CONTINUE, target_connmark},
-	{"SNAT", EFFECT_MAPPED, target_snat},
-	{"MASQUERADE", EFFECT_MAPPED, target_snat},
-	{"DNAT", EFFECT_MAPPED, target_dnat},
-	{"REDIRECT", EFFECT_MAPPED, target_dnat},
-	{"AUDIT", EFFECT_CONTINUE, NULL},
-	{"CHECKSUM", EFFECT_CONTINUE, NULL},
-	{"CLASSIFY", EFFECT_CONTINUE, NULL},
-	{"CONNSECMARK", EFFECT_CONTINUE, NULL},
-	{"CT", EFFECT_CONTINUE, target_ct},
-	{"DSCP", EFFECT_CONTINUE, NULL},
-	{"HL", EFFECT_CONTINUE, NULL},
-	{"IDLETIMER", EFFECT_CONTINUE, NULL},
-	{"LED", EFFECT_CONTINUE, NULL},
-	{"LOG", EFFECT_CONTINUE, NULL},
-	{"NFLOG", EFFECT_CONTINUE, NULL},
-	{"NOTRACK", EFFECT_CONTINUE, target_notrack},
-	{"RATEEST", EFFECT_CONTINUE, NULL},
-	{"SECMARK", EFFECT_CONTINUE, NULL},
-	{"SET", EFFECT_CONTINUE, NULL},
-	{"TCPMSS", EFFECT_CONTINUE, NULL},
-	{"TCPOPTSTRIP", EFFECT_CONTINUE, NULL},
-	{"TEE", EFFECT_CONTINUE, NULL},
-	{"TOS", EFFECT_CONTINUE, NULL},
-	{"TRACE", EFFECT_CONTINUE, NULL},
-	{"TTL", EFFECT_CONTINUE, NULL},
-	{"ULOG", EFFECT_CONTINUE, NULL},
+enum what {
+	WHAT_NOTHING, /* that decides */
+	WHAT_CT,
+	WHAT_CONNMARK,
+	WHAT_DSCP,
+	WHAT_MARK,
+	WHAT_NAT,
+	WHAT_REJECT,
+	WHAT_TCPMSS,
+	WHAT_TOS,
+	WHAT_TPROXY,
+	WHAT_TTL,
+	WHAT_UNTRACK,
 };
 
-enum xt_effect walk_xt_target(struct packet *p, const struct nft_xt *x, const char **why)
+/* By name. */
+static const struct xt_target {
+	const char *name;
+	enum what what;
+} targets[] = {
+	{"AUDIT", WHAT_NOTHING},
+	{"CHECKSUM", WHAT_NOTHING},
+	{"CLASSIFY", WHAT_NOTHING},
+	{"CONNMARK", WHAT_CONNMARK},
+	{"CONNSECMARK", WHAT_NOTHING},
+	{"CT", WHAT_CT},
+	{"DNAT", WHAT_NAT},
+	{"DSCP", WHAT_DSCP},
+	{"ECN", WHAT_NOTHING},
+	{"HL", WHAT_TTL},
+	{"HMARK", WHAT_MARK},
+	{"IDLETIMER", WHAT_NOTHING},
+	{"LED", WHAT_NOTHING},
+	{"LOG", WHAT_NOTHING},
+	{"MARK", WHAT_MARK},
+	{"MASQUERADE", WHAT_NAT},
+	{"NETMAP", WHAT_NAT},
+	{"NFLOG", WHAT_NOTHING},
+	{"NOTRACK", WHAT_UNTRACK},
+	{"RATEEST", WHAT_NOTHING},
+	{"REDIRECT", WHAT_NAT},
+	{"REJECT", WHAT_REJECT},
+	{"SECMARK", WHAT_NOTHING},
+	{"SET", WHAT_NOTHING},
+	{"SNAT", WHAT_NAT},
+	{"TCPMSS", WHAT_TCPMSS},
+	{"TCPOPTSTRIP", WHAT_NOTHING},
+	{"TEE", WHAT_NOTHING},
+	{"TOS", WHAT_TOS},
+	{"TPROXY", WHAT_TPROXY},
+	{"TRACE", WHAT_NOTHING},
+	{"TTL", WHAT_TTL},
+	{"ULOG", WHAT_NOTHING},
+};
+
+static int by_name(const void *name, const void *target)
 {
-	*why = "an iptables target that cannot be followed";
-	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
-		if (strcmp(targets[i].name, x->name) != 0)
-			continue;
-		if (targets[i].change)
-			targets[i].change(p, x);
-		return targets[i].effect;
+	return strcmp(name, ((const struct xt_target *)target)->name);
+}
+
+void walk_xt_target(const struct netstate *net, enum nft_hook hook, struct packet *p,
+	const struct nft_xt *x, struct walk_xt_effect *out)
+{
+	const struct xt_target *t = bsearch(
+		x->name, targets, sizeof(targets) / sizeof(*targets), sizeof(*targets), by_name);
+
+	*out = (struct walk_xt_effect){.effect = EFFECT_CONTINUE};
+	if (!t) {
+		out->effect = EFFECT_LOST;
+		out->why = "an iptables target that cannot be followed";
+		return;
 	}
-	return EFFECT_LOST;
+	switch (t->what) {
+	case WHAT_NOTHING:
+		return;
+	case WHAT_CT:
+		target_ct(p, x, out);
+		return;
+	case WHAT_CONNMARK:
+		out->did = target_connmark(p, x);
+		return;
+	case WHAT_DSCP:
+		out->did = target_dscp(p, x);
+		return;
+	case WHAT_MARK:
+		out->did = target_mark(p, x);
+		return;
+	case WHAT_NAT:
+		out->effect = EFFECT_MAPPED;
+		walk_xt_nat(hook, p, x, &out->nat);
+		return;
+	case WHAT_REJECT:
+		out->effect = EFFECT_REJECT;
+		return;
+	case WHAT_TCPMSS:
+		out->did = target_tcpmss(net, p, x);
+		return;
+	case WHAT_TOS:
+		out->did = target_tos(p, x);
+		return;
+	case WHAT_TPROXY:
+		out->effect = EFFECT_TPROXY;
+		walk_xt_nat(hook, p, x, &out->nat);
+		return;
+	case WHAT_TTL:
+		out->did = target_ttl(p, x);
+		return;
+	case WHAT_UNTRACK:
+		out->effect = EFFECT_UNTRACK;
+		return;
+	}
 }

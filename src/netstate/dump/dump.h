@@ -46,11 +46,26 @@ struct dump_note {
 	const char *why;
 };
 
+/* An object of `ip nexthop`, which routes name by its id. */
+struct dump_nexthop_member {
+	uint32_t id, weight;
+};
+struct dump_nexthop {
+	uint32_t id;
+	bool blackhole;
+	struct net_nexthop hop;
+	VEC(struct dump_nexthop_member) members; /* of a group */
+};
+
 /* A reading in progress: what the readers of one kind are given. */
 struct dump {
 	struct arena *arena;
 	struct netstate *out;
 	VEC(struct dump_note) notes;
+	size_t more_notes; /* that came after so many that no more are kept */
+	/* Routing tables that are known by a name only: see net_route.table_name. */
+	VEC(const char *) tables;
+	VEC(struct dump_nexthop) nexthops;
 };
 void dump_note(struct dump *d, const struct dump_file *f, uint32_t line, const char *text,
 	size_t len, const char *why);

@@ -38,6 +38,10 @@ struct trouble {
 	VEC(const struct plan_map *) maps;
 	VEC(const struct plan_uplink *) uplinks;
 	bool *has_map; /* by index in plan->maps */
+	/* Without a plan: where the connection was led to. */
+	uint8_t proto;
+	struct ip_addr to;
+	uint16_t to_port;
 };
 
 struct troubles {

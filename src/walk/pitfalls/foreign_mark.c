@@ -59,6 +59,8 @@ static uint32_t bits_set_by(const struct nft_expr *e)
 	case EXPR_SELECTOR:
 	case EXPR_CONCAT:
 	case EXPR_JHASH:
+	case EXPR_SYMHASH:
+	case EXPR_NUMGEN:
 	case EXPR_UNKNOWN:
 		break;
 	}

@@ -26,6 +26,11 @@ const char *tool_name(enum tool t)
 	return names[t];
 }
 
+const char *tool_family(enum nft_family f)
+{
+	return f == FAMILY_INET ? "inet" : f == FAMILY_IP6 ? "ip6" : "ip";
+}
+
 static bool starts_with(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;
@@ -100,14 +105,22 @@ bool tool_looks_back(const struct trouble *t)
 
 static const char *iptables(const struct trouble *t)
 {
-	return t->family == IP_V6 ? "ip6tables" : "iptables";
+	bool legacy = t->base.table->origin == ORIGIN_XT_LEGACY;
+
+	if (t->family == IP_V6)
+		return legacy ? "ip6tables-legacy" : "ip6tables";
+	return legacy ? "iptables-legacy" : "iptables";
 }
 
-/* What picks out the connections that portreeve has translated, in iptables' words. */
+/* What picks out the connections that portreeve has translated (without a plan: that anybody has), in
+ * iptables' words. */
 static const char *ours(struct inquiry *q)
 {
-	uint32_t bit = mark_ours_bit(q->plan->model->mark_mask);
+	uint32_t bit;
 
+	if (!q->plan)
+		return "-m conntrack --ctstate DNAT";
+	bit = mark_ours_bit(q->plan->model->mark_mask);
 	return arena_printf(q->arena, "-m connmark --mark 0x%x/0x%x", bit, bit);
 }
 
@@ -164,28 +177,36 @@ static void remedy_iptables(struct inquiry *q, const struct trouble *t, struct f
 
 static void remedy_nft(struct inquiry *q, const struct trouble *t, struct finding *f)
 {
-	static const struct {
-		enum nft_family family;
-		const char *name;
-	} families[] = {{FAMILY_INET, "inet"}, {FAMILY_IP, "ip"}, {FAMILY_IP6, "ip6"}};
-	uint32_t bit = mark_ours_bit(q->plan->model->mark_mask);
+	const char *ours = "ct status dnat";
 
-	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
-		if (families[i].family == t->base.table->family)
-			finding_remedy(q, f,
-				"nft insert rule %s %s %s ct mark and 0x%x == 0x%x accept",
-				families[i].name, t->base.table->name, t->base.chain->name, bit,
-				bit);
+	if (q->plan) {
+		uint32_t bit = mark_ours_bit(q->plan->model->mark_mask);
+
+		ours = arena_printf(q->arena, "ct mark and 0x%x == 0x%x", bit, bit);
 	}
+	finding_remedy(q, f, "nft insert rule %s %s %s %s accept",
+		tool_family(t->base.table->family), t->base.table->name, t->base.chain->name, ours);
 	f->advice = "to keep it over a restart, add it where these rules are loaded from, often "
 		    "/etc/nftables.conf";
 }
 
 /* firewalld takes no rules about marks: name the backends. */
-static void remedy_firewalld(struct inquiry *q, const struct trouble *t, struct finding *f)
+static void firewalld_accept(struct inquiry *q, struct finding *f, const struct ip_addr *to,
+	uint8_t proto, uint32_t first, uint32_t last)
 {
+	const char *ports = first == last ? arena_printf(q->arena, "%u", first)
+					  : arena_printf(q->arena, "%u-%u", first, last);
 	char buf[IP_STRLEN];
 
+	finding_remedy(q, f,
+		"firewall-cmd --permanent --policy portreeve --add-rich-rule 'rule "
+		"family=\"ipv%u\" destination address=\"%s\" port port=\"%s\" "
+		"protocol=\"%s\" accept'",
+		to->family == IP_V6 ? 6u : 4u, ip_format(to, buf), ports, ip_proto_name(proto));
+}
+
+static void remedy_firewalld(struct inquiry *q, const struct trouble *t, struct finding *f)
+{
 	finding_remedy(q, f, "firewall-cmd --permanent --new-policy portreeve");
 	finding_remedy(q, f, "firewall-cmd --permanent --policy portreeve --add-ingress-zone ANY");
 	finding_remedy(q, f, "firewall-cmd --permanent --policy portreeve --add-egress-zone ANY");
@@ -194,19 +215,13 @@ static void remedy_firewalld(struct inquiry *q, const struct trouble *t, struct 
 
 		VEC_EACH (&map->listens, struct listen, l) {
 			uint32_t first = map->to_port ? map->to_port : l->first;
-			uint32_t last = first + (l->last - l->first);
-			const char *ports = first == last
-						    ? arena_printf(q->arena, "%u", first)
-						    : arena_printf(q->arena, "%u-%u", first, last);
 
-			finding_remedy(q, f,
-				"firewall-cmd --permanent --policy portreeve --add-rich-rule 'rule "
-				"family=\"ipv%u\" destination address=\"%s\" port port=\"%s\" "
-				"protocol=\"%s\" accept'",
-				map->to.family == IP_V6 ? 6u : 4u, ip_format(&map->to, buf), ports,
-				ip_proto_name(l->proto));
+			firewalld_accept(
+				q, f, &map->to, l->proto, first, first + (l->last - l->first));
 		}
 	}
+	if (t->to.family && ip_proto_name(t->proto))
+		firewalld_accept(q, f, &t->to, t->proto, t->to_port, t->to_port);
 	finding_remedy(q, f, "firewall-cmd --reload");
 }
 

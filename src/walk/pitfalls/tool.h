@@ -8,7 +8,8 @@
 enum tool { TOOL_NFT, TOOL_IPTABLES, TOOL_UFW, TOOL_FIREWALLD, TOOL_DOCKER, TOOL_COUNT_ };
 
 enum tool tool_of(const struct trouble *t);
-const char *tool_name(enum tool t); /* "ufw", "another tool" */
+const char *tool_name(enum tool t);	    /* "ufw", "another tool" */
+const char *tool_family(enum nft_family f); /* as nft names those that have routed packets */
 
 /* Does the rule drop what it sees no way back for, as a reverse path filter? */
 bool tool_looks_back(const struct trouble *t);

@@ -25,6 +25,66 @@ static struct nft_set *protos(struct fixture *f, const uint8_t *list, size_t n)
 	return s;
 }
 
+#define OTHER_STATEMENTS 27
+
+static struct nft_expr *number(struct fixture *f, enum nft_expr_kind kind, uint32_t mod)
+{
+	struct nft_expr *e = arena_new_of(f->a, struct nft_expr);
+
+	e->kind = kind;
+	e->mod = mod;
+	return e;
+}
+
+/* A match on an address of conntrack, whose family is in the expression alone. */
+static struct nft_expr *ct_address(struct fixture *f, enum nft_type type)
+{
+	struct nft_expr *e = nft_sel(f->a, SEL_CT_ORIGINAL_SADDR);
+
+	e->type = type;
+	return e;
+}
+
+static struct nft_stmt other_statement(struct fixture *f, unsigned int i)
+{
+	struct nft_set *set = nft_set_new(f->a, f->t, "s", 0, TYPES(NFT_T_IPV4), NULL, 0);
+	struct nft_expr *a = nft_value(f->a, NFT_T_IPV4, "\1\1\1\1"),
+			*b = nft_value(f->a, NFT_T_IPV4, "\1\1\1\2");
+	struct nft_expr *inc = number(f, EXPR_NUMGEN, 2);
+	struct nft_stmt all[OTHER_STATEMENTS] = {
+		{.kind = STMT_NAT, .nat_family = IP_V4, .expr = a},
+		{.kind = STMT_NAT, .nat_family = IP_V4, .expr = a, .expr_last = b},
+		{.kind = STMT_NAT, .nat_family = IP_V4, .expr = a, .port = a},
+		{.kind = STMT_NAT, .nat_family = IP_V4, .expr = a, .port = a, .port_last = b},
+		{.kind = STMT_NAT, .nat_family = IP_V4, .expr = a, .nat_flags = NAT_RANDOM},
+		{.kind = STMT_MASQUERADE},
+		{.kind = STMT_MASQUERADE, .nat_flags = NAT_PERSISTENT},
+		{.kind = STMT_REDIRECT, .port = a},
+		{.kind = STMT_TPROXY, .port = a},
+		{.kind = STMT_TPROXY, .port = a, .nat_family = IP_V4},
+		{.kind = STMT_SET, .selector = SEL_IP_TTL, .expr = a},
+		{.kind = STMT_SET, .selector = SEL_IP_TTL, .expr = b},
+		{.kind = STMT_SET, .selector = SEL_META_PRIORITY, .expr = a},
+		{.kind = STMT_SET, .text = "ct label", .expr = a},
+		{.kind = STMT_SET_UPDATE, .set = set, .expr = a},
+		{.kind = STMT_SET_UPDATE, .set = set, .expr = a, .update = UPDATE_DELETE},
+		{.kind = STMT_SET_UPDATE, .set = set, .expr = a, .timeout_ms = 5},
+		{.kind = STMT_SET_UPDATE, .set = set, .expr = a, .port = b},
+		{.kind = STMT_SET_UPDATE, .set = set, .expr = a, .text = "ct count 5"},
+		{.kind = STMT_FLOW_ADD, .chain = "f"},
+		{.kind = STMT_FLOW_ADD, .chain = "g"},
+		{.kind = STMT_LIMIT, .text = "limit rate 1/second"},
+		{.kind = STMT_LIMIT, .text = "limit rate 1/second", .chain = "l"},
+		{.kind = STMT_VERDICT, .verdict = VERDICT_QUEUE, .text = "queue to 5"},
+		{.kind = STMT_VERDICT, .verdict = VERDICT_QUEUE, .text = "queue to 6"},
+		{.kind = STMT_SET_MARK, .expr = number(f, EXPR_NUMGEN, 2)},
+		{.kind = STMT_SET_MARK, .expr = inc},
+	};
+
+	inc->incremental = true;
+	return all[i];
+}
+
 /* Rules that all differ, made anew at each call. */
 static struct nft_rule rule_number(struct fixture *f, unsigned int i)
 {
@@ -149,12 +209,12 @@ static struct nft_rule rule_number(struct fixture *f, unsigned int i)
 		nft_match(f->a, r, src, OP_RANGE, "\1\2\3\4", 4)->last[0] = 9;
 		break;
 	default:
-		fail();
+		*nft_count(f->a, r, NULL) = other_statement(f, i - 31);
 	}
 	return *r;
 }
 
-#define RULES 31
+#define RULES (31 + OTHER_STATEMENTS)
 
 static void test_rule_equal(void **state)
 {
@@ -200,6 +260,30 @@ static void test_unknown_is_never_equal(void **state)
 	x = nft_rule_new(f.a, f.c, NOWHERE);
 	nft_count(f.a, x, NULL)->kind = STMT_UNKNOWN;
 	assert_false(nft_rule_equal(x, x));
+	x->stmts.items[0].kind = STMT_XT;
+	x->stmts.items[0].xt.name = "recent";
+	assert_true(nft_rule_equal(x, x));
+	x->stmts.items[0].xt.hollow = true; /* with arguments that were not said */
+	assert_false(nft_rule_equal(x, x));
+	arena_free(f.a);
+}
+
+static void test_family_of_conntrack(void **state)
+{
+	struct nft_rule *four, *six;
+	struct fixture f;
+
+	begin(&f);
+	(void)nft_rule_new(f.a, f.c, NOWHERE);
+	(void)nft_rule_new(f.a, f.c, NOWHERE);
+	four = &f.c->rules.items[0];
+	six = &f.c->rules.items[1];
+	nft_match(f.a, four, ct_address(&f, NFT_T_IPV4), OP_EQ, "\1\2\3\4", 4);
+	nft_match(f.a, six, ct_address(&f, NFT_T_IPV6), OP_EQ, "\1\2\3\4", 4);
+	assert_true(nft_rule_equal(four, four));
+	assert_false(nft_rule_equal(four, six));
+	assert_int_equal(nft_expr_len(four->stmts.items[0].expr), 4);
+	assert_int_equal(nft_expr_len(six->stmts.items[0].expr), 16);
 	arena_free(f.a);
 }
 
@@ -258,9 +342,14 @@ static void test_tables_are_whole(void **state)
 {
 	for (unsigned int s = SEL_NONE + 1; s < SEL_COUNT_; s++) {
 		assert_non_null(nft_selector_name(s));
-		assert_true(nft_type_len(nft_selector_type(s)) > 0);
-		assert_non_null(nft_type_name(nft_selector_type(s)));
-		assert_true(nft_type_id(nft_selector_type(s)) > 0);
+		assert_true(nft_selector_len(s) > 0);
+	}
+	for (unsigned int t = NFT_T_NONE + 1; t < NFT_T_COUNT_; t++) {
+		bool named = t != NFT_T_U8 && t != NFT_T_U16 && t != NFT_T_OTHER;
+
+		assert_int_equal(nft_type_name(t) != NULL, named);
+		assert_int_equal(nft_type_id(t) != 0, named);
+		assert_int_equal(nft_type_len(t) > 0, t != NFT_T_OTHER && t != NFT_T_VERDICT);
 	}
 	assert_int_equal(nft_type_id(NFT_T_IPV4), 7);
 	assert_string_equal(nft_type_name(NFT_T_PORT), "inet_service");
@@ -273,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_rule_equal),
 		cmocka_unit_test(test_anonymous_sets_have_no_order),
 		cmocka_unit_test(test_unknown_is_never_equal),
+		cmocka_unit_test(test_family_of_conntrack),
 		cmocka_unit_test(test_same_declaration),
 		cmocka_unit_test(test_finding),
 		cmocka_unit_test(test_tables_are_whole),

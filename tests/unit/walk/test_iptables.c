@@ -155,10 +155,10 @@ static const struct row {
 	{"-m pkttype --pkt-type broadcast", N, N, N, U},
 	{"-m policy --dir in --pol ipsec", N, N, N, U},
 	{"-m policy --dir in --pol none", Y, Y, Y, U},
-	{"-m length --length 100:200", U, U, U, U},
-	{"-m ttl --ttl-lt 5", U, U, U, U},
+	{"-m length --length 100:200", N, N, N, U},
+	{"-m ttl --ttl-lt 5", Y, Y, Y, U},
 	{"-m string --string x --algo bm", U, U, U, U},
-	{"-m mac --mac-source 02:00:00:00:00:01", U, U, U, U},
+	{"-m mac --mac-source 02:00:00:00:00:01", N, N, N, U},
 	{"-p tcp -m string --string x --algo bm --dport 81", N, N, N, U},
 };
 
@@ -378,8 +378,8 @@ static void test_nft(void **state)
 		{"meta pkttype broadcast drop", N, N},
 		{"ip daddr . tcp dport { 192.168.0.2 . 80 } drop", Y, N},
 		{"ip daddr . tcp dport vmap { 192.168.0.0/24 . 70-90 : drop }", Y, N},
-		{"ct original ip daddr 1.1.1.1 drop", U, U},
-		{"ip ttl 3 drop", U, U},
+		{"ct original ip daddr 1.1.1.1 drop", Y, Y},
+		{"ip ttl 3 drop", N, N},
 	};
 	struct packet p = request(), q = reply();
 	struct fixture f;

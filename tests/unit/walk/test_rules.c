@@ -642,7 +642,7 @@ static void test_what_ways_differ_in_is_unknown(void **state)
 	struct walked *x = *state;
 	struct packet p = a_request();
 	struct nft_chain *c =
-		nft_base_chain_new(x->a, x->t, "PREROUTING", CHAIN_FILTER, HOOK_PREROUTING, -150);
+		nft_base_chain_new(x->a, x->t, "PREROUTING", CHAIN_FILTER, HOOK_PREROUTING, -300);
 	struct nft_rule *r = rule_in(x, c);
 	struct nft_stmt *s;
 
@@ -654,6 +654,9 @@ static void test_what_ways_differ_in_is_unknown(void **state)
 	assert_int_equal(x->r.verdict, WALK_ACCEPT);
 	assert_false(packet_knows(&x->r.after, PKT_CT_STATE));
 	assert_true(packet_knows(&x->r.after, PKT_SADDR | PKT_IIF));
+	c->prio = -150; /* too late: it has its connection */
+	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
+	assert_true(packet_knows(&x->r.after, PKT_CT_STATE));
 }
 
 static void test_nat_chains_see_new_connections(void **state)

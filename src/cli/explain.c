@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* portreeve explain: why a packet and its reply get through, or do not. */
+#include "cli/explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/state_dir.h"
+
+#define BATCH_WORDS 4
+#define MAX_NOTES   10u
+
+/* ---- one question ---- */
+
+/* The config says of each backend whether its replies come back through the gateway. */
+static enum journey_return promised(const struct plan *p, const struct journey *j)
+{
+	VEC_EACH (&j->ways, const struct journey_way, w) {
+		VEC_EACH (&p->maps, const struct plan_map, m) {
+			if (m->return_mode == RETURN_DIRECT &&
+				ip_equal(&m->map->to, &w->flow.reply.src))
+				return RETURN_THROUGH_US;
+		}
+	}
+	return RETURN_ASK;
+}
+
+static void answer(struct arena *a, const struct journey_question *asked, struct explanation *e)
+{
+	struct journey_question q = *asked;
+
+	journey_walk(a, e->source->net, &q, &e->journey);
+	if (e->source->plan && q.returns == RETURN_ASK) {
+		q.returns = promised(e->source->plan, &e->journey);
+		if (q.returns != RETURN_ASK) {
+			memset(&e->journey, 0, sizeof(e->journey));
+			journey_walk(a, e->source->net, &q, &e->journey);
+		}
+	}
+	walk_diagnose(a, e->source->net, &e->journey, &e->pitfalls);
+}
+
+/* What was not understood goes to stderr: the answer must not look surer than it is. */
+static void print_notes(const struct cli_source *source)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	cli_state_print_notes(&out, &source->notes, MAX_NOTES);
+	fputs(strbuf_str(&out), stderr);
+	strbuf_fini(&out);
+}
+
+static const char *config_name(const struct cli_context *c)
+{
+	return cli_file_given(c) ? cli_file(c) : NULL;
+}
+
+/* ---- the command line ---- */
+
+static bool read_options(struct cli_context *c, struct journey_question *q)
+{
+	const char *returns = cli_value(c, "return");
+	uint32_t size = 0;
+
+	if (!cli_number(c, "size", 1, 65535, &size) ||
+		!cli_number(c, "mark", 0, UINT32_MAX, &q->mark))
+		return false;
+	q->length = (uint16_t)size;
+	q->in = cli_value(c, "in");
+	if (!returns)
+		return true;
+	if (strcmp(returns, "through") == 0)
+		q->returns = RETURN_THROUGH_US;
+	else if (strcmp(returns, "bypass") == 0)
+		q->returns = RETURN_BYPASS;
+	else
+		diag_error(&c->diag, NOWHERE, "--return is through or bypass, not '%s'", returns);
+	return c->diag.errors == 0;
+}
+
+static bool check_interface(struct cli_context *c, const struct netstate *net, const char *in)
+{
+	const char **names;
+	const char *near;
+	size_t n = 0;
+
+	if (!in || !(net->have & HAVE_LINKS) || netstate_link(net, in))
+		return true;
+	names = arena_alloc(c->arena, net->links.len * sizeof(*names));
+	VEC_EACH (&net->links, struct net_link, l)
+		names[n++] = l->name;
+	diag_error(&c->diag, NOWHERE, "there is no interface '%s'", in);
+	near = diag_nearest(in, names, n);
+	if (near)
+		diag_hint(&c->diag, "did you mean '%s'?", near);
+	return false;
+}
+
+static int one(struct cli_context *c, const struct cli_source *source, struct journey_question *q)
+{
+	struct explanation e = {.source = source, .file = config_name(c)};
+	const char *why;
+	json_t *j = NULL;
+
+	if (!explain_question(c->arena, c->args[0], c->args[1], c->args[2], q, &why)) {
+		diag_error(&c->diag, NOWHERE, "%s", why);
+		return cli_finish(c, NULL, CLI_USAGE);
+	}
+	if (!check_interface(c, source->net, q->in))
+		return cli_finish(c, NULL, CLI_USAGE);
+	answer(c->arena, q, &e);
+	if (c->json) {
+		j = explain_json(&e);
+		json_object_set_new(j, "not_understood", cli_state_notes_json(&source->notes));
+	} else {
+		struct strbuf out = STRBUF_INIT;
+
+		print_notes(source);
+		explain_print(&out, &e, cli_given(c, "all"), c->colour_out);
+		fputs(strbuf_str(&out), stdout);
+		strbuf_fini(&out);
+	}
+	return cli_finish(c, j, e.journey.verdict == JOURNEY_WORKS ? CLI_OK : CLI_NO);
+}
+
+/* ---- many questions ---- */
+
+/* One line of the batch: its answer, or {"error"}, as one line. */
+static void answer_line(const struct cli_source *source, const char *file,
+	const struct journey_question *options, char *line)
+{
+	struct arena *a = arena_new();
+	struct explanation e = {.source = source, .file = file};
+	struct journey_question q = *options;
+	const char *words[BATCH_WORDS] = {0}, *why = "a line is: PROTO SRC[:PORT] DST:PORT [IN]";
+	char *rest = NULL;
+	size_t n = 0;
+	json_t *j;
+
+	for (char *w = strtok_r(line, " \t\n", &rest); w && n < BATCH_WORDS;
+		w = strtok_r(NULL, " \t\n", &rest))
+		words[n++] = w;
+	if (n >= 3 && explain_question(a, words[0], words[1], words[2], &q, &why)) {
+		if (n > 3)
+			q.in = words[3];
+		answer(a, &q, &e);
+		j = explain_json(&e);
+	} else {
+		j = json_pack("{s:s}", "error", why);
+	}
+	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	fputc('\n', stdout);
+	json_decref(j);
+	arena_free(a);
+}
+
+static int batch(struct cli_context *c, const struct cli_source *source,
+	const struct journey_question *options)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	print_notes(source);
+	while (getline(&line, &size, stdin) > 0)
+		answer_line(source, config_name(c), options, line);
+	free(line);
+	c->json = false; /* what there is to say stands on lines of its own */
+	return cli_finish(c, NULL, CLI_OK);
+}
+
+static int run(struct cli_context *c)
+{
+	struct cli_source source = {0};
+	struct journey_question q = {0};
+	enum cli_exit code;
+
+	if (!read_options(c, &q))
+		return cli_finish(c, NULL, CLI_USAGE);
+	if (cli_given(c, "batch") ? c->n_args > 0 : c->n_args < 3) {
+		diag_error(&c->diag, NOWHERE, "which packet? PROTO SRC[:PORT] DST:PORT");
+		diag_hint(&c->diag,
+			"for example: portreeve explain tcp 198.51.100.7 203.0.113.1:80; --batch "
+			"takes its questions from standard input alone");
+		return cli_finish(c, NULL, CLI_USAGE);
+	}
+	code = cli_source(c, &source);
+	if (code != CLI_OK)
+		return cli_finish(c, NULL, code);
+	return cli_given(c, "batch") ? batch(c, &source, &q) : one(c, &source, &q);
+}
+
+const struct cli_command command_explain = {
+	.name = "explain",
+	.arguments = "PROTO SRC[:PORT] DST:PORT [FILE]",
+	.summary = "why a packet and its reply get through, or do not",
+	.details =
+		"Follows a packet and its reply through this machine, or through dumps of another\n"
+		"one: rules, address translation, connection marks, policy routing, reverse path\n"
+		"filter. Tells each step, the verdict, the pitfall and the commands that cure it.\n"
+		"PROTO is tcp, udp, sctp or icmp; SRC may be 'self', this machine. With FILE the\n"
+		"packet meets that config's plan in force.\n"
+		"\n"
+		"Exit status 1 if it is broken or cannot be told.\n",
+	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE,
+		{"in", "INTERFACE",
+			"where the request comes in; else found out from the addresses"},
+		{"return", "HOW",
+			"the backend's replies come back: through this machine, or bypass it"},
+		{"size", "BYTES", "of large packets, for limits of MTU"},
+		{"mark", "NUMBER", "the mark that the request starts with"},
+		{"all", NULL, "print every way where it can go several"},
+		{"batch", NULL, "questions on standard input, a line each; answers as JSON lines"}},
+	.max_args = 4,
+	.file_arg = 3,
+	.run = run,
+};

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Finds the netstate that a command looks at: dumps, this machine, or a config's plan on either. */
+#include "cli/source.h"
+
+#include "cli/look.h"
+#include "cli/state_dir.h"
+#include "kernel/facts.h"
+#include "kernel/observe.h"
+#include "plan/paper.h"
+
+#define EVERYTHING                                                                                 \
+	(OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_LISTENERS | OBSERVE_RULESET |                 \
+		OBSERVE_ELEMENTS | OBSERVE_NEIGHBOURS | OBSERVE_FLOWS | OBSERVE_LEGACY |           \
+		OBSERVE_IPSETS)
+
+enum cli_exit cli_source_live(struct cli_context *c, struct cli_source *out)
+{
+	struct netstate *net = arena_new_of(c->arena, struct netstate);
+	struct kernel *k = cli_kernel(c, true);
+	struct kernel_error e = {0};
+	int err;
+
+	if (!k)
+		return CLI_SYSTEM;
+	err = kernel_observe(k, c->arena, EVERYTHING, net, &e);
+	if (err)
+		cli_kernel_error(c, "look at this machine", &e);
+	else
+		kernel_facts(k, c->arena, &out->facts);
+	kernel_close(k);
+	out->live = true;
+	out->name = "this machine";
+	out->net = net;
+	return err ? CLI_SYSTEM : CLI_OK;
+}
+
+/* The machine that a config is for: the dumps, this one, or one made up from the config. */
+static enum cli_exit machine(struct cli_context *c, const struct model *m, struct cli_source *out)
+{
+	struct netstate *net = arena_new_of(c->arena, struct netstate);
+	const char *dir = cli_value(c, "state");
+
+	out->net = net;
+	if (dir) {
+		out->name = arena_printf(c->arena, "the dumps in %s", dir);
+		return cli_state_read(c, dir, net, &out->notes) ? CLI_OK : CLI_USAGE;
+	}
+	if (m && !cli_given(c, "live") && !cli_is_our_machine(c, m)) {
+		plan_paper_netstate(c->arena, m, net);
+		out->name = "a machine made up from the file";
+		return CLI_OK;
+	}
+	return cli_source_live(c, out);
+}
+
+enum cli_exit cli_source(struct cli_context *c, struct cli_source *out)
+{
+	struct netstate *laid = arena_new_of(c->arena, struct netstate);
+	const struct nft_table *ours;
+	struct memory memory = {0};
+	struct model *m = NULL;
+	enum cli_exit code;
+
+	if (cli_given(c, "live") && cli_given(c, "state")) {
+		diag_error(&c->diag, NOWHERE, "--live and --state exclude each other");
+		return CLI_USAGE;
+	}
+	if (cli_file_given(c)) {
+		m = cli_load(c);
+		if (!m)
+			return CLI_USAGE;
+	}
+	code = machine(c, m, out);
+	if (code != CLI_OK || !m)
+		return code;
+	ours = nft_table_find(&out->net->ruleset, FAMILY_INET, PORTREEVE_TABLE);
+	if (ours)
+		plan_read_memory(c->arena, ours, &memory);
+	out->plan = plan_make(c->arena, m, out->net, &memory, &c->diag);
+	if (!out->plan)
+		return CLI_NO;
+	plan_overlay(c->arena, out->net, &out->plan->want, laid);
+	out->net = laid;
+	out->name = arena_printf(c->arena, "%s with %s in force", out->name, cli_file(c));
+	return CLI_OK;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lines, words and values of dumps. */
+#include "netstate/dump/reader.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
+}
+
+/* ---- lines ---- */
+
+void dump_lines_begin(struct dump_lines *l, const struct dump_file *f)
+{
+	*l = (struct dump_lines){f->text, f->text + f->len, 0};
+}
+
+bool dump_lines_next(struct dump_lines *l, struct dump_line *out)
+{
+	while (l->at < l->end) {
+		const char *s = l->at;
+		const char *end = memchr(s, '\n', (size_t)(l->end - s));
+
+		if (!end)
+			end = l->end;
+		l->at = end < l->end ? end + 1 : end;
+		l->number++;
+		out->indented = s < end && is_blank(*s);
+		while (s < end && is_blank(*s))
+			s++;
+		while (end > s && is_blank(end[-1]))
+			end--;
+		if (s == end)
+			continue;
+		out->s = s;
+		out->len = (size_t)(end - s);
+		out->number = l->number;
+		return true;
+	}
+	return false;
+}
+
+bool dump_starts_with(const char *s, size_t len, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return len >= n && memcmp(s, prefix, n) == 0;
+}
+
+const char *dump_find(const char *s, size_t len, const char *needle)
+{
+	return len ? memmem(s, len, needle, strlen(needle)) : NULL;
+}
+
+/* ---- records ---- */
+
+void dump_record_init(struct dump_record *r, struct dump *d, const struct dump_file *f)
+{
+	*r = (struct dump_record){.d = d, .f = f};
+}
+
+void dump_record_begin(struct dump_record *r, uint32_t line, const char *s, size_t len)
+{
+	r->line = line;
+	r->text = s;
+	r->text_len = len;
+	r->words.len = r->next = 0;
+	r->complained = r->cut = false;
+}
+
+static bool has_room(struct dump_record *r)
+{
+	if (r->words.len < DUMP_MAX_WORDS)
+		return true;
+	if (!r->cut)
+		dump_record_note(r, "more than %u words; the rest is cut off", DUMP_MAX_WORDS);
+	r->cut = true;
+	return false;
+}
+
+void dump_record_push(struct dump_record *r, const char *word)
+{
+	if (has_room(r))
+		vec_push(r->d->arena, &r->words, word);
+}
+
+void dump_record_split(struct dump_record *r, const char *s, size_t len)
+{
+	char *copy = arena_strndup(r->d->arena, s, len), *end = copy + strlen(copy);
+
+	while (copy < end && has_room(r)) {
+		char *word = copy;
+
+		while (copy < end && !is_blank(*copy) && *copy != '\\')
+			copy++;
+		*copy = '\0';
+		if (copy > word)
+			vec_push(r->d->arena, &r->words, word);
+		copy++;
+	}
+}
+
+const char *dump_record_peek(const struct dump_record *r)
+{
+	return r->next < r->words.len ? r->words.items[r->next] : NULL;
+}
+
+const char *dump_record_word(struct dump_record *r)
+{
+	return r->next < r->words.len ? r->words.items[r->next++] : NULL;
+}
+
+bool dump_record_take(struct dump_record *r, const char *word)
+{
+	const char *next = dump_record_peek(r);
+
+	if (!next || strcmp(next, word) != 0)
+		return false;
+	r->next++;
+	return true;
+}
+
+void dump_record_note(struct dump_record *r, const char *fmt, ...)
+{
+	struct strbuf why = STRBUF_INIT;
+	va_list ap;
+
+	if (r->complained)
+		return;
+	r->complained = true;
+	va_start(ap, fmt);
+	strbuf_vaddf(&why, fmt, ap);
+	va_end(ap);
+	dump_note(r->d, r->f, r->line, r->text, r->text_len,
+		arena_strdup(r->d->arena, strbuf_str(&why)));
+	strbuf_fini(&why);
+}
+
+/* ---- values ---- */
+
+bool dump_u32(const char *s, uint32_t *out)
+{
+	bool hex = s[0] == '0' && (s[1] == 'x' || s[1] == 'X');
+	unsigned long long v;
+	char *end;
+
+	if (*s < '0' || *s > '9' || strlen(s) > 12)
+		return false;
+	v = strtoull(s, &end, hex ? 16 : 10);
+	if (*end || (hex && !s[2]) || v > UINT32_MAX)
+		return false;
+	*out = (uint32_t)v;
+	return true;
+}
+
+bool dump_u8(const char *s, uint8_t *out)
+{
+	uint32_t v;
+
+	if (!dump_u32(s, &v) || v > UINT8_MAX)
+		return false;
+	*out = (uint8_t)v;
+	return true;
+}
+
+bool dump_prefix(const char *s, uint8_t *family, struct ip_prefix *out)
+{
+	static const uint8_t zero[16];
+	struct ip_prefix p;
+
+	if (strcmp(s, "default") == 0 || strcmp(s, "all") == 0 || strcmp(s, "any") == 0) {
+		*out = (struct ip_prefix){ip_from_bytes(*family ? *family : IP_V4, zero), 0};
+		return true;
+	}
+	memset(&p, 0, sizeof(p));
+	/* Host bits (-EDOM) do no harm: p is filled then, with them cleared. */
+	ip_prefix_parse(s, &p);
+	if (p.addr.family == IP_NONE)
+		return false;
+	*family = p.addr.family;
+	*out = p;
+	return true;
+}
+
+bool dump_addr(const char *s, struct ip_addr *out)
+{
+	return ip_parse_n(s, strcspn(s, "%"), out) == 0;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool dump_mac(const char *s, uint8_t mac[6])
+{
+	uint8_t out[6];
+
+	if (strlen(s) != 17)
+		return false;
+	for (size_t i = 0; i < 6; i++) {
+		int high = hex_digit(s[3 * i]), low = hex_digit(s[3 * i + 1]);
+
+		if (high < 0 || low < 0 || (i < 5 && s[3 * i + 2] != ':'))
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(mac, out, 6);
+	return true;
+}

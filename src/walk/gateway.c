@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tells uplinks, insides and port forwards from routes, addresses and rules. See gateway.h. */
+#include "walk/gateway.h"
+
+#include <string.h>
+
+#include "walk/scope.h"
+
+#define FORWARDS_MAX 200000 /* elements of maps included */
+#define SCOPE_GLOBAL 0	    /* RT_SCOPE_UNIVERSE */
+
+static unsigned int family_index(uint8_t family)
+{
+	return family == IP_V6;
+}
+
+/* ---- uplinks ---- */
+
+struct inference {
+	struct arena *arena;
+	const struct netstate *net;
+	struct gateway *out;
+	size_t given; /* elements tried */
+};
+
+static bool is_default(const struct net_route *r)
+{
+	return r->dst.len == 0 && r->type == ROUTE_UNICAST && r->table != TABLE_LOCAL &&
+	       r->nexthops.len > 0 && r->src.len == 0;
+}
+
+static bool is_loopback(const struct netstate *net, const char *interface)
+{
+	const struct net_link *l = netstate_link(net, interface);
+
+	return l ? l->loopback : strcmp(interface, "lo") == 0;
+}
+
+/* The uplink of this next hop: the one that is there, or that has no default of the family yet. */
+static struct gateway_uplink *uplink_of(
+	struct inference *x, uint8_t family, const struct net_nexthop *h)
+{
+	unsigned int f = family_index(family);
+	struct gateway_uplink *u;
+
+	VEC_EACH (&x->out->uplinks, struct gateway_uplink, it) {
+		if (strcmp(it->interface, h->interface) == 0 && it->has_default[f] &&
+			ip_equal(&it->next[f], &h->gateway))
+			return it;
+	}
+	VEC_EACH (&x->out->uplinks, struct gateway_uplink, it) {
+		if (strcmp(it->interface, h->interface) == 0 && !it->has_default[f]) {
+			it->has_default[f] = true;
+			it->next[f] = h->gateway;
+			return it;
+		}
+	}
+	u = vec_add(x->arena, &x->out->uplinks);
+	u->interface = h->interface;
+	u->has_default[f] = true;
+	u->next[f] = h->gateway;
+	return u;
+}
+
+static void add_table(struct inference *x, struct gateway_uplink *u, uint32_t table)
+{
+	VEC_EACH (&u->tables, uint32_t, t) {
+		if (*t == table)
+			return;
+	}
+	vec_push(x->arena, &u->tables, table);
+}
+
+static bool is_best_in_main(const struct netstate *net, const struct net_route *r)
+{
+	VEC_EACH (&net->routes, struct net_route, it) {
+		if (is_default(it) && it->family == r->family && it->table == TABLE_MAIN &&
+			it->metric < r->metric)
+			return false;
+	}
+	return r->table == TABLE_MAIN;
+}
+
+static void infer_uplinks(struct inference *x)
+{
+	VEC_EACH (&x->net->routes, struct net_route, r) {
+		if (!is_default(r))
+			continue;
+		VEC_EACH (&r->nexthops, struct net_nexthop, h) {
+			struct gateway_uplink *u;
+
+			if (!h->interface || is_loopback(x->net, h->interface))
+				continue;
+			u = uplink_of(x, r->family, h);
+			if (r->table != TABLE_MAIN)
+				add_table(x, u, r->table);
+			if (is_best_in_main(x->net, r))
+				u->is_main[family_index(r->family)] = true;
+		}
+	}
+}
+
+static bool is_global(const struct net_addr *a)
+{
+	return a->scope == SCOPE_GLOBAL && !ip_is_link_local(&a->addr) &&
+	       !ip_is_loopback(&a->addr) && !a->unusable;
+}
+
+/* Of two next hops on one interface: is the address on the other's network, and not on ours? */
+static bool belongs_to_other(
+	const struct inference *x, const struct gateway_uplink *u, const struct net_addr *a)
+{
+	unsigned int f = family_index(a->addr.family);
+	struct ip_prefix network = ip_prefix_of(&a->addr, a->prefix_len);
+
+	if (u->next[f].family == a->addr.family && ip_in_prefix(&u->next[f], &network))
+		return false;
+	VEC_EACH (&x->out->uplinks, struct gateway_uplink, it) {
+		if (it != u && strcmp(it->interface, u->interface) == 0 &&
+			it->next[f].family == a->addr.family &&
+			ip_in_prefix(&it->next[f], &network))
+			return true;
+	}
+	return false;
+}
+
+static void infer_addresses(struct inference *x, struct gateway_uplink *u)
+{
+	for (int private = 0; private < 2; private ++) {
+		VEC_EACH (&x->net->addrs, struct net_addr, a) {
+			if (strcmp(a->interface, u->interface) == 0 && is_global(a) &&
+				ip_is_private(&a->addr) == private && !belongs_to_other(x, u, a))
+				vec_push(x->arena, &u->addrs, a->addr);
+		}
+	}
+}
+
+/* The first rule by mark whose table's default leads to this uplink alone. */
+static void infer_mark(struct inference *x, struct gateway_uplink *u)
+{
+	VEC_EACH (&x->net->rules, struct net_rule, r) {
+		const struct net_route *way = NULL;
+
+		if (!r->mask || r->invert || r->action != RULE_LOOKUP || u->mark_rule)
+			continue;
+		VEC_EACH (&x->net->routes, struct net_route, it) {
+			if (is_default(it) && it->table == r->table && it->family == r->family &&
+				(!way || it->metric < way->metric))
+				way = it;
+		}
+		if (!way || way->nexthops.len != 1 || !way->nexthops.items[0].interface ||
+			strcmp(way->nexthops.items[0].interface, u->interface) != 0 ||
+			!ip_equal(
+				&way->nexthops.items[0].gateway, &u->next[family_index(r->family)]))
+			continue;
+		u->mark = r->mark;
+		u->mark_mask = r->mask;
+		u->mark_rule = r;
+	}
+}
+
+/* ---- uplinks without a default route of their own ---- */
+
+static bool is_uplink(const struct gateway *g, const char *interface)
+{
+	VEC_EACH (&g->uplinks, struct gateway_uplink, u) {
+		if (strcmp(u->interface, interface) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is there a forward for what comes in there: by its name, or by its address? */
+static bool has_forward(const struct gateway *g, const struct net_addr *a)
+{
+	VEC_EACH (&g->forwards, struct gateway_forward, f) {
+		if (!f->output && ((f->in && !f->in_inverted && strcmp(f->in, a->interface) == 0) ||
+					  (f->dst.addr.family && ip_equal(&f->dst.addr, &a->addr))))
+			return true;
+	}
+	return false;
+}
+
+/* Public addresses that forwards are for: whoever wrote them takes it for a line to the Internet. */
+static void infer_nameless(struct inference *x)
+{
+	VEC_EACH (&x->net->addrs, struct net_addr, a) {
+		if (is_global(a) && !ip_is_private(&a->addr) &&
+			!is_loopback(x->net, a->interface) && !is_uplink(x->out, a->interface) &&
+			has_forward(x->out, a))
+			vec_add(x->arena, &x->out->uplinks)->interface = a->interface;
+	}
+}
+
+/* ---- insides ---- */
+
+static void add_inside(struct inference *x, const char *interface, const struct ip_prefix *network,
+	const struct ip_addr *addr)
+{
+	struct gateway_inside *i;
+
+	if (is_uplink(x->out, interface) || is_loopback(x->net, interface))
+		return;
+	VEC_EACH (&x->out->insides, struct gateway_inside, it) {
+		if (strcmp(it->interface, interface) == 0 && ip_prefix_equal(&it->network, network))
+			return;
+	}
+	i = vec_add(x->arena, &x->out->insides);
+	i->interface = interface;
+	i->network = *network;
+	i->addr = *addr;
+}
+
+static void insides_of_addresses(struct inference *x, bool private)
+{
+	VEC_EACH (&x->net->addrs, struct net_addr, a) {
+		struct ip_prefix network =
+			ip_prefix_of(a->peer.family ? &a->peer : &a->addr, a->prefix_len);
+
+		if (!is_global(a) || ip_is_private(&a->addr) != private)
+			continue;
+		/* An address by itself has no network; what a peer's is, is one host. */
+		if (a->prefix_len < ip_bits(a->addr.family) || a->peer.family)
+			add_inside(x, a->interface, &network, &a->addr);
+	}
+}
+
+/* Where there is no dump of the addresses, main's routes to networks tell them too. */
+static void insides_of_routes(struct inference *x, bool private)
+{
+	VEC_EACH (&x->net->routes, struct net_route, r) {
+		if (r->table == TABLE_MAIN && r->type == ROUTE_UNICAST && r->dst.len > 0 &&
+			r->nexthops.len == 1 && r->nexthops.items[0].interface &&
+			r->nexthops.items[0].gateway.family == IP_NONE &&
+			!ip_is_link_local(&r->dst.addr) && ip_is_private(&r->dst.addr) == private)
+			add_inside(x, r->nexthops.items[0].interface, &r->dst, &r->prefsrc);
+	}
+}
+
+static void infer_insides(struct inference *x)
+{
+	for (int private = 1; private >= 0; private --) {
+		if (x->net->have & HAVE_ADDRS || x->net->addrs.len)
+			insides_of_addresses(x, private);
+		else
+			insides_of_routes(x, private);
+	}
+}
+
+/* ---- forwards ---- */
+
+/* The place in the rules that is being read. */
+struct place {
+	uint8_t family;
+	bool output;
+	const struct nft_table *table;
+	const struct nft_chain *chain;
+	const struct nft_rule *rule;
+	unsigned int depth;
+};
+
+static void read_chain(
+	struct inference *x, const struct place *at, const char *name, const struct scopes *within);
+
+static void add_forward(struct inference *x, const struct place *at, const struct scope *s,
+	const struct walk_nat *nat)
+{
+	struct gateway_forward *f;
+
+	if (x->out->forwards.len >= FORWARDS_MAX || (s->family && s->family != at->family) ||
+		(nat->first.family && nat->first.family != at->family))
+		return;
+	f = vec_add(x->arena, &x->out->forwards);
+	f->family = at->family;
+	f->proto = s->proto;
+	f->dst = s->dst;
+	f->dst_local = s->dst_local;
+	f->first = s->first;
+	f->last = s->last;
+	f->src = s->src;
+	f->in = s->in;
+	f->in_inverted = s->in_inverted;
+	f->to = nat->first;
+	f->to_last = nat->last;
+	f->to_first = nat->port_first;
+	f->to_last_port = nat->port_last;
+	f->output = at->output;
+	/* A translation that is not understood is one more thing that is not kept. Of the states, a nat
+	 * chain sees but the first packet's. */
+	f->more_matches = s->more || s->looks_back || s->mark_mask || s->ct_mark_mask ||
+			  (s->states && !(s->states & CT_NEW)) || s->only_dnat || s->out ||
+			  nat->addr_unknown || nat->port_unknown ||
+			  (nat->kind == WALK_NAT_DESTINATION && !nat->first.family);
+	f->table = at->table;
+	f->chain = at->chain;
+	f->rule = at->rule;
+}
+
+/* What element @i of a map gives: an address, and a port where there is a second field. */
+static void take_data(const struct nft_set *map, size_t i, struct walk_nat *nat)
+{
+	const uint8_t *data = nft_set_elem_data(map, i);
+	unsigned int at = 0;
+
+	for (unsigned int f = 0; f < map->n_data; f++) {
+		if (map->data[f].type == NFT_T_IPV4 || map->data[f].type == NFT_T_IPV6)
+			nat->first = nat->last = ip_from_bytes(
+				map->data[f].type == NFT_T_IPV6 ? IP_V6 : IP_V4, data + at);
+		else if (map->data[f].type == NFT_T_PORT)
+			nat->port_first = nat->port_last = (uint16_t)(data[at] << 8 | data[at + 1]);
+		at += nft_padded(map->data[f].len);
+	}
+}
+
+static void read_map(struct inference *x, const struct place *at, const struct nft_expr *map,
+	const struct walk_nat *nat, const struct scopes *within)
+{
+	if (!map->set || map->set->flags & SET_INCOMPLETE) {
+		struct walk_nat unknown = *nat;
+
+		unknown.addr_unknown = true;
+		VEC_EACH (&within->items, struct scope, s)
+			add_forward(x, at, s, &unknown);
+		return;
+	}
+	for (size_t i = 0; i < map->set->len && x->given++ < FORWARDS_MAX; i++) {
+		struct scopes here = {0};
+		struct walk_nat to = *nat;
+
+		scopes_element(x->arena, x->net, map->key, map->set, i, within, &here);
+		take_data(map->set, i, &to);
+		VEC_EACH (&here.items, struct scope, s)
+			add_forward(x, at, s, &to);
+	}
+}
+
+static void read_translation(struct inference *x, const struct place *at, const struct nft_stmt *s,
+	const struct scopes *within)
+{
+	const struct nft_expr *map;
+	struct walk_nat nat;
+
+	scope_nat(s, at->family, HOOK_PREROUTING, &nat, &map);
+	if (nat.kind != WALK_NAT_DESTINATION && nat.kind != WALK_NAT_REDIRECT)
+		return;
+	if (map) {
+		read_map(x, at, map, &nat, within);
+		return;
+	}
+	VEC_EACH (&within->items, struct scope, it)
+		add_forward(x, at, it, &nat);
+}
+
+static void read_vmap(struct inference *x, const struct place *at, const struct nft_stmt *s,
+	const struct scopes *within)
+{
+	for (size_t i = 0; s->set && i < s->set->len && x->given++ < FORWARDS_MAX; i++) {
+		const uint8_t *data = nft_set_elem_data(s->set, i);
+		struct scopes here = {0};
+		int32_t verdict;
+		uint32_t chain;
+
+		memcpy(&verdict, data, sizeof(verdict));
+		memcpy(&chain, data + sizeof(verdict), sizeof(chain));
+		if ((verdict != VERDICT_JUMP && verdict != VERDICT_GOTO) ||
+			chain >= s->set->chains.len)
+			continue;
+		scopes_element(x->arena, x->net, s->expr, s->set, i, within, &here);
+		read_chain(x, at, s->set->chains.items[chain], &here);
+	}
+}
+
+/* False: nothing of @within gets past the rule. */
+static bool read_rule(struct inference *x, const struct place *at, const struct nft_rule *r,
+	const struct scopes *within)
+{
+	struct scopes now = *within;
+	bool all = true;
+
+	VEC_EACH (&r->stmts, struct nft_stmt, s) {
+		struct scopes next = {0};
+
+		if (now.items.len == 0)
+			return true;
+		if (s->kind == STMT_VERDICT) {
+			if (s->verdict == VERDICT_JUMP || s->verdict == VERDICT_GOTO)
+				read_chain(x, at, s->chain, &now);
+			return !all || s->verdict == VERDICT_JUMP || s->verdict == VERDICT_CONTINUE;
+		}
+		if (s->kind == STMT_VMAP && s->expr) {
+			read_vmap(x, at, s, &now);
+			continue;
+		}
+		if (s->kind == STMT_NAT || s->kind == STMT_REDIRECT ||
+			(s->kind == STMT_XT && s->xt.target)) {
+			read_translation(x, at, s, &now);
+			continue;
+		}
+		all = all && s->kind != STMT_MATCH && s->kind != STMT_XT && s->kind != STMT_LIMIT &&
+		      s->kind != STMT_UNKNOWN;
+		scopes_match(x->arena, x->net, s, &now, &next);
+		now = next;
+	}
+	return true;
+}
+
+static void read_rules(struct inference *x, const struct place *at, const struct scopes *within)
+{
+	VEC_EACH (&at->chain->rules, struct nft_rule, r) {
+		struct place here = *at;
+
+		here.rule = r;
+		if (!read_rule(x, &here, r, within))
+			return;
+	}
+}
+
+static void read_chain(
+	struct inference *x, const struct place *at, const char *name, const struct scopes *within)
+{
+	struct place there = *at;
+
+	there.chain = name ? nft_chain_find(at->table, name) : NULL;
+	there.depth++;
+	if (!there.chain || there.depth > WALK_MAX_DEPTH || within->items.len == 0 ||
+		x->given++ > FORWARDS_MAX)
+		return;
+	read_rules(x, &there, within);
+}
+
+static void infer_forwards(struct inference *x, enum nft_hook hook, uint8_t family)
+{
+	struct walker w = {.net = x->net};
+	struct walk_bases bases = {0};
+
+	walk_bases(x->arena, &w, family, hook, &bases);
+	VEC_EACH (&bases.items, struct walk_base, b) {
+		struct place at = {.family = family,
+			.output = hook == HOOK_OUTPUT,
+			.table = b->table,
+			.chain = b->chain};
+		struct scopes all = {0};
+
+		if (b->chain->type != CHAIN_NAT)
+			continue;
+		vec_push(x->arena, &all.items, scope_any(family));
+		read_rules(x, &at, &all);
+	}
+}
+
+void gateway_infer(struct arena *a, const struct netstate *net, struct gateway *out)
+{
+	struct inference x = {.arena = a, .net = net, .out = out};
+
+	out->net = net;
+	infer_forwards(&x, HOOK_PREROUTING, IP_V4);
+	infer_forwards(&x, HOOK_PREROUTING, IP_V6);
+	infer_forwards(&x, HOOK_OUTPUT, IP_V4);
+	infer_forwards(&x, HOOK_OUTPUT, IP_V6);
+	infer_uplinks(&x);
+	infer_nameless(&x);
+	VEC_EACH (&out->uplinks, struct gateway_uplink, u) {
+		infer_addresses(&x, u);
+		infer_mark(&x, u);
+	}
+	infer_insides(&x);
+}

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Turns what was inferred of a gateway into a config, with comments that say where it came from. */
+#include "walk/import.h"
+
+#include <string.h>
+
+#include "walk/journey.h"
+#include "walk/xt.h"
+
+/* Someone far away, who is on no network of any gateway: documentation addresses (RFC 5737, 3849). */
+static const struct ip_addr far_away[] = {
+	{.family = IP_V4, .bytes = {198, 51, 100, 7}},
+	{.family = IP_V6, .bytes = {0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, [15] = 7}},
+};
+
+/* One map in the making: what forwards have in common that differ only in where they listen. */
+struct draft {
+	const struct gateway_forward *first;
+	VEC(const struct gateway_forward *) forwards;
+	VEC(const struct gateway_uplink *) uplinks; /* on every address */
+	VEC(struct ip_addr) addrs;		    /* or on these */
+	VEC(struct ip_prefix) from;
+	const char *name, *returns, *note;
+};
+
+struct drafting {
+	struct arena *arena;
+	const struct gateway *g;
+	struct import *out;
+	VEC(struct draft) drafts;
+	VEC(const char *) names;
+};
+
+/* ---- what is carried over, and what is left ---- */
+
+static void replace_rule(struct drafting *d, const struct nft_rule *r)
+{
+	VEC_EACH (&d->out->rules, const struct nft_rule *, it) {
+		if (*it == r)
+			return;
+	}
+	vec_push(d->arena, &d->out->rules, r);
+}
+
+static void leave(struct drafting *d, const struct gateway_forward *f, const char *why)
+{
+	VEC_EACH (&d->out->left, struct import_left, it) {
+		if (it->rule == f->rule)
+			return;
+	}
+	vec_push(d->arena, &d->out->left, ((struct import_left){f->table, f->chain, f->rule, why}));
+}
+
+static bool is_inside(const struct gateway *g, const char *interface)
+{
+	VEC_EACH (&g->insides, struct gateway_inside, in) {
+		if (strcmp(in->interface, interface) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Why the forward cannot be a map; NULL: it can. */
+static const char *obstacle(const struct gateway_forward *f)
+{
+	bool ranged = f->last > f->first;
+
+	if (f->output)
+		return "it is for packets of the gateway itself, which a map does not take";
+	if (f->to.family == IP_NONE)
+		return "it leads to the gateway itself, which needs no map";
+	if (f->proto != PROTO_TCP && f->proto != PROTO_UDP && f->proto != PROTO_SCTP)
+		return "a map needs a protocol: tcp, udp or sctp";
+	if (f->more_matches || f->in_inverted)
+		return "it has matches that a map does not have";
+	if (f->first == 0 && f->last == UINT16_MAX)
+		return "it takes every port, the gateway's own services too";
+	if (!ip_equal(&f->to, &f->to_last) && f->to_last.family)
+		return "it leads to several backends";
+	if (ranged && f->to_first && f->to_first == f->to_last_port)
+		return "it leads a range of ports to one port";
+	if (ranged && f->to_first && f->to_last_port - f->to_first != f->last - f->first)
+		return "it leads a range of ports to one of another width";
+	return NULL;
+}
+
+/* ---- where a forward listens ---- */
+
+static bool takes_interface(const char *wanted, const char *interface)
+{
+	size_t len = wanted ? strlen(wanted) : 0;
+
+	if (!wanted)
+		return true;
+	if (len && (wanted[len - 1] == '*' || wanted[len - 1] == '+'))
+		return strncmp(wanted, interface, len - 1) == 0;
+	return strcmp(wanted, interface) == 0;
+}
+
+static bool takes_address(const struct gateway_forward *f, const struct ip_addr *addr)
+{
+	if (addr->family != f->to.family)
+		return false;
+	return f->dst.addr.family == IP_NONE || ip_in_prefix(addr, &f->dst);
+}
+
+/* Add to @m where @f listens. */
+static void add_places(struct drafting *d, struct draft *m, const struct gateway_forward *f)
+{
+	VEC_EACH (&d->g->uplinks, struct gateway_uplink, u) {
+		size_t all = 0, taken = 0;
+
+		if (!takes_interface(f->in, u->interface))
+			continue;
+		VEC_EACH (&u->addrs, struct ip_addr, addr) {
+			all += addr->family == f->to.family;
+			taken += takes_address(f, addr);
+		}
+		if (all && taken == all) {
+			vec_push(d->arena, &m->uplinks, u);
+			continue;
+		}
+		VEC_EACH (&u->addrs, struct ip_addr, addr) {
+			if (takes_address(f, addr))
+				vec_push(d->arena, &m->addrs, *addr);
+		}
+	}
+}
+
+static bool listens_somewhere(const struct draft *m)
+{
+	return m->uplinks.len || m->addrs.len;
+}
+
+static bool same_map(const struct gateway_forward *a, const struct gateway_forward *b)
+{
+	return a->proto == b->proto && a->first == b->first && a->last == b->last &&
+	       ip_equal(&a->to, &b->to) && a->to_first == b->to_first &&
+	       ip_prefix_equal(&a->src, &b->src);
+}
+
+static void draft_forward(struct drafting *d, const struct gateway_forward *f)
+{
+	const char *why = obstacle(f);
+	struct draft *m = NULL;
+
+	if (why) {
+		leave(d, f, why);
+		return;
+	}
+	VEC_EACH (&d->drafts, struct draft, it) {
+		if (same_map(it->first, f))
+			m = it;
+	}
+	/* From the inside a map is reached anyway, if there is one. */
+	if (f->in && is_inside(d->g, f->in)) {
+		if (m)
+			replace_rule(d, f->rule);
+		else
+			leave(d, f, "it is for packets from the inside alone");
+		return;
+	}
+	if (!m) {
+		m = vec_add(d->arena, &d->drafts);
+		m->first = f;
+		if (f->src.addr.family)
+			vec_push(d->arena, &m->from, f->src);
+	}
+	vec_push(d->arena, &m->forwards, f);
+	add_places(d, m, f);
+	replace_rule(d, f->rule);
+}
+
+/* ---- how replies come back ---- */
+
+static void ask_walk(struct drafting *d, struct draft *m)
+{
+	const struct gateway_uplink *u = m->uplinks.len ? m->uplinks.items[0] : NULL;
+	struct journey_question q = {.proto = m->first->proto,
+		.src = far_away[m->first->to.family == IP_V6],
+		.sport = 40000,
+		.dport = m->first->first,
+		.in = u ? u->interface : NULL};
+	const struct journey_way *way;
+	struct journey j = {0};
+	char buf[IP_STRLEN];
+
+	if (m->from.len)
+		q.src = m->from.items[0].addr;
+	if (m->addrs.len)
+		q.dst = m->addrs.items[0];
+	for (size_t i = 0; u && i < u->addrs.len && !q.dst.family; i++) {
+		if (takes_address(m->first, &u->addrs.items[i]))
+			q.dst = u->addrs.items[i];
+	}
+	journey_walk(d->arena, d->g->net, &q, &j);
+	way = &j.ways.items[0];
+	if (way->snat && way->snat_rule)
+		replace_rule(d, way->snat_rule);
+	if (!way->legs[LEG_REQUEST].walked || way->legs[LEG_REQUEST].end != JOURNEY_FORWARDED) {
+		m->note = way->why;
+		return;
+	}
+	if (!way->snat) {
+		m->returns = "direct";
+		m->note = "there is no SNAT: the backend must have this gateway for its way out";
+		return;
+	}
+	m->returns = arena_printf(d->arena, "{snat: [%s]}", ip_format(&way->flow.reply.dst, buf));
+}
+
+/* ---- names ---- */
+
+static const char *service_name(uint8_t proto, uint16_t port)
+{
+	static const struct {
+		uint8_t proto;
+		uint16_t port;
+		const char *name;
+	} known[] = {{PROTO_TCP, 21, "ftp"}, {PROTO_TCP, 22, "ssh"}, {PROTO_TCP, 25, "smtp"},
+		{PROTO_TCP, 53, "dns"}, {PROTO_UDP, 53, "dns-udp"}, {PROTO_TCP, 80, "web"},
+		{PROTO_TCP, 110, "pop3"}, {PROTO_TCP, 143, "imap"}, {PROTO_TCP, 443, "https"},
+		{PROTO_TCP, 465, "smtps"}, {PROTO_TCP, 587, "submission"},
+		{PROTO_TCP, 993, "imaps"}, {PROTO_TCP, 3389, "rdp"}, {PROTO_UDP, 1194, "openvpn"},
+		{PROTO_UDP, 51820, "wireguard"}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (known[i].proto == proto && known[i].port == port)
+			return known[i].name;
+	}
+	return NULL;
+}
+
+static const char *unique_name(struct drafting *d, const char *wish)
+{
+	const char *name = wish;
+
+	for (unsigned int n = 2;; n++) {
+		bool taken = false;
+
+		VEC_EACH (&d->names, const char *, it)
+			taken = taken || strcmp(*it, name) == 0;
+		if (!taken)
+			break;
+		name = arena_printf(d->arena, "%s-%u", wish, n);
+	}
+	vec_push(d->arena, &d->names, name);
+	return name;
+}
+
+static const char *map_name(struct drafting *d, const struct gateway_forward *f)
+{
+	const char *known = f->first == f->last ? service_name(f->proto, f->first) : NULL;
+
+	return unique_name(d,
+		known ? known : arena_printf(d->arena, "%s-%u", ip_proto_name(f->proto), f->first));
+}
+
+/* ---- text ---- */
+
+static void add_gateways(struct strbuf *y, const struct gateway_uplink *u)
+{
+	char buf[IP_STRLEN];
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!u->has_default[i])
+			continue;
+		strbuf_add(y, n++ ? ", " : ", gateway: [");
+		if (u->next[i].family == IP_NONE)
+			strbuf_add(y, "onlink");
+		else
+			strbuf_addf(y, i ? "\"%s\"" : "%s", ip_format(&u->next[i], buf));
+	}
+	strbuf_add(y, n ? "]" : "");
+}
+
+static const char *uplink_name(struct drafting *d, const struct gateway_uplink *u)
+{
+	size_t i = (size_t)(u - d->g->uplinks.items), before = 0;
+
+	for (size_t k = 0; k < i; k++)
+		before += strcmp(d->g->uplinks.items[k].interface, u->interface) == 0;
+	return before ? arena_printf(d->arena, "%s-%zu", u->interface, before + 1) : u->interface;
+}
+
+/* Is there another uplink on the same interface? Then each must name its addresses. */
+static bool shares(const struct gateway *g, const struct gateway_uplink *u)
+{
+	VEC_EACH (&g->uplinks, struct gateway_uplink, it) {
+		if (it != u && strcmp(it->interface, u->interface) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_uplink(struct drafting *d, struct strbuf *y, const struct gateway_uplink *u)
+{
+	char buf[IP_STRLEN];
+
+	strbuf_addf(y, "  %s: {interface: %s", uplink_name(d, u), u->interface);
+	add_gateways(y, u);
+	if (shares(d->g, u)) {
+		for (size_t i = 0; i < u->addrs.len; i++)
+			strbuf_addf(y, i ? ", \"%s\"" : ", address: [\"%s\"",
+				ip_format(&u->addrs.items[i], buf));
+		strbuf_add(y, u->addrs.len ? "]" : "");
+	}
+	strbuf_add(y, "}\n");
+}
+
+static void add_listens(struct strbuf *y, const struct gateway_forward *f)
+{
+	strbuf_addf(y, "listen: %u", f->first);
+	if (f->last != f->first)
+		strbuf_addf(y, "-%u", f->last);
+	strbuf_addf(y, "/%s", ip_proto_name(f->proto));
+}
+
+static void add_backend(struct strbuf *y, const struct gateway_forward *f)
+{
+	char buf[IP_STRLEN];
+
+	ip_format(&f->to, buf);
+	if (!f->to_first || f->to_first == f->first)
+		strbuf_addf(y, f->to.family == IP_V6 ? ", to: \"%s\"" : ", to: %s", buf);
+	else
+		strbuf_addf(y, f->to.family == IP_V6 ? ", to: \"[%s]:%u\"" : ", to: \"%s:%u\"", buf,
+			f->to_first);
+}
+
+static void add_places_text(struct drafting *d, struct strbuf *y, const struct draft *m)
+{
+	char buf[IP_STRLEN];
+	size_t n = 0;
+
+	if (!m->addrs.len && m->uplinks.len == d->g->uplinks.len)
+		return;
+	VEC_EACH (&m->uplinks, const struct gateway_uplink *, u)
+		strbuf_addf(y, "%s%s", n++ ? ", " : ", on: [", uplink_name(d, *u));
+	VEC_EACH (&m->addrs, struct ip_addr, addr)
+		strbuf_addf(y, "%s\"%s\"", n++ ? ", " : ", on: [", ip_format(addr, buf));
+	strbuf_addch(y, ']');
+}
+
+static void add_map(struct drafting *d, struct strbuf *y, const struct draft *m)
+{
+	char buf[PREFIX_STRLEN];
+
+	VEC_EACH (&m->forwards, const struct gateway_forward *, f)
+		strbuf_addf(y, "  # %s%s%s\n", nft_rule_place(d->arena, (*f)->rule),
+			*nft_rule_place(d->arena, (*f)->rule) ? ": " : "",
+			nft_rule_words(d->arena, (*f)->table, (*f)->chain, (*f)->rule));
+	if (m->note)
+		strbuf_addf(y, "  # note: %s\n", m->note);
+	strbuf_addf(y, "  %s: {", m->name);
+	add_listens(y, m->first);
+	add_backend(y, m->first);
+	add_places_text(d, y, m);
+	for (size_t i = 0; i < m->from.len; i++)
+		strbuf_addf(y, i ? ", \"%s\"" : ", from: [\"%s\"",
+			ip_prefix_format(&m->from.items[i], buf));
+	strbuf_add(y, m->from.len ? "]" : "");
+	if (m->returns)
+		strbuf_addf(y, ", return: %s", m->returns);
+	strbuf_add(y, "}\n");
+}
+
+/* ---- policy routing ---- */
+
+static void replace_routing(struct drafting *d)
+{
+	VEC_EACH (&d->g->uplinks, struct gateway_uplink, u) {
+		VEC_EACH (&u->tables, uint32_t, table)
+			vec_push(d->arena, &d->out->tables, *table);
+	}
+}
+
+static bool is_uplinks_mark(const struct gateway *g, uint32_t mark)
+{
+	VEC_EACH (&g->uplinks, struct gateway_uplink, u) {
+		if (u->mark_mask && mark && (mark & u->mark_mask) == u->mark)
+			return true;
+	}
+	return false;
+}
+
+/* Does the rule write a mark by which packets are routed to an uplink, or carry marks between packets
+ * and connections? */
+static bool routes_by_mark(const struct gateway *g, const struct nft_rule *r)
+{
+	VEC_EACH (&r->stmts, const struct nft_stmt, s) {
+		bool writes = s->kind == STMT_SET_MARK || s->kind == STMT_SET_CT_MARK;
+		uint32_t bits = 0, sets = 0;
+
+		if (writes && s->expr->kind == EXPR_VALUE)
+			memcpy(&sets, s->expr->value, sizeof(sets));
+		if (s->kind == STMT_XT)
+			writes = walk_xt_writes_mark(&s->xt, false, &bits, &sets) ||
+				 walk_xt_writes_mark(&s->xt, true, &bits, &sets);
+		if (writes && (!sets || is_uplinks_mark(g, sets)))
+			return true;
+	}
+	return false;
+}
+
+/* The config's own rules for marks take the place of those. */
+static void replace_marks(struct drafting *d)
+{
+	const struct nft_ruleset *rs = &d->g->net->ruleset;
+	bool marked = false;
+
+	VEC_EACH (&d->g->uplinks, struct gateway_uplink, u)
+		marked = marked || u->mark_mask;
+	if (!marked)
+		return;
+	VEC_EACH (&rs->tables, struct nft_table *, t) {
+		VEC_EACH (&(*t)->chains, struct nft_chain *, c) {
+			VEC_EACH (&(*c)->rules, const struct nft_rule, r) {
+				if (routes_by_mark(d->g, r))
+					replace_rule(d, r);
+			}
+		}
+	}
+}
+
+/* ---- the front door ---- */
+
+void import_make(struct arena *a, const struct gateway *g, struct import *out)
+{
+	struct drafting d = {.arena = a, .g = g, .out = out};
+	struct strbuf y = STRBUF_INIT;
+
+	VEC_EACH (&g->forwards, struct gateway_forward, f)
+		draft_forward(&d, f);
+	replace_routing(&d);
+	replace_marks(&d);
+	strbuf_add(&y, "uplinks:\n");
+	VEC_EACH (&g->uplinks, struct gateway_uplink, u)
+		add_uplink(&d, &y, u);
+	strbuf_add(&y, "maps:\n");
+	VEC_EACH (&d.drafts, struct draft, m) {
+		if (!listens_somewhere(m)) {
+			leave(&d, m->first, "no uplink has the address that it is for");
+			continue;
+		}
+		ask_walk(&d, m);
+		m->name = map_name(&d, m->first);
+		add_map(&d, &y, m);
+		out->maps++;
+	}
+	if (!out->maps)
+		strbuf_add(&y, "  {}\n");
+	out->yaml = arena_strdup(a, strbuf_str(&y));
+	strbuf_fini(&y);
+}
+
+static bool is_replaced(const struct import *im, const struct nft_rule *r)
+{
+	VEC_EACH (&im->rules, const struct nft_rule *, it) {
+		if (*it == r)
+			return true;
+	}
+	return false;
+}
+
+static struct nft_table *strip_table(
+	struct arena *a, const struct import *im, const struct nft_table *t)
+{
+	struct nft_table *copy = arena_new_of(a, struct nft_table);
+
+	*copy = *t;
+	memset(&copy->chains, 0, sizeof(copy->chains));
+	VEC_EACH (&t->chains, struct nft_chain *, c) {
+		struct nft_chain *chain = arena_new_of(a, struct nft_chain);
+
+		*chain = **c;
+		memset(&chain->rules, 0, sizeof(chain->rules));
+		VEC_EACH (&(*c)->rules, const struct nft_rule, r) {
+			if (!is_replaced(im, r))
+				vec_push(a, &chain->rules, *r);
+		}
+		vec_push(a, &copy->chains, chain);
+	}
+	return copy;
+}
+
+static bool is_replaced_table(const struct import *im, uint32_t table)
+{
+	VEC_EACH (&im->tables, uint32_t, it) {
+		if (*it == table)
+			return true;
+	}
+	return false;
+}
+
+void import_strip(
+	struct arena *a, const struct gateway *g, const struct import *im, struct netstate *out)
+{
+	const struct netstate *net = g->net;
+
+	*out = *net;
+	memset(&out->rules, 0, sizeof(out->rules));
+	memset(&out->routes, 0, sizeof(out->routes));
+	memset(&out->ruleset.tables, 0, sizeof(out->ruleset.tables));
+	VEC_EACH (&net->rules, const struct net_rule, r) {
+		if (r->action != RULE_LOOKUP || !is_replaced_table(im, r->table))
+			vec_push(a, &out->rules, *r);
+	}
+	VEC_EACH (&net->routes, const struct net_route, r) {
+		if (!is_replaced_table(im, r->table))
+			vec_push(a, &out->routes, *r);
+	}
+	VEC_EACH (&net->ruleset.tables, struct nft_table *, t)
+		vec_push(a, &out->ruleset.tables, strip_table(a, im, *t));
+}

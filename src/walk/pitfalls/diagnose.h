@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Diagnose: from what a journey met, the pitfall behind it.
+ *
+ * Each way of a journey that ends badly is looked at by itself, the first leg that went wrong first:
+ * a request that is lost has no reply to judge. One file per kind of wrong: the packet was stopped
+ * (diagnose_stopped.c), or it went another way (diagnose_astray.c). What is found is folded by cause,
+ * so that a thousand forwards with one cause are one finding.
+ */
+#ifndef WALK_PITFALLS_DIAGNOSE_H
+#define WALK_PITFALLS_DIAGNOSE_H
+
+#include "walk/journey.h"
+#include "walk/pitfalls/inquiry.h"
+#include "walk/scope.h"
+
+struct diagnosis {
+	struct inquiry *q;
+	const struct journey *j;
+	const struct journey_way *way;
+	const char *forward; /* as text, for the list of those concerned; NULL: not a forward's */
+	enum diag_severity severity;
+	bool certain; /* else only where what is not known is so */
+	bool inside;  /* the client is in one of the inside networks, or is this machine */
+};
+
+/* Everything that explains @j, added to q->out. */
+void diagnose_journey(struct inquiry *q, const struct journey *j, const char *forward);
+
+/* @leg was stopped at its last step; true: that is explained. */
+bool diagnose_stopped(
+	struct diagnosis *d, enum journey_leg_kind kind, const struct journey_step *at);
+/* A request that leaves by a way that does not lead to the backend. */
+bool diagnose_request_astray(struct diagnosis *d, enum journey_leg_kind kind);
+/* A reply that leaves by another uplink than its request came in on. */
+bool diagnose_reply_astray(struct diagnosis *d);
+
+/* ---- what they share ---- */
+
+/* A finding for this diagnosis; NULL: it is there already, and the forward was added to it. */
+struct finding *diagnose_add(
+	struct diagnosis *d, const char *id, uint8_t pitfall, const char *cause);
+/* The last step of @stage in the leg; NULL: none. */
+const struct journey_step *diagnose_step(const struct journey_leg *leg, enum journey_stage stage);
+/* The last rule before @end (NULL: the end) that did one of @did (enum step_did); NULL: none. */
+const struct journey_step *diagnose_rule(
+	const struct journey_leg *leg, uint8_t did, const struct journey_step *end);
+/* A step with its place, and what it did. */
+const char *diagnose_step_text(struct diagnosis *d, const struct journey_step *s);
+/* Do forwards of the family come in by it? (One without a default route has what addresses it has.) */
+bool uplink_serves(const struct gateway_uplink *u, uint8_t family);
+/* The uplink that requests come in by; NULL: not by one. */
+const struct gateway_uplink *diagnose_uplink(const struct diagnosis *d);
+const char *diagnose_client(
+	struct diagnosis *d); /* "clients", "hosts behind eth2", "this machine" */
+/* Does the rule copy the connection's mark to the packet? */
+bool diagnose_restores(const struct nft_rule *r);
+
+/* ---- remedies ---- */
+
+/* How rules are written on this machine. */
+struct style {
+	bool nft;
+	const char *iptables; /* "iptables", "ip6tables-legacy", ...; NULL with nft */
+};
+struct style style_of(struct inquiry *q, uint8_t family);
+const char *style_ip(uint8_t family); /* "ip", "ip -6" */
+void style_keep_rules(struct inquiry *q, struct finding *f);
+void style_keep_ip(struct inquiry *q, struct finding *f);
+/* sysctl now, and over a restart. */
+void style_sysctl(struct inquiry *q, struct finding *f, const char *key, const char *value);
+
+/* Mark connections by the uplink that they came in on, and lead their replies back by that mark. */
+void remedy_pin(struct inquiry *q, struct finding *f, uint8_t family, bool local);
+/* What connections are marked with already is put on their replies. */
+void remedy_restore(
+	struct inquiry *q, struct finding *f, uint8_t family, uint32_t mask, bool local);
+/* Networks that main has a route to are asked for there before @rule is. */
+void remedy_local_first(struct inquiry *q, struct finding *f, const struct net_rule *rule);
+
+#endif

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Doctor: all pitfalls of a machine, whoever configured it.
+ *
+ * The rules are read as they stand (lint_*.c), and each port forward is walked from every place that
+ * a client can be: far away and beside the gateway on each uplink, in each inside network, and on the
+ * machine itself. What those journeys meet is explained as for a single one (diagnose.h). Where there
+ * are more journeys than JOURNEYS_MAX, forwards that differ in ports only are walked once.
+ */
+#include <string.h>
+
+#include "walk/pitfalls/diagnose.h"
+
+#define JOURNEYS_MAX 8192
+#define CLIENT_PORT  50123 /* any port that clients use */
+#define ECHO_ID	     4711
+
+struct tour {
+	struct inquiry *q;
+	size_t walked, left_out;
+};
+
+/* ---- clients ---- */
+
+static unsigned int family_index(uint8_t family)
+{
+	return family == IP_V6;
+}
+
+static bool is_taken(const struct inquiry *q, const struct ip_addr *addr)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a) {
+		if (ip_equal(&a->addr, addr))
+			return true;
+	}
+	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
+		if (ip_equal(&u->next[family_index(addr->family)], addr))
+			return true;
+	}
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, f) {
+		if (ip_equal(&f->to, addr))
+			return true;
+	}
+	return false;
+}
+
+/* A host in @network that nobody else is. */
+static bool neighbour_in(
+	const struct inquiry *q, const struct ip_prefix *network, struct ip_addr *out)
+{
+	unsigned int last = ip_bytes(network->addr.family) - 1;
+	unsigned int room = ip_bits(network->addr.family) - network->len;
+
+	if (room < 2)
+		return false;
+	*out = network->addr;
+	for (unsigned int host = room >= 8 ? 77 : 1; host < (room >= 8 ? 255u : 1u << room) - 1;
+		host++) {
+		out->bytes[last] = (uint8_t)(network->addr.bytes[last] | host);
+		if (!is_taken(q, out))
+			return true;
+	}
+	return false;
+}
+
+/* A public address that is on no network of this machine, and that the forward is for. */
+static bool far_client(
+	const struct inquiry *q, const struct gateway_forward *f, struct ip_addr *out)
+{
+	struct ip_addr some[INQUIRY_CLIENTS];
+	size_t n = inquiry_clients(NULL, f->family, some);
+
+	if (f->src.addr.family) {
+		*out = ip_prefix_last(&f->src);
+		/* A broadcast address is nobody's. */
+		if (f->src.len < ip_bits(f->family) - 1)
+			out->bytes[ip_bytes(f->family) - 1] &= 0xfe;
+		return true;
+	}
+	for (size_t i = 0; i < n; i++) {
+		bool near = false;
+
+		VEC_EACH (&q->then.routes, struct net_route, r) {
+			if (r->family == f->family && r->dst.len > 1 &&
+				ip_in_prefix(&some[i], &r->dst))
+				near = true;
+		}
+		if (!near) {
+			*out = some[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint8_t prefix_len(
+	const struct inquiry *q, const char *interface, const struct ip_addr *addr)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a) {
+		if (strcmp(a->interface, interface) == 0 && ip_equal(&a->addr, addr))
+			return a->prefix_len;
+	}
+	return (uint8_t)ip_bits(addr->family);
+}
+
+static bool near_client(const struct inquiry *q, const struct gateway_uplink *u,
+	const struct gateway_forward *f, struct ip_addr *out)
+{
+	VEC_EACH (&u->addrs, struct ip_addr, a) {
+		struct ip_prefix network;
+
+		if (a->family != f->family)
+			continue;
+		network = ip_prefix_of(a, prefix_len(q, u->interface, a));
+		if (neighbour_in(q, &network, out) &&
+			(!f->src.addr.family || ip_in_prefix(out, &f->src)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- what is asked ---- */
+
+static bool name_fits(const char *pattern, bool inverted, const char *name)
+{
+	size_t len = pattern ? strlen(pattern) : 0;
+	bool wild = len && (pattern[len - 1] == '*' || pattern[len - 1] == '+');
+
+	if (!pattern)
+		return true;
+	return (wild ? strncmp(pattern, name, len - 1) == 0 : strcmp(pattern, name) == 0) !=
+	       inverted;
+}
+
+/* The public address of the forward on this uplink. */
+static bool public_address(
+	const struct gateway_uplink *u, const struct gateway_forward *f, struct ip_addr *out)
+{
+	VEC_EACH (&u->addrs, struct ip_addr, a) {
+		if (a->family != f->family || (f->dst.addr.family && !ip_in_prefix(a, &f->dst)))
+			continue;
+		*out = *a;
+		return true;
+	}
+	return false;
+}
+
+/* Is the address on another uplink's interface? */
+static bool is_elsewhere(
+	const struct inquiry *q, const struct gateway_uplink *u, const struct ip_addr *addr)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a) {
+		if (ip_equal(&a->addr, addr) && strcmp(a->interface, u->interface) != 0)
+			return true;
+	}
+	return false;
+}
+
+static struct journey_question question_of(
+	const struct gateway_forward *f, const struct ip_addr *src, const struct ip_addr *dst)
+{
+	struct journey_question a = {.proto = f->proto ? f->proto : PROTO_TCP,
+		.src = *src,
+		.dst = *dst,
+		.sport = CLIENT_PORT,
+		.dport = f->first		 ? f->first
+			 : f->last == UINT16_MAX ? 80
+						 : f->last};
+
+	if (a.proto == PROTO_ICMP || a.proto == PROTO_ICMPV6) {
+		a.sport = ECHO_ID;
+		a.dport = 0;
+	}
+	return a;
+}
+
+/* ---- walking ---- */
+
+/* The journey took another rule's translation: it is that one's to judge. */
+static bool is_of(const struct journey *j, const struct gateway_forward *f)
+{
+	VEC_EACH (&j->ways, struct journey_way, way) {
+		if (!way->dnat || !way->dnat_rule || way->dnat_rule == f->rule)
+			return true;
+	}
+	return false;
+}
+
+static bool depends_on_backend(const struct journey *j)
+{
+	return j->verdict == JOURNEY_UNKNOWN && j->question.returns == RETURN_ASK;
+}
+
+static void walk_one(struct tour *t, const struct gateway_forward *f, const char *text,
+	const struct journey_question *a)
+{
+	struct arena *scratch;
+	struct journey j = {0};
+	char buf[IP_STRLEN];
+
+	if (t->walked >= JOURNEYS_MAX) {
+		t->left_out++;
+		return;
+	}
+	t->walked++;
+	scratch = arena_new();
+	journey_walk(scratch, t->q->seen, a, &j);
+	/* Whether a backend answers through here is one question; what else is wrong another. */
+	if (depends_on_backend(&j)) {
+		struct journey_question again = *a;
+
+		finding_untold(t->q, 1,
+			arena_printf(t->q->arena,
+				"whether %s sends its replies through this machine",
+				f->to.family ? ip_format(&f->to, buf) : "the backend"),
+			"connections to it in conntrack.txt (conntrack -L), or its default route");
+		again.returns = RETURN_THROUGH_US;
+		j = (struct journey){0};
+		journey_walk(scratch, t->q->seen, &again, &j);
+	}
+	if (is_of(&j, f))
+		diagnose_journey(t->q, &j, text);
+	arena_free(scratch);
+}
+
+static void from_uplinks(struct tour *t, const struct gateway_forward *f, const char *text)
+{
+	VEC_EACH (&t->q->gateway->uplinks, struct gateway_uplink, u) {
+		struct ip_addr dst, src;
+		struct journey_question a;
+
+		if (!uplink_serves(u, f->family) ||
+			!name_fits(f->in, f->in_inverted, u->interface) ||
+			!public_address(u, f, &dst) || is_elsewhere(t->q, u, &dst))
+			continue;
+		if (far_client(t->q, f, &src)) {
+			a = question_of(f, &src, &dst);
+			a.in = u->interface;
+			walk_one(t, f, text, &a);
+		}
+		if (near_client(t->q, u, f, &src)) {
+			a = question_of(f, &src, &dst);
+			a.in = u->interface;
+			walk_one(t, f, text, &a);
+		}
+	}
+}
+
+/* The address that everyone is told: the first uplink's that has one. */
+static bool told_address(const struct tour *t, const struct gateway_forward *f, struct ip_addr *out)
+{
+	VEC_EACH (&t->q->gateway->uplinks, struct gateway_uplink, u) {
+		if (uplink_serves(u, f->family) &&
+			(!f->in || f->in_inverted || name_fits(f->in, false, u->interface)) &&
+			public_address(u, f, out))
+			return true;
+	}
+	return false;
+}
+
+static void from_inside(struct tour *t, const struct gateway_forward *f, const char *text)
+{
+	struct ip_addr dst, src;
+	struct journey_question a;
+
+	if (f->src.addr.family || !told_address(t, f, &dst))
+		return;
+	VEC_EACH (&t->q->gateway->insides, struct gateway_inside, i) {
+		if (i->network.addr.family != f->family || !neighbour_in(t->q, &i->network, &src))
+			continue;
+		a = question_of(f, &src, &dst);
+		a.in = i->interface;
+		walk_one(t, f, text, &a);
+	}
+	a = question_of(f, &dst, &dst);
+	a.from_here = true;
+	walk_one(t, f, text, &a);
+}
+
+static bool same_but_ports(const struct gateway_forward *a, const struct gateway_forward *b)
+{
+	return a->rule == b->rule && a->proto == b->proto && ip_prefix_equal(&a->dst, &b->dst) &&
+	       ip_equal(&a->to, &b->to);
+}
+
+static void walk_forwards(struct tour *t)
+{
+	const struct gateway *g = t->q->gateway;
+	size_t places = 2 * g->uplinks.len + g->insides.len + 1;
+	bool sparing = g->forwards.len * places > JOURNEYS_MAX;
+	const struct gateway_forward *before = NULL;
+
+	VEC_EACH (&g->forwards, struct gateway_forward, f) {
+		const char *text;
+
+		if (f->output)
+			continue;
+		if (sparing && before && same_but_ports(before, f)) {
+			t->left_out += places;
+			continue;
+		}
+		before = f;
+		text = inquiry_forward_text(t->q, f);
+		from_uplinks(t, f, text);
+		from_inside(t, f, text);
+	}
+	if (t->left_out)
+		finding_untold(t->q, 28,
+			arena_printf(t->q->arena,
+				"%zu more journeys to forwards that are like those that were "
+				"walked",
+				t->left_out),
+			"explain, for one of them at a time");
+}
+
+/* ---- neighbours of an uplink and the inside networks (pitfall 57) ---- */
+
+static void remedy_guard(struct inquiry *q, struct finding *f, const struct gateway_uplink *u,
+	const struct gateway_inside *i)
+{
+	struct style style = style_of(q, i->network.addr.family);
+	char net[PREFIX_STRLEN];
+
+	ip_prefix_format(&i->network, net);
+	if (!style.nft) {
+		finding_remedy(q, f,
+			"%s -I FORWARD -i %s -d %s -m conntrack --ctstate NEW -m conntrack "
+			"! --ctstate DNAT -j DROP",
+			style.iptables, u->interface, net);
+	} else {
+		const char *ip = i->network.addr.family == IP_V6 ? "ip6" : "ip";
+
+		finding_remedy(q, f, "nft add table %s guard", ip);
+		finding_remedy(q, f,
+			"nft 'add chain %s guard forward { type filter hook forward priority -10; "
+			"}'",
+			ip);
+		finding_remedy(q, f,
+			"nft 'add rule %s guard forward iifname \"%s\" %s daddr %s ct state new ct "
+			"status & dnat == 0 drop'",
+			ip, u->interface, ip, net);
+	}
+	style_keep_rules(q, f);
+}
+
+static void look_at_guard(
+	struct tour *t, const struct gateway_uplink *u, const struct gateway_inside *i)
+{
+	struct gateway_forward any = {
+		.family = i->network.addr.family, .proto = PROTO_TCP, .first = 80};
+	struct journey_question a;
+	struct journey j = {0};
+	struct ip_addr src, dst;
+	struct finding *f;
+	char from[IP_STRLEN], to[PREFIX_STRLEN];
+	bool made;
+
+	if (!ip_is_private(&i->network.addr) || !uplink_serves(u, any.family) ||
+		!near_client(t->q, u, &any, &src) || !neighbour_in(t->q, &i->network, &dst))
+		return;
+	a = question_of(&any, &src, &dst);
+	a.in = u->interface;
+	a.returns = RETURN_THROUGH_US;
+	journey_walk(t->q->arena, t->q->seen, &a, &j);
+	if (j.verdict == JOURNEY_BROKEN || !j.ways.len || j.ways.items[0].dnat ||
+		j.ways.items[0].legs[LEG_REQUEST].end != JOURNEY_FORWARDED ||
+		(j.verdict == JOURNEY_UNKNOWN && j.ways.items[0].choices.len))
+		return;
+	f = finding_once(t->q, "open-to-neighbours", 57, DIAG_WARNING,
+		arena_printf(t->q->arena, "%s %s", u->interface, i->interface), &made);
+	if (!made)
+		return;
+	f->title = arena_printf(t->q->arena,
+		"hosts in the network of %s reach private addresses behind %s", u->interface,
+		i->interface);
+	f->evidence = arena_printf(t->q->arena,
+		"a request from %s that comes in by %s for %s is forwarded, though no rule "
+		"translated it",
+		ip_format(&src, from), u->interface, ip_prefix_format(&i->network, to));
+	f->consequence = "whoever shares the provider's network can use it without any forward";
+	remedy_guard(t->q, f, u, i);
+}
+
+static void look_at_guards(struct tour *t)
+{
+	VEC_EACH (&t->q->gateway->uplinks, struct gateway_uplink, u) {
+		VEC_EACH (&t->q->gateway->insides, struct gateway_inside, i)
+			look_at_guard(t, u, i);
+	}
+}
+
+/* ---- what is not known ---- */
+
+static void tell_missing(struct inquiry *q)
+{
+	static const struct {
+		uint32_t parts; /* all of these are wanted */
+		uint8_t pitfall;
+		const char *what, *needs;
+	} rows[] = {
+		{HAVE_NFT, 25, "whether rules of nftables or iptables-nft stand in the way",
+			"nft.json (nft -j list ruleset) or iptables-save.txt"},
+		{HAVE_LEGACY4, 29, "whether rules of iptables-legacy are in force, too",
+			"iptables-legacy-save.txt"},
+		{HAVE_ADDRS, 24, "whether the public addresses are this machine's",
+			"ip-addr.json (ip -j addr)"},
+		{HAVE_ROUTES4, 2, "which way packets go",
+			"ip-route.json (ip -j route show table all)"},
+		{HAVE_RULES4, 9, "which routing tables are asked", "ip-rule.json (ip -j rule)"},
+		{HAVE_SYSCTLS, 17, "what rp_filter, forwarding and the like are set to",
+			"sysctl.txt (sysctl -a)"},
+		{HAVE_LINKS, 50, "the MTU of the interfaces", "ip-link.json (ip -d -j link)"},
+		{HAVE_FLOWS, 40, "whether connections were made by rules that are gone",
+			"conntrack.txt (conntrack -L)"},
+		{HAVE_LISTENERS, 60, "whether a forward takes a port of the machine's own services",
+			"the machine itself: portreeve doctor --live"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if ((q->seen->have & rows[i].parts) != rows[i].parts)
+			finding_untold(q, rows[i].pitfall, rows[i].what, rows[i].needs);
+	}
+	if (q->seen->have & HAVE_ONLY_MAIN4)
+		finding_untold(q, 8, "what the routing tables besides main hold",
+			"ip-route.json (ip -j route show table all), or ip-route-TABLE.txt");
+}
+
+static void tell_unread_forwards(struct inquiry *q)
+{
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, f) {
+		if (f->more_matches && !f->output)
+			finding_untold(q, 36,
+				arena_printf(q->arena, "for whom exactly this forward is: %s",
+					inquiry_place_text(q, f->table, f->chain, f->rule)),
+				"explain, with a packet that it is for");
+	}
+}
+
+/* ---- the front doors ---- */
+
+static void (*const lints[])(struct inquiry *q) = {
+	lint_marks,
+	lint_pins,
+	lint_mark_bits,
+	lint_ip_rules,
+	lint_way_back,
+	lint_addresses,
+	lint_order,
+	lint_two_rulesets,
+	lint_unreached,
+	lint_shadowed,
+	lint_sources,
+	lint_ports,
+	lint_tracking,
+	lint_own_packets,
+	lint_offload,
+	lint_mtu,
+	lint_bridge,
+	lint_overlap,
+	lint_services,
+	lint_connections,
+	pitfall_networkd,
+};
+
+static void begin(struct inquiry *q, struct arena *a, const struct netstate *net,
+	const struct foreign_facts *facts, struct findings *out)
+{
+	static const struct foreign_facts nothing;
+	struct gateway *g = arena_new_of(a, struct gateway);
+
+	gateway_infer(a, net, g);
+	*q = (struct inquiry){.arena = a,
+		.seen = net,
+		.facts = facts ? facts : &nothing,
+		.then = *net,
+		.gateway = g,
+		.own = nft_table_find(&net->ruleset, FAMILY_INET, PORTREEVE_TABLE),
+		.out = out};
+	q->walker.net = &q->then;
+}
+
+void walk_diagnose(
+	struct arena *a, const struct netstate *net, const struct journey *j, struct findings *out)
+{
+	struct inquiry q;
+	bool fine = true;
+
+	VEC_EACH (&j->ways, const struct journey_way, way)
+		fine = fine && way->verdict != JOURNEY_BROKEN && way->dnat;
+	if (fine)
+		return;
+	begin(&q, a, net, NULL, out);
+	diagnose_journey(&q, j, NULL);
+	findings_sort(out);
+}
+
+void walk_doctor(struct arena *a, const struct netstate *net, const struct foreign_facts *facts,
+	struct findings *out)
+{
+	struct inquiry q;
+	struct tour t = {.q = &q};
+
+	begin(&q, a, net, facts, out);
+	walk_forwards(&t);
+	look_at_guards(&t);
+	for (size_t i = 0; i < sizeof(lints) / sizeof(*lints); i++)
+		lints[i](&q);
+	tell_unread_forwards(&q);
+	tell_missing(&q);
+	findings_sort(out);
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Finds what is wrong with the port forwards as they are written: addresses that are nobody's or not
+ * any more (24, 37), forwards behind others (36), ranges of ports (44), protocols that need a helper
+ * and packets that are not tracked (45), ports of the gateway's own services (60).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "walk/pitfalls/diagnose.h"
+
+#define COMPARED_MAX 2000 /* forwards that are compared each with each; of more, only equal ports */
+
+static const char *rule_of(struct inquiry *q, const struct gateway_forward *f)
+{
+	return inquiry_place_text(q, f->table, f->chain, f->rule);
+}
+
+static bool is_own(const struct inquiry *q, const struct gateway_forward *f)
+{
+	return f->table == q->own;
+}
+
+/* ---- addresses ---- */
+
+static bool is_ours(const struct inquiry *q, const struct ip_addr *addr)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a) {
+		if (ip_equal(&a->addr, addr))
+			return true;
+	}
+	return false;
+}
+
+/* The interface on whose network the address is. */
+static const char *network_of(
+	const struct inquiry *q, const struct ip_addr *addr, struct ip_prefix *network)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a) {
+		*network = ip_prefix_of(&a->addr, a->prefix_len);
+		if (a->addr.family == addr->family && a->prefix_len < ip_bits(addr->family) &&
+			ip_in_prefix(addr, network))
+			return a->interface;
+	}
+	return NULL;
+}
+
+static void add_not_owned(struct inquiry *q, const struct gateway_forward *w, const char *interface)
+{
+	char addr[IP_STRLEN];
+	bool made;
+	struct finding *f;
+	struct ip_prefix network;
+
+	ip_format(&w->dst.addr, addr);
+	f = finding_once(
+		q, "address-not-owned", 24, DIAG_WARNING, arena_strdup(q->arena, addr), &made);
+	finding_forward(q, f, inquiry_forward_text(q, w));
+	if (!made)
+		return;
+	network_of(q, &w->dst.addr, &network);
+	f->title = arena_printf(q->arena, "%s is no address of this machine", addr);
+	f->evidence = arena_printf(q->arena,
+		"%s; %s is in the network of %s, where it is looked "
+		"for by ARP, and not among its addresses",
+		rule_of(q, w), addr, interface);
+	f->consequence = "nobody answers for it: nothing arrives";
+	finding_remedy(q, f, "ip address add %s/%u dev %s", addr, network.len, interface);
+	style_keep_ip(q, f);
+}
+
+static void add_changed(struct inquiry *q, const struct gateway_forward *w)
+{
+	char addr[IP_STRLEN];
+	bool made;
+	struct finding *f;
+
+	ip_format(&w->dst.addr, addr);
+	f = finding_once(
+		q, "address-changed", 37, DIAG_WARNING, arena_strdup(q->arena, addr), &made);
+	finding_forward(q, f, inquiry_forward_text(q, w));
+	if (!made)
+		return;
+	f->title = arena_printf(
+		q->arena, "a forward is for %s, which is nowhere on this machine", addr);
+	f->evidence = arena_printf(
+		q->arena, "%s; no interface has that address or its network", rule_of(q, w));
+	f->consequence = "unless the provider routes that address here, the forward is dead";
+	f->advice =
+		"if addresses come by DHCP or PPPoE, match the interface instead (-i, iifname), "
+		"or the machine's own addresses (-m addrtype --dst-type LOCAL, fib daddr type "
+		"local)";
+}
+
+static bool is_proxied(struct inquiry *q, const char *interface)
+{
+	return inquiry_conf(q, "all", "proxy_arp") == 1 ||
+	       inquiry_conf(q, interface, "proxy_arp") == 1;
+}
+
+static void look_at_address(struct inquiry *q, const struct gateway_forward *w)
+{
+	struct ip_prefix network;
+	const char *interface;
+
+	if (w->dst.len != ip_bits(w->family) || !w->dst.addr.family || is_own(q, w) ||
+		is_ours(q, &w->dst.addr) || w->output)
+		return;
+	interface = network_of(q, &w->dst.addr, &network);
+	if (!interface)
+		add_changed(q, w);
+	else if (w->family == IP_V4 && !is_proxied(q, interface))
+		add_not_owned(q, w, interface);
+}
+
+/* Several interfaces in one network, which all answer for each other's addresses. */
+static void look_at_arp(struct inquiry *q)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a)
+		VEC_EACH (&q->then.addrs, struct net_addr, b) {
+			struct ip_prefix n = ip_prefix_of(&a->addr, a->prefix_len);
+			struct ip_prefix m = ip_prefix_of(&b->addr, b->prefix_len);
+			char net[PREFIX_STRLEN];
+			struct finding *f;
+			bool made;
+
+			if (a >= b || a->addr.family != IP_V4 || a->prefix_len > 30 ||
+				strcmp(a->interface, b->interface) == 0 ||
+				!ip_prefix_equal(&n, &m) ||
+				inquiry_conf(q, "all", "arp_ignore") != 0 ||
+				inquiry_conf(q, a->interface, "arp_ignore") != 0)
+				continue;
+			ip_prefix_format(&n, net);
+			f = finding_once(q, "arp-flux", 24, DIAG_WARNING,
+				arena_strdup(q->arena, net), &made);
+			if (!made)
+				continue;
+			f->title = arena_printf(q->arena,
+				"%s and %s are in one network and answer for "
+				"each other's addresses",
+				a->interface, b->interface);
+			f->evidence = arena_printf(
+				q->arena, "both have an address in %s, and arp_ignore is 0", net);
+			f->consequence = "packets come in on the wrong interface";
+			style_sysctl(q, f, "net.ipv4.conf.all.arp_ignore", "1");
+			style_sysctl(q, f, "net.ipv4.conf.all.arp_announce", "2");
+		}
+}
+
+/* ---- backends that are nowhere ---- */
+
+static void look_at_backend(struct inquiry *q, const struct gateway_forward *w)
+{
+	const struct net_route *r;
+	char to[IP_STRLEN];
+	struct finding *f;
+	bool made;
+
+	if (!w->to.family || w->output || is_own(q, w) || !ip_is_private(&w->to) ||
+		!(q->seen->have & (w->family == IP_V6 ? HAVE_ROUTES6 : HAVE_ROUTES4)))
+		return;
+	r = netstate_route(&q->then, TABLE_MAIN, &w->to);
+	if ((r && r->dst.len > 0) || is_ours(q, &w->to))
+		return;
+	f = finding_once(q, "no-way-to-backend", 37, DIAG_WARNING,
+		arena_strdup(q->arena, ip_format(&w->to, to)), &made);
+	finding_forward(q, f, inquiry_forward_text(q, w));
+	if (!made)
+		return;
+	f->title = arena_printf(q->arena, "%s is on no network of this machine", to);
+	f->evidence = rule_of(q, w);
+	f->consequence = "requests do not reach the backend";
+	f->advice = "has the network been renumbered? name the backend's present address, or add "
+		    "the route to it";
+}
+
+void lint_addresses(struct inquiry *q)
+{
+	if (!(q->seen->have & HAVE_ADDRS))
+		return;
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, w) {
+		look_at_address(q, w);
+		look_at_backend(q, w);
+	}
+	look_at_arp(q);
+}
+
+/* ---- forwards behind others ---- */
+
+static struct scope scope_of(const struct gateway_forward *f)
+{
+	struct scope s = scope_any(f->family);
+
+	s.proto = f->proto;
+	s.dst = f->dst;
+	s.dst_local = f->dst_local;
+	s.first = f->first;
+	s.last = f->last;
+	s.src = f->src;
+	s.in = f->in;
+	s.in_inverted = f->in_inverted;
+	s.more = f->more_matches;
+	return s;
+}
+
+static bool same_target(const struct gateway_forward *a, const struct gateway_forward *b)
+{
+	return ip_equal(&a->to, &b->to) && a->to_first == b->to_first &&
+	       a->to_last_port == b->to_last_port;
+}
+
+static void compare(
+	struct inquiry *q, const struct gateway_forward *first, const struct gateway_forward *w)
+{
+	struct scope a = scope_of(first), b = scope_of(w);
+	struct finding *f;
+	bool made;
+
+	if (first->output != w->output || first->rule == w->rule || !scope_covers(&a, &b))
+		return;
+	f = finding_once(q, "shadowed-forward", 36,
+		same_target(first, w) ? DIAG_INFO : DIAG_WARNING, rule_of(q, w), &made);
+	finding_forward(q, f, inquiry_forward_text(q, w));
+	if (!made)
+		return;
+	f->title = same_target(first, w)
+			   ? "a forward is there twice"
+			   : "an earlier forward takes the connections of a later one";
+	f->evidence = arena_printf(q->arena, "%s; before it: %s", rule_of(q, w), rule_of(q, first));
+	f->consequence = arena_printf(q->arena, "connections go to %s, never to %s",
+		inquiry_forward_text(q, first), inquiry_forward_text(q, w));
+	if (same_target(first, w))
+		f->consequence = "the second has no effect";
+	f->advice = "take away the one that is not meant";
+}
+
+static int by_ports(const void *a, const void *b)
+{
+	const struct gateway_forward *const *x = a, *const *y = b;
+
+	if ((*x)->proto != (*y)->proto)
+		return (*x)->proto < (*y)->proto ? -1 : 1;
+	if ((*x)->first != (*y)->first)
+		return (*x)->first < (*y)->first ? -1 : 1;
+	return *x < *y ? -1 : *x > *y;
+}
+
+void lint_shadowed(struct inquiry *q)
+{
+	size_t n = q->gateway->forwards.len;
+	const struct gateway_forward **sorted =
+		arena_alloc(q->arena, n * sizeof(struct gateway_forward *));
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &q->gateway->forwards.items[i];
+	for (size_t i = 0; n <= COMPARED_MAX && i < n; i++) {
+		for (size_t k = 0; k < i; k++)
+			compare(q, sorted[k], sorted[i]);
+	}
+	if (n <= COMPARED_MAX)
+		return;
+	qsort(sorted, n, sizeof(struct gateway_forward *), by_ports);
+	for (size_t i = 1; i < n; i++) {
+		for (size_t k = i; k-- > 0 && i - k < COMPARED_MAX / 10 &&
+				   sorted[k]->proto == sorted[i]->proto &&
+				   sorted[k]->first == sorted[i]->first;)
+			compare(q, sorted[k], sorted[i]);
+	}
+}
+
+/* ---- ranges of ports ---- */
+
+static uint16_t base_of(const struct gateway_forward *w)
+{
+	VEC_EACH (&w->rule->stmts, struct nft_stmt, s) {
+		const struct nft_expr *map;
+		struct walk_nat nat;
+
+		scope_nat(s, w->family, HOOK_PREROUTING, &nat, &map);
+		if (nat.kind == WALK_NAT_DESTINATION || nat.kind == WALK_NAT_REDIRECT)
+			return nat.port_base;
+	}
+	return 0;
+}
+
+void lint_ports(struct inquiry *q)
+{
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, w) {
+		struct finding *f;
+		bool made;
+
+		if (!w->to_first || w->first == w->last || is_own(q, w) || base_of(w) ||
+			w->first == 0 || (w->first == w->to_first && w->last == w->to_last_port))
+			continue;
+		f = finding_once(q, "port-ranges-differ", 44, DIAG_WARNING, rule_of(q, w), &made);
+		finding_forward(q, f, inquiry_forward_text(q, w));
+		if (!made)
+			continue;
+		f->title = "a range of ports is not led to the same ports, one by one";
+		f->evidence = rule_of(q, w);
+		f->consequence =
+			w->to_first == w->to_last_port
+				? arena_printf(q->arena, "all of %u-%u go to the one port %u",
+					  w->first, w->last, w->to_first)
+				: "the kernel picks a port of the target's range: it does not "
+				  "shift the asked one";
+		f->advice = "leave the target's port out where both are the same, shift with "
+			    "--to-destination ADDRESS:FIRST-LAST/BASE, or use an nft map with an "
+			    "element per port";
+	}
+}
+
+/* ---- helpers and tracking ---- */
+
+static bool mentions_helper(const struct nft_stmt *s)
+{
+	return (s->kind == STMT_HARMLESS && s->text && strstr(s->text, "ct helper")) ||
+	       (s->kind == STMT_SET && s->selector == SEL_CT_HELPER) ||
+	       (s->kind == STMT_XT && s->xt.target && strcmp(s->xt.name, "CT") == 0);
+}
+
+static bool has_statement(const struct inquiry *q, bool (*is)(const struct nft_stmt *s))
+{
+	VEC_EACH (&q->then.ruleset.tables, struct nft_table *, t)
+		VEC_EACH (&(*t)->chains, struct nft_chain *, c)
+			VEC_EACH (&(*c)->rules, struct nft_rule, r)
+				VEC_EACH (&r->stmts, struct nft_stmt, s) {
+					if (is(s))
+						return true;
+				}
+	return false;
+}
+
+static void look_at_helper(struct inquiry *q, const struct gateway_forward *w)
+{
+	bool ftp = w->proto == PROTO_TCP && w->first <= 21 && w->last == 21;
+	bool sip = w->proto == PROTO_UDP && w->first <= 5060 && w->last == 5060;
+	struct finding *f;
+	bool made;
+
+	if ((!ftp && !sip) || w->first == 0 || has_statement(q, mentions_helper))
+		return;
+	f = finding_once(q, "no-helper", 45, DIAG_INFO, ftp ? "ftp" : "sip", &made);
+	finding_forward(q, f, inquiry_forward_text(q, w));
+	if (!made)
+		return;
+	f->title = arena_printf(q->arena, "%s is forwarded without its connection tracking helper",
+		ftp ? "FTP" : "SIP");
+	f->evidence = arena_printf(q->arena,
+		"%s; no rule assigns a helper, and since Linux 4.7 none is by itself",
+		rule_of(q, w));
+	f->consequence = ftp ? "the control connection opens; data connections fail"
+			     : "calls are set up without sound";
+	f->advice = arena_printf(q->arena,
+		"iptables: -t raw -A PREROUTING -p %s --dport %u -j CT --helper %s; nft: a ct "
+		"helper "
+		"object",
+		ftp ? "tcp" : "udp", ftp ? 21u : 5060u, ftp ? "ftp" : "sip");
+}
+
+void lint_tracking(struct inquiry *q)
+{
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, w)
+		look_at_helper(q, w);
+}
+
+/* ---- the gateway's own services ---- */
+
+static bool listens(const struct net_listener *s, const struct gateway_forward *w,
+	const struct gateway_uplink *u)
+{
+	if (s->interface && strcmp(s->interface, u->interface) != 0)
+		return false;
+	VEC_EACH (&u->addrs, struct ip_addr, a) {
+		if (a->family != w->family || (w->dst.addr.family && !ip_in_prefix(a, &w->dst)))
+			continue;
+		if (ip_is_unspecified(&s->addr) ? s->addr.family == w->family ||
+							  (s->addr.family == IP_V6 && !s->v6_only)
+						: ip_equal(&s->addr, a))
+			return true;
+	}
+	return false;
+}
+
+static void look_at_service(
+	struct inquiry *q, const struct gateway_forward *w, const struct net_listener *s)
+{
+	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
+		struct finding *f;
+		bool made;
+
+		if (!listens(s, w, u) || (w->in && !w->in_inverted && strcmp(w->in, u->interface)))
+			continue;
+		f = finding_once(q, "service-shadowed", 60, DIAG_WARNING,
+			arena_printf(q->arena, "%u %u", s->proto, s->port), &made);
+		finding_forward(q, f, inquiry_forward_text(q, w));
+		if (!made)
+			return;
+		f->title = arena_printf(q->arena, "a forward takes %u/%s from the gateway's own %s",
+			s->port, ip_proto_name(s->proto), s->process ? s->process : "service");
+		f->evidence = arena_printf(q->arena, "%s listens on port %u; %s",
+			s->process ? s->process : "a process", s->port, rule_of(q, w));
+		f->consequence = arena_printf(q->arena,
+			"what comes in by %s for that port ends at the backend instead",
+			u->interface);
+		f->advice = "use another port, or forward one of the addresses only";
+		return;
+	}
+}
+
+void lint_services(struct inquiry *q)
+{
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, w) {
+		if (w->output || w->more_matches || !w->to.family || is_ours(q, &w->to) ||
+			w->src.addr.family)
+			continue;
+		VEC_EACH (&q->then.listeners, struct net_listener, s) {
+			if (s->proto == w->proto && s->port >= w->first && s->port <= w->last &&
+				!ip_is_loopback(&s->addr))
+				look_at_service(q, w, s);
+		}
+	}
+}
