@@ -5,7 +5,7 @@
 _portreeve()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" word
-	local commands="check show diff apply confirm rollback remove rehearse explain doctor trace"
+	local commands="check show diff apply confirm rollback remove rehearse explain doctor snapshot trace"
 	local options="--json --color --help"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
@@ -30,6 +30,7 @@ _portreeve()
 	rehearse) options="$options --naive --live --pcap --keep" ;;
 	explain) options="$options --live --state --in --return --size --mark --all --prove --batch" ;;
 	doctor) options="$options --live --state --list" ;;
+	snapshot) options="$options --anonymise --force" ;;
 	trace) options="$options --packets --seconds" ;;
 	'') options="$options --version" ;;
 	esac
@@ -39,6 +40,7 @@ _portreeve()
 		mapfile -t COMPREPLY < <(compgen -W "$commands help" -- "$cur")
 	else
 		case $command in
+		snapshot) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 		trace) mapfile -t COMPREPLY < <(compgen -W "tcp udp sctp icmp port sport from to in" -- "$cur") ;;
 		check | show | diff | apply | rehearse | doctor)
 			compopt -o filenames

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fish completion for portreeve(8)
 
-set -l commands check show diff apply confirm rollback remove rehearse explain doctor trace help
+set -l commands check show diff apply confirm rollback remove rehearse explain doctor snapshot trace help
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c portreeve -f
@@ -20,6 +20,7 @@ complete -c portreeve -n $none -a remove -d 'Take out everything that portreeve 
 complete -c portreeve -n $none -a rehearse -d 'Try the plan in namespaces, with real traffic'
 complete -c portreeve -n $none -a explain -d 'Why a packet and its reply get through, or do not'
 complete -c portreeve -n $none -a doctor -d 'What is wrong with a gateway, whoever configured it'
+complete -c portreeve -n $none -a snapshot -d 'The whole network state, for a bug report or for --state'
 complete -c portreeve -n $none -a trace -d 'Live packets, rule by rule'
 complete -c portreeve -n $none -a help -d 'Help of a command'
 
@@ -49,6 +50,10 @@ complete -c portreeve -n '__fish_seen_subcommand_from explain' -l batch -d 'Ques
 complete -c portreeve -n '__fish_seen_subcommand_from doctor' -l live -d 'Look at this machine as it is'
 complete -c portreeve -n '__fish_seen_subcommand_from doctor' -l state -x -a '(__fish_complete_directories)' -d 'Look at a snapshot or at pasted dumps'
 complete -c portreeve -n '__fish_seen_subcommand_from doctor' -l list -d 'The catalogue of pitfalls'
+
+complete -c portreeve -n '__fish_seen_subcommand_from snapshot' -x -a '(__fish_complete_directories)'
+complete -c portreeve -n '__fish_seen_subcommand_from snapshot' -l anonymise -d 'Put other addresses in place of the real ones'
+complete -c portreeve -n '__fish_seen_subcommand_from snapshot' -l force -d 'Write over an older snapshot'
 
 complete -c portreeve -n '__fish_seen_subcommand_from trace' -a 'tcp udp sctp icmp port sport from to in'
 complete -c portreeve -n '__fish_seen_subcommand_from trace' -l packets -x -d 'Stop after so many'

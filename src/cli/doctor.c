@@ -40,7 +40,7 @@ static json_t *catalogue_json(void)
 static int list(struct cli_context *c)
 {
 	if (c->json)
-		return cli_finish(c, json_pack("{s:o}", "catalogue", catalogue_json()), CLI_OK);
+		return cli_finish(c, json_pack("{s:o}", "pitfalls", catalogue_json()), CLI_OK);
 	for (size_t i = 0; i < PITFALLS; i++) {
 		const struct pitfall *p = &pitfalls[i];
 

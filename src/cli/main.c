@@ -20,6 +20,7 @@ static const struct cli_command *const commands[] = {
 	&command_rollback,
 	&command_remove,
 	&command_rehearse,
+	&command_snapshot,
 	&command_explain,
 	&command_doctor,
 };

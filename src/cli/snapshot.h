@@ -31,7 +31,7 @@ struct snapshot {
 };
 
 /* Runs the tools and reads /proc. @each (may be NULL) is told of each file and gap as it comes: one of
- * both is NULL. Changes nothing and loads no kernel module. */
+ * both is NULL. Changes no setting, and makes no table of iptables' that is not there. */
 void snapshot_collect(struct arena *a, struct snapshot *out,
 	void (*each)(const struct snapshot_file *f, const struct snapshot_gap *gap));
 

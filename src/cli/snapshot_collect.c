@@ -38,8 +38,13 @@ static void add_file(struct collecting *c, const char *name, const char *text, s
 
 static void add_gap(struct collecting *c, const char *what, const char *why)
 {
-	struct snapshot_gap *gap = vec_add(c->arena, &c->out->gaps);
+	struct snapshot_gap *gap;
 
+	/* nft is asked twice. */
+	VEC_EACH (&c->out->gaps, const struct snapshot_gap, g)
+		if (strcmp(g->what, what) == 0 && strcmp(g->why, why) == 0)
+			return;
+	gap = vec_add(c->arena, &c->out->gaps);
 	*gap = (struct snapshot_gap){what, why};
 	if (c->each)
 		c->each(NULL, gap);

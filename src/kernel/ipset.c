@@ -61,7 +61,9 @@ static bool put_address(const struct found_set *s, const struct nlattr *const *t
 	const struct nlattr *ip[IPSET_ATTR_IPADDR_MAX + 1], *addr;
 	const struct nlattr *nest = t[which ? IPSET_ATTR_IP2 : IPSET_ATTR_IP];
 	const struct nlattr *cidr = t[which ? IPSET_ATTR_CIDR2 : IPSET_ATTR_CIDR];
-	unsigned int bytes = ip_bytes(s->family), bits = bytes * 8;
+	unsigned int bytes = ip_bytes(s->family), bits = ip_bits(s->family);
+	struct ip_prefix net;
+	struct ip_addr end;
 
 	if (!nest)
 		return false;
@@ -73,12 +75,11 @@ static bool put_address(const struct found_set *s, const struct nlattr *const *t
 		bits = u8_in(cidr);
 	else if (s->netmask && s->netmask < bits)
 		bits = s->netmask;
-	memcpy(first, mnl_attr_get_payload(addr), bytes);
-	memcpy(last, first, bytes);
-	for (unsigned int i = bits; i < bytes * 8; i++) {
-		first[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
-		last[i / 8] |= (uint8_t)(0x80 >> i % 8);
-	}
+	end = ip_from_bytes(s->family, mnl_attr_get_payload(addr));
+	net = ip_prefix_of(&end, (uint8_t)bits);
+	end = ip_prefix_last(&net);
+	memcpy(first, net.addr.bytes, bytes);
+	memcpy(last, end.bytes, bytes);
 	return true;
 }
 
@@ -217,7 +218,7 @@ static void read_header(struct reading *r, struct found_set *s, const struct nla
 	if (t[CREATE_ATTR_BITMASK] ||
 		(t[IPSET_ATTR_MARKMASK] && be32_in(t[IPSET_ATTR_MARKMASK]) != UINT32_MAX))
 		s->set->flags |= SET_INCOMPLETE;
-	networks = s->netmask && s->netmask < ip_bytes(s->family) * 8;
+	networks = s->netmask && s->netmask < ip_bits(s->family);
 	/* There an element without an address of Ethernet stands for any. */
 	for (unsigned int i = 0; i < s->type.n; i++)
 		networks |= s->type.any_protocol && s->type.dimensions[i] == IPSET_MAC;

@@ -377,16 +377,6 @@ static void put_range(struct encoder *e, const uint8_t *first, const uint8_t *la
 	nft_end(e->nlh, i);
 }
 
-static void reverse(uint8_t *bytes, unsigned int len)
-{
-	for (unsigned int i = 0; i < len / 2; i++) {
-		uint8_t swap = bytes[i];
-
-		bytes[i] = bytes[len - 1 - i];
-		bytes[len - 1 - i] = swap;
-	}
-}
-
 /* What later instructions depend on: which headers the packet has. */
 static void note_match(struct encoder *e, const struct nft_stmt *s)
 {
@@ -444,8 +434,8 @@ void nft_put_match(struct encoder *e, const struct nft_stmt *s)
 	memcpy(value, s->value, sizeof(value));
 	memcpy(last, s->last, sizeof(last));
 	if (network) {
-		reverse(value, len);
-		reverse(last, len);
+		reverse_bytes(value, len);
+		reverse_bytes(last, len);
 	}
 	if (is_shifted(s->expr)) {
 		nft_load_shift_in(s->expr->selector, s->value[0], value);

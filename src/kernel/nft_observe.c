@@ -16,6 +16,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/strbuf.h"
+
 #define TRIES 20
 
 /* ---- attributes ---- */
@@ -218,6 +220,43 @@ static int object_cb(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+/* A flowtable as nft declares it: it is listed among the objects. */
+static int flowtable_cb(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *attrs[NFTA_FLOWTABLE_MAX + 1], *hook[NFTA_FLOWTABLE_HOOK_MAX + 1];
+	const struct nlattr *device;
+	struct observation *o = data;
+	struct strbuf text = STRBUF_INIT;
+	struct nft_object *object;
+	struct nft_table *t;
+	bool first = true;
+
+	kernel_attrs_of(attrs, NFTA_FLOWTABLE_MAX, nlh, sizeof(struct nfgenmsg));
+	t = find_table(o, nlh, attrs[NFTA_FLOWTABLE_TABLE]);
+	if (!t || !attrs[NFTA_FLOWTABLE_NAME] || !attrs[NFTA_FLOWTABLE_HOOK])
+		return MNL_CB_OK;
+	kernel_attrs_in(hook, NFTA_FLOWTABLE_HOOK_MAX, attrs[NFTA_FLOWTABLE_HOOK]);
+	strbuf_addf(&text, "hook ingress priority %d;",
+		(int32_t)get_be32(hook[NFTA_FLOWTABLE_HOOK_PRIORITY]));
+	if (hook[NFTA_FLOWTABLE_HOOK_DEVS]) {
+		mnl_attr_for_each_nested(device, hook[NFTA_FLOWTABLE_HOOK_DEVS])
+		{
+			strbuf_addf(&text, first ? " devices = { \"%s\"" : ", \"%s\"",
+				nft_get_string(o->a, device));
+			first = false;
+		}
+	}
+	strbuf_add(&text, first ? "" : " };");
+	if (get_be32(attrs[NFTA_FLOWTABLE_FLAGS]) & NFT_FLOWTABLE_HW_OFFLOAD)
+		strbuf_add(&text, " flags offload;");
+	object = vec_add(o->a, &t->objects);
+	object->kind = "flowtable";
+	object->name = nft_get_string(o->a, attrs[NFTA_FLOWTABLE_NAME]);
+	object->text = arena_strdup(o->a, strbuf_str(&text));
+	strbuf_fini(&text);
+	return MNL_CB_OK;
+}
+
 static int rule_cb(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nlattr *attrs[NFTA_RULE_MAX + 1];
@@ -348,6 +387,11 @@ static int observe_once(struct kernel *k, struct arena *a, bool elements, struct
 		err = dump_elements(k, a, elements, out, e);
 	if (!err)
 		err = dump(k, NFT_MSG_GETOBJ, object_cb, &o, e);
+	if (!err) {
+		err = dump(k, NFT_MSG_GETFLOWTABLE, flowtable_cb, &o, e);
+		if (err == -EOPNOTSUPP || err == -EINVAL) /* before Linux 4.16 */
+			err = 0;
+	}
 	if (!err)
 		err = dump(k, NFT_MSG_GETRULE, rule_cb, &o, e);
 	return err;

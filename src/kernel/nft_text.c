@@ -23,6 +23,8 @@ struct word {
 
 static const struct word times[] = {
 	{"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}, {"week", 604800}, {NULL, 0}};
+static const struct word units[] = {
+	{"bytes", 1}, {"kbytes", 1024}, {"mbytes", 1024 * 1024}, {NULL, 0}};
 static const struct word log_levels[] = {{"emerg", NFT_LOGLEVEL_EMERG},
 	{"alert", NFT_LOGLEVEL_ALERT}, {"crit", NFT_LOGLEVEL_CRIT}, {"err", NFT_LOGLEVEL_ERR},
 	{"warn", NFT_LOGLEVEL_WARNING}, {"notice", NFT_LOGLEVEL_NOTICE},
@@ -326,8 +328,6 @@ static bool take_number(struct words *w, uint64_t *n)
 
 static bool take_unit(struct words *w, uint64_t *bytes)
 {
-	static const struct word units[] = {
-		{"bytes", 1}, {"kbytes", 1024}, {"mbytes", 1024 * 1024}, {NULL, 0}};
 	uint64_t factor;
 
 	if (!value_of(units, next_word(w), &factor))
@@ -361,8 +361,6 @@ static void put_be16(struct nlmsghdr *nlh, uint16_t type, uint16_t value)
 static bool take_rate(struct words *w, uint64_t *rate, bool *bytes, uint64_t *unit)
 {
 	char *slash, *end;
-	static const struct word units[] = {
-		{"bytes", 1}, {"kbytes", 1024}, {"mbytes", 1024 * 1024}, {NULL, 0}};
 	uint64_t factor = 1;
 
 	*rate = strtoull(next_word(w), &end, 10);

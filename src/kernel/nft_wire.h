@@ -147,6 +147,15 @@ static inline uint64_t get_be64(const struct nlattr *attr)
 		return 0;
 	return __builtin_bswap64(mnl_attr_get_u64(attr));
 }
+static inline void reverse_bytes(uint8_t *bytes, unsigned int len)
+{
+	for (unsigned int i = 0; i < len / 2; i++) {
+		uint8_t swap = bytes[i];
+
+		bytes[i] = bytes[len - 1 - i];
+		bytes[len - 1 - i] = swap;
+	}
+}
 /* A copy in the arena; NULL where the attribute is missing. */
 const char *nft_get_string(struct arena *a, const struct nlattr *attr);
 

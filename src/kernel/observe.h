@@ -21,9 +21,8 @@ enum observe_what {
 };
 
 /* Fills @out (zeroed by the caller) from the namespace of @k. Dumps that were interrupted are
- * repeated. Needs no privileges but for the ruleset, flows, legacy and ipsets. `have` gets the bits of
- * what was looked at; where @what is looked at and there are no words for it in @out (a ruleset too
- * large to be read whole), its bit is missing. */
+ * repeated. Needs no privileges but for the ruleset, flows and ipsets. @out->have gets the bits of what
+ * was looked at as a whole; for flows and iptables-legacy that cannot be had, they may be missing. */
 int kernel_observe(struct kernel *k, struct arena *a, unsigned int what, struct netstate *out,
 	struct kernel_error *e);
 

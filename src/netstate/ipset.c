@@ -221,6 +221,15 @@ void ipset_merge_except(struct arena *a, struct nft_set *s, const uint8_t *nomat
 
 /* ---- lists ---- */
 
+static bool same_fields(const struct nft_set *a, const struct nft_set *b)
+{
+	bool same = a->n_key == b->n_key;
+
+	for (unsigned int i = 0; same && i < a->n_key; i++)
+		same = a->key[i].type == b->key[i].type && a->key[i].len == b->key[i].len;
+	return same;
+}
+
 static const struct nft_set *find_member(
 	const struct nft_ruleset *all, const char *name, const struct nft_set *like)
 {
@@ -229,8 +238,7 @@ static const struct nft_set *find_member(
 			continue;
 		if ((*s)->flags & SET_INCOMPLETE || !(*s)->n_key)
 			return NULL;
-		if (like && (like->n_key != (*s)->n_key ||
-				    memcmp(like->key, (*s)->key, sizeof(like->key)) != 0))
+		if (like && !same_fields(like, *s))
 			return NULL;
 		return *s;
 	}

@@ -111,7 +111,7 @@ bool net_route_equal(const struct net_route *a, const struct net_route *b)
 		a->type != b->type || a->protocol != b->protocol || a->scope != b->scope ||
 		a->metric != b->metric || a->nexthops.len != b->nexthops.len ||
 		!dst_equal(&a->dst, &b->dst) || !dst_equal(&a->src, &b->src) ||
-		!ip_equal(&a->prefsrc, &b->prefsrc))
+		!ip_equal(&a->prefsrc, &b->prefsrc) || a->mtu != b->mtu)
 		return false;
 	for (size_t i = 0; i < a->nexthops.len; i++) {
 		if (!nexthop_equal(&a->nexthops.items[i], &b->nexthops.items[i]))
@@ -131,5 +131,8 @@ bool net_rule_equal(const struct net_rule *a, const struct net_rule *b)
 	       (!a->has_uid || memcmp(a->uid, b->uid, sizeof(a->uid)) == 0) &&
 	       a->l3mdev == b->l3mdev && a->action == b->action && a->table == b->table &&
 	       a->goto_preference == b->goto_preference &&
-	       a->suppress_prefixlen == b->suppress_prefixlen;
+	       a->suppress_prefixlen == b->suppress_prefixlen &&
+	       a->has_suppress_ifgroup == b->has_suppress_ifgroup &&
+	       (!a->has_suppress_ifgroup || a->suppress_ifgroup == b->suppress_ifgroup) &&
+	       a->tun_id == b->tun_id && a->more_selectors == b->more_selectors;
 }

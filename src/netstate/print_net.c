@@ -102,6 +102,8 @@ void net_route_print(struct strbuf *out, const struct net_route *r)
 		strbuf_addf(out, " metric %u", r->metric);
 	if (r->prefsrc.family != IP_NONE)
 		strbuf_addf(out, " src %s", ip_format(&r->prefsrc, buf));
+	if (r->mtu)
+		strbuf_addf(out, " mtu %u", r->mtu);
 	VEC_EACH (&r->nexthops, struct net_nexthop, h) {
 		if (multipath) {
 			strbuf_add(out, " nexthop");
@@ -182,6 +184,8 @@ void net_rule_print(struct strbuf *out, const struct net_rule *r)
 		strbuf_addf(out, " ipproto %u", r->ip_proto);
 	print_ports(out, "sport", r->sport);
 	print_ports(out, "dport", r->dport);
+	if (r->tun_id)
+		strbuf_addf(out, " tun_id %llu", (unsigned long long)r->tun_id);
 	if (r->l3mdev)
 		strbuf_add(out, " l3mdev");
 	if (r->protocol)
@@ -189,6 +193,8 @@ void net_rule_print(struct strbuf *out, const struct net_rule *r)
 	print_action(out, r);
 	if (r->suppress_prefixlen >= 0)
 		strbuf_addf(out, " suppress_prefixlength %d", r->suppress_prefixlen);
+	if (r->has_suppress_ifgroup)
+		strbuf_addf(out, " suppress_ifgroup %u", r->suppress_ifgroup);
 }
 
 void net_sysctl_print(struct strbuf *out, const struct net_sysctl *s)

@@ -385,7 +385,6 @@ static bool stmt_equal(const struct nft_stmt *a, const struct nft_stmt *b)
 		       string_equal(a->text, b->text) && set_use_equal(a->set, b->set) &&
 		       expr_equal(a->expr, b->expr) && expr_equal(a->port, b->port);
 	case STMT_FLOW_ADD:
-		return string_equal(a->chain, b->chain);
 	case STMT_COUNTER:
 		return string_equal(a->chain, b->chain);
 	case STMT_REJECT:

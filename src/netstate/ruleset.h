@@ -408,11 +408,11 @@ struct nft_counter {
 	uint64_t packets, bytes;
 };
 
-/* A stateful object other than a counter. */
+/* A stateful object other than a counter, or a flowtable. */
 struct nft_object {
 	const char *name;
-	const char *kind; /* "limit", "quota", "ct helper"; else the kernel's number */
-	const char *text; /* what it says: "rate over 5/second"; NULL: not known */
+	const char *kind; /* "limit", "quota", "ct helper", "flowtable"; else the kernel's number */
+	const char *text; /* what is in its braces: "rate over 5/second"; NULL: not known */
 };
 
 struct nft_table {

@@ -39,7 +39,10 @@ void bring_refused(const char *lines, const char *output,
 void bring_addresses(
 	struct strbuf *out, const struct netstate *net, uint8_t family, bool link_local)
 {
-	VEC_EACH (&net->addrs, struct net_addr, x) {
+	/* IPv6 lists the newest first, and among several picks a source by that order. */
+	for (size_t i = 0; i < net->addrs.len; i++) {
+		const struct net_addr *x =
+			&net->addrs.items[family == IP_V6 ? net->addrs.len - 1 - i : i];
 		const struct net_link *l = netstate_link(net, x->interface);
 		char addr[IP_STRLEN], peer[IP_STRLEN];
 

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "kernel/legacy.h"
 #include "kernel/observe.h"
 #include "rehearse/prove_parts.h"
 
@@ -278,12 +279,14 @@ static bool same_leg(const struct journey_leg *a, const struct journey_leg *b)
 			       a->last.sport == b->last.sport && a->last.dport == b->last.dport));
 }
 
-static bool same_way(const struct journey_way *a, const struct journey_way *b)
+/* The first leg that the two walks see otherwise; LEG_COUNT_: none. */
+static unsigned int differing_leg(const struct journey_way *a, const struct journey_way *b)
 {
-	for (unsigned int i = 0; i < LEG_COUNT_; i++)
-		if (!same_leg(&a->legs[i], &b->legs[i]))
-			return false;
-	return true;
+	unsigned int i = 0;
+
+	while (i < LEG_COUNT_ && same_leg(&a->legs[i], &b->legs[i]))
+		i++;
+	return i;
 }
 
 /* A later packet of the gateway itself is not made for every protocol. */
@@ -398,7 +401,11 @@ static void compare(struct hearing *h)
 	struct prove_result *out = h->proof->out;
 	struct observed_differences best[LEG_COUNT_], now[LEG_COUNT_];
 	size_t least = SIZE_MAX, taken = 0;
+	static const char *const legs[] = {[LEG_REQUEST] = "the request",
+		[LEG_REPLY] = "the reply",
+		[LEG_LATER] = "a later request"};
 	const struct journey_way *way;
+	unsigned int differs = 0;
 	bool known = false;
 
 	for (size_t i = 0; i < h->journey.ways.len && least > 0; i++) {
@@ -414,11 +421,15 @@ static void compare(struct hearing *h)
 	for (unsigned int i = 0; i < LEG_COUNT_; i++)
 		report_leg(h, i, &way->legs[i], &best[i]);
 	for (size_t i = 0; !known && i < h->proof->journey->ways.len; i++) {
-		known = same_way(&h->proof->journey->ways.items[i], way);
+		unsigned int leg = differing_leg(&h->proof->journey->ways.items[i], way);
+
+		known = leg == LEG_COUNT_;
 		out->way = known ? i : 0;
+		differs = leg;
 	}
 	if (!known)
-		prove_note(h->proof, "what was loaded is walked otherwise than what was given");
+		prove_note(h->proof, "what was loaded is walked otherwise than what was given: %s",
+			legs[differs]);
 	out->agrees = least == 0 && known && h->lost == 0;
 	if (h->lost)
 		prove_note(h->proof, "the kernel told more than could be taken in");
@@ -436,6 +447,8 @@ static int observe(struct hearing *h)
 		err = kernel_observe(h->kernel, h->proof->arena,
 			OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_RULESET | OBSERVE_ELEMENTS,
 			h->net, &e);
+	if (err == 0)
+		err = kernel_observe_legacy(h->kernel, h->proof->arena, h->net, &e);
 	if (err)
 		return prove_fail(h->proof, -err, "cannot look at the sandbox: %s", e.text);
 	return 0;

@@ -356,19 +356,19 @@ static bool is_echo(const struct packet *p, bool *reply)
 	return *reply || p->icmp_type == (p->proto == PROTO_ICMP ? 8 : 128);
 }
 
-/* Of TCP and echoes it shows in the packet itself whether it is a reply; of UDP, by its ports. */
+/* What opens a connection and what an echo is shows in the packet itself; of others it shows in the
+ * ports: what answers goes to the client's. */
 static bool is_reply(const struct prove_traffic *t, const struct prove_sighting *s)
 {
 	const struct packet *p = &s->packet;
+	uint16_t client = t->proof->journey->question.sport;
 	bool reply = false;
 
-	if (p->proto == PROTO_TCP)
-		return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
-	if (p->proto != PROTO_UDP)
+	if (p->proto == PROTO_TCP && p->tcp_flags & TCP_SYN)
+		return p->tcp_flags & TCP_ACK;
+	if (p->proto != PROTO_TCP && p->proto != PROTO_UDP)
 		return is_echo(p, &reply) && reply;
-	/* A datagram that answers goes to the client; the request comes from it. */
-	return p->dport == t->proof->journey->question.sport &&
-	       p->sport != t->proof->journey->question.sport;
+	return p->dport == client && p->sport != client;
 }
 
 static void note_sighting(struct prove_traffic *t, const struct prove_sighting *s, bool local)
@@ -392,7 +392,7 @@ static void note_sighting(struct prove_traffic *t, const struct prove_sighting *
 	}
 	if (s->packet.proto != proto)
 		return;
-	*(local ? &t->delivered : &t->left)[is_reply(t, s)] = *s;
+	(local ? t->delivered : t->left)[is_reply(t, s)] = *s;
 }
 
 static bool parse(struct prove_sighting *s, const uint8_t *bytes, size_t len)

@@ -140,12 +140,9 @@ static struct ip_addr select_v6(struct trip *t, const char *interface, const str
 	const struct net_addr *best = NULL;
 
 	VEC_EACH (&t->net->addrs, struct net_addr, a) {
-		if (a->addr.family != IP_V6 || a->unusable || ip_is_loopback(&a->addr) ||
+		if (a->addr.family != IP_V6 || a->unusable ||
 			(only_there && !same_name(a->interface, interface)) ||
 			vrf_index(t, a->interface) != vrf_index(t, interface))
-			continue;
-		/* Link-local addresses of other links are of no use (scope of the candidate). */
-		if (ip_is_link_local(&a->addr) && !same_name(a->interface, interface))
 			continue;
 		if (!best || better_v6(a, best, dst, interface))
 			best = a;

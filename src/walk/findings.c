@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netstate/xt/xt.h"
 #include "walk/pitfalls/flows.h"
 #include "walk/pitfalls/inquiry.h"
 
@@ -134,6 +135,14 @@ const char *inquiry_place_text(struct inquiry *q, const struct nft_table *t,
 
 	if (r->file && r->text)
 		return arena_printf(q->arena, "%s:%u: %s", r->file, r->at.line, r->text);
+	if (t->origin != ORIGIN_NFT) {
+		struct strbuf b = STRBUF_INIT;
+
+		strbuf_addf(&b, "%s%s -t %s ", t->family == FAMILY_IP6 ? "ip6tables" : "iptables",
+			t->origin == ORIGIN_XT_LEGACY ? "-legacy" : "", t->name);
+		xt_print_rule(&b, t, c, r);
+		return inquiry_text(q, &b);
+	}
 	return inquiry_step_text(q, &at);
 }
 

@@ -125,7 +125,7 @@ static void match_question(
 	enum nft_selector sel = SEL_NONE;
 
 	if (s->kind == STMT_XT) {
-		snprintf(out, size, "whether '-m %s' matches is not known: %s", s->xt.name, d->why);
+		snprintf(out, size, "'-m %s': %s", s->xt.name, d->why);
 		return;
 	}
 	if (s->expr)

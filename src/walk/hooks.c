@@ -160,7 +160,9 @@ static void reroute(struct trip *t, struct packet *p)
 {
 	const char *oif = p->oif;
 
+	t->rerouting = true;
 	trip_route_out(t, STAGE_REROUTE, HOOK_OUTPUT, p);
+	t->rerouting = false;
 	p->oif = oif;
 }
 

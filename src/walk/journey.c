@@ -149,6 +149,29 @@ static void prepare_rules(struct prepared *p)
 	p->net.rules.len = p->net.rules.cap = 3;
 }
 
+/* No dump tells whether iptables-legacy's chains or nft's were registered first, which counts at equal
+ * priority. Taken to be there first: modules of the kernel's past, before what a service loads. */
+static void put_legacy_first(struct prepared *p)
+{
+	struct nft_ruleset *rs = &p->net.ruleset;
+	struct nft_table **items;
+	size_t n = 0;
+
+	if (rs->tables.len == 0)
+		return;
+	items = arena_alloc(p->a, rs->tables.len * sizeof(*items));
+	for (int legacy = 1; legacy >= 0; legacy--) {
+		for (size_t i = 0; i < rs->tables.len; i++) {
+			struct nft_table *t = rs->tables.items[i];
+
+			if ((t->origin == ORIGIN_XT_LEGACY) == legacy)
+				items[n++] = t;
+		}
+	}
+	rs->tables.items = items;
+	rs->tables.cap = n;
+}
+
 static void note_missing_rules(struct prepared *p)
 {
 	bool v6 = p->family == IP_V6;
@@ -266,7 +289,8 @@ static uint32_t answer_mark(struct trip *t, const struct packet *p)
 		key = "net.ipv4.fwmark_reflect";
 	else if (p->proto != PROTO_TCP)
 		return 0;
-	if (!t->mark_at_delivery || !rules_ask_for_marks(t->net, p->family))
+	if (!t->mark_at_delivery ||
+		(!netstate_sysctl(t->net, key) && !rules_ask_for_marks(t->net, p->family)))
 		return 0;
 	return trip_sysctl(t, key, 0) > 0 ? t->mark_at_delivery : 0;
 }
@@ -341,11 +365,6 @@ static void walk_request(struct trip *t, enum journey_leg_kind kind)
 		p.mark = 0;
 		p.tcp_flags = p.proto == PROTO_TCP ? TCP_ACK : 0;
 	}
-	if (kind == LEG_LATER && t->q->from_here) {
-		/* The socket has its source by now. */
-		p.saddr = t->way->legs[LEG_REQUEST].first.saddr;
-		p.known |= PKT_SADDR;
-	}
 	begin_leg(t, kind, &p);
 	if (t->q->from_here)
 		trip_send(t, &p);
@@ -370,12 +389,24 @@ static void take_connection(struct trip *t)
 	w->snat_table = c->snat_by.table;
 }
 
+/* Our own socket only goes on if the answer is from whom it asked, to where it asked from. (One of
+ * datagrams sends again all the same.) */
+static bool goes_on(const struct trip *t)
+{
+	struct packet_tuple asked = trip_tuple(&t->way->legs[LEG_REQUEST].first);
+	struct packet_tuple answer = trip_tuple(&t->way->legs[LEG_REPLY].last);
+	struct packet_tuple wanted = trip_inverse(&asked);
+
+	return t->q->proto != PROTO_TCP || trip_tuple_equal(&answer, &wanted);
+}
+
 static void walk_way(struct trip *t)
 {
 	walk_request(t, LEG_REQUEST);
 	if (got_through(&t->way->legs[LEG_REQUEST]))
 		walk_reply(t);
-	if (t->way->legs[LEG_REPLY].walked && got_through(&t->way->legs[LEG_REPLY]))
+	if (t->way->legs[LEG_REPLY].walked && got_through(&t->way->legs[LEG_REPLY]) &&
+		(!t->q->from_here || goes_on(t)))
 		walk_request(t, LEG_LATER);
 	take_connection(t);
 	trip_judge(t);
@@ -542,6 +573,7 @@ void journey_walk(struct arena *a, const struct netstate *net, const struct jour
 	out->question = *q;
 	prepare_routes(&p);
 	prepare_rules(&p);
+	put_legacy_first(&p);
 	note_missing_rules(&p);
 	*with = p.net;
 	if (!q->from_here)
@@ -580,6 +612,7 @@ void journey_walk_error(struct arena *a, const struct netstate *net, const struc
 		return;
 	prepare_routes(&prepared);
 	prepare_rules(&prepared);
+	put_legacy_first(&prepared);
 	*with = prepared.net;
 	begin_trip(&t, a, with, &trail, &j, &aside);
 	t.oracle.choose = choose;

@@ -467,7 +467,9 @@ static void judge(struct trip *t)
 	}
 	if (t->way->home == TRI_YES)
 		say(t, JOURNEY_WORKS,
-			arena_printf(t->a, "the reply leaves by %s, where the request came in",
+			arena_printf(t->a, "%sthe reply leaves by %s, where the request came in",
+				request->end == JOURNEY_LOCAL ? "this machine itself answers, and "
+							      : "",
 				reply->out));
 	else
 		say(t, JOURNEY_WORKS, "request and reply get through");

@@ -243,11 +243,44 @@ static bool resolve(struct trip *t, enum nft_hook hook, const struct packet *p,
 	return !t->stopped;
 }
 
+static bool is_legacy(const struct walk_base *b)
+{
+	return b->table->origin == ORIGIN_XT_LEGACY;
+}
+
+/* Would this chain translate? Only tried. */
+static bool translates(struct trip *t, const struct walk_base *base, const struct packet *p)
+{
+	const struct trip *mute = t->mute;
+	struct walk_result r;
+
+	t->mute = t;
+	walk_base_chain(&t->walker, base, p, &r);
+	t->mute = mute;
+	return r.nat.kind != WALK_NAT_NONE && r.nat.kind != WALK_NAT_TPROXY;
+}
+
+/* Where rules of both tools would translate, it counts which of them were there first. */
+static void assume_order(
+	struct trip *t, const struct walk_base *bases, size_t n, size_t i, const struct packet *p)
+{
+	for (size_t k = i + 1; k < n && bases[k].chain->prio == bases[i].chain->prio; k++) {
+		if (is_legacy(&bases[k]) == is_legacy(&bases[i]) || !translates(t, &bases[k], p))
+			continue;
+		trip_assume(t,
+			"iptables-legacy's rules were there before nft's, so that nft's translate "
+			"first",
+			"the order in which the firewall's services start", true);
+		return;
+	}
+}
+
 /* Ask the nat chains until one gives a mapping. False: the packet ends here. */
 static bool ask(struct trip *t, enum nft_hook hook, bool source, const struct walk_base *bases,
 	size_t n, struct packet *p, struct walk_step *by)
 {
 	struct connection *c = t->connection;
+	struct packet before = *p;
 	struct walk_result r;
 
 	for (size_t i = 0; i < n && !t->stopped; i++) {
@@ -256,6 +289,7 @@ static bool ask(struct trip *t, enum nft_hook hook, bool source, const struct wa
 			break;
 		if (r.nat.kind == WALK_NAT_NONE || r.nat.kind == WALK_NAT_TPROXY)
 			continue;
+		assume_order(t, bases, n, i, &before);
 		*by = r.by;
 		if (!resolve(t, hook, p, by, &r.nat))
 			return false;

@@ -30,9 +30,13 @@ static void differ(struct arena *a, struct observed_differences *out,
 
 /* ---- rules ---- */
 
-/* Does the kernel tell of this step: a rule of nft or iptables-nft that decided something? */
+/* Does the kernel tell of this step: a rule of nft or iptables-nft that decided something? Those that
+ * translate are run for a connection's first packet alone. */
 static bool is_traced(const struct journey_step *s)
 {
+	if (s->stage == STAGE_NAT && packet_knows(&s->after, PKT_CT_STATE) &&
+		s->after.ct_state != CT_NEW)
+		return false;
 	return s->rule.kind == STEP_RULE && s->rule.rule && s->rule.rule->handle &&
 	       s->rule.table->origin != ORIGIN_XT_LEGACY;
 }
@@ -43,10 +47,11 @@ static bool is_same_rule(const struct journey_step *s, const struct observed_ste
 	       same_name(s->rule.chain->name, o->chain) && s->rule.rule->handle == o->handle;
 }
 
-/* Is a rule that the kernel told of one that the walk could leave out: it did nothing? */
+/* Is a rule that the kernel told of one that the walk must have? What only leads to another chain or
+ * back it leaves out. */
 static bool decides(const struct observed_step *o)
 {
-	return o->kind == OBSERVED_RULE && o->verdict != VERDICT_CONTINUE;
+	return o->kind == OBSERVED_RULE && o->verdict >= VERDICT_DROP;
 }
 
 /* The next step of the walk at or after @i that the kernel would tell of too. */
@@ -122,9 +127,8 @@ static bool same_end(const struct journey_leg *walked, const struct observed_leg
 		return !seen->out && seen->delivered;
 	case JOURNEY_DROPPED:
 		return !seen->out && !seen->delivered && !seen->answered_refusal;
-	case JOURNEY_REJECTED:
-		return !seen->out && !seen->delivered && seen->answered_refusal;
-	case JOURNEY_UNROUTABLE: /* answered or not, as icmp rate limits have it */
+	case JOURNEY_REJECTED: /* what says so may itself meet a rule, no route, or a rate limit */
+	case JOURNEY_UNROUTABLE:
 		return !seen->out && !seen->delivered;
 	case JOURNEY_LOST:
 		return false;

@@ -168,6 +168,11 @@ void trip_pick_hop(struct trip *t, const struct packet *key, struct trip_route *
 	r->hop = NULL;
 	if (!r->route)
 		return;
+	/* Looked up again, ports do not count; else only a hash over ports takes them in. */
+	if (t->rerouting &&
+		(key->family == IP_V6 ||
+			netstate_sysctl_int(t->net, "net.ipv4.fib_multipath_hash_policy", 1) != 0))
+		tuple.sport = tuple.dport = 0;
 	VEC_EACH (&r->route->nexthops, struct net_nexthop, h) {
 		if (f.n == WALK_FORK_WAYS || !walk_hop_alive(t->net, key->family, h))
 			continue;

@@ -1,21 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads which packets a rule is for from its matches, nft's own and iptables'. See scope.h. */
-#include "walk/scope.h"
+/* Reads which packets a rule is for from its matches. See scope.h; iptables' own: scope_xt.c. */
+#include "walk/scope_parts.h"
 
 #include <string.h>
-
-#include <linux/netfilter/ipset/ip_set.h>
-#include <linux/netfilter/xt_addrtype.h>
-#include <linux/netfilter/xt_connmark.h>
-#include <linux/netfilter/xt_conntrack.h>
-#include <linux/netfilter/xt_mark.h>
-#include <linux/netfilter/xt_multiport.h>
-#include <linux/netfilter/xt_sctp.h>
-#include <linux/netfilter/xt_set.h>
-#include <linux/netfilter/xt_state.h>
-#include <linux/netfilter/xt_tcpudp.h>
-
-#define STATES (CT_INVALID | CT_ESTABLISHED | CT_RELATED | CT_NEW | CT_UNTRACKED)
 
 /* ---- meeting ---- */
 
@@ -172,13 +159,7 @@ bool scope_covers(const struct scope *a, const struct scope *b)
 
 /* ---- one field of a value or range to a scope ---- */
 
-struct reading {
-	struct arena *arena;
-	const struct netstate *net;
-	struct scopes alternatives; /* what the match in hand asks for: one of these */
-};
-
-static struct scope *alternative(struct reading *r)
+struct scope *scope_alternative(struct scope_reading *r)
 {
 	struct scope *s = vec_add(r->arena, &r->alternatives.items);
 
@@ -216,7 +197,7 @@ static struct ip_prefix prefix_between(
 }
 
 static const char *interface_name(
-	struct reading *r, const uint8_t *first, unsigned int len, bool index)
+	struct scope_reading *r, const uint8_t *first, unsigned int len, bool index)
 {
 	const struct net_link *l;
 	size_t n;
@@ -231,7 +212,7 @@ static const char *interface_name(
 	return arena_printf(r->arena, "%.*s*", (int)n, (const char *)first);
 }
 
-static void read_address(
+void scope_read_address(
 	struct scope *s, bool source, uint8_t family, const uint8_t *first, const uint8_t *last)
 {
 	bool exact;
@@ -251,7 +232,7 @@ static void read_family(struct scope *s, uint8_t nfproto)
 }
 
 /* @s narrowed to the packets whose @selector is from @first to @last. */
-static void read_field(struct reading *r, struct scope *s, enum nft_selector selector,
+static void read_field(struct scope_reading *r, struct scope *s, enum nft_selector selector,
 	unsigned int len, const uint8_t *first, const uint8_t *last)
 {
 	bool one = memcmp(first, last, len) == 0;
@@ -282,11 +263,11 @@ static void read_field(struct reading *r, struct scope *s, enum nft_selector sel
 		return;
 	case SEL_IP_SADDR:
 	case SEL_IP_DADDR:
-		read_address(s, selector == SEL_IP_SADDR, IP_V4, first, last);
+		scope_read_address(s, selector == SEL_IP_SADDR, IP_V4, first, last);
 		return;
 	case SEL_IP6_SADDR:
 	case SEL_IP6_DADDR:
-		read_address(s, selector == SEL_IP6_SADDR, IP_V6, first, last);
+		scope_read_address(s, selector == SEL_IP6_SADDR, IP_V6, first, last);
 		return;
 	case SEL_TH_DPORT:
 		s->first = port16(first);
@@ -304,7 +285,7 @@ static void read_field(struct reading *r, struct scope *s, enum nft_selector sel
 		s->more = s->more || !one;
 		return;
 	case SEL_CT_STATE:
-		s->states = value32(first) & STATES;
+		s->states = value32(first) & SCOPE_STATES;
 		s->more = s->more || !one;
 		return;
 	case SEL_CT_DIRECTION:
@@ -341,26 +322,26 @@ static bool negate(struct scope *s, enum nft_selector selector)
 		s->direction = s->direction == 1 ? 2 : 1;
 		return true;
 	case SEL_CT_STATE:
-		s->states = STATES & ~s->states;
+		s->states = SCOPE_STATES & ~s->states;
 		return s->states != 0;
 	default:
 		return false;
 	}
 }
 
-static void all_of_it(struct reading *r)
+void scope_all_of_it(struct scope_reading *r)
 {
 	r->alternatives.items.len = 0;
-	alternative(r)->more = true;
+	scope_alternative(r)->more = true;
 }
 
 /* The bits of ct state and ct status that are asked for, and masked addresses and marks. */
-static void read_masked(struct reading *r, const struct nft_stmt *m)
+static void read_masked(struct scope_reading *r, const struct nft_stmt *m)
 {
 	const struct nft_expr *e = m->expr;
 	uint32_t mask = value32(e->mask), value = value32(m->value), set = 0;
 	bool is_set = m->op == OP_NE && value == 0, is_clear = m->op == OP_EQ && value == 0;
-	struct scope *s = alternative(r);
+	struct scope *s = scope_alternative(r);
 	uint8_t last[16];
 
 	for (unsigned int i = 0; i < sizeof(e->xor); i++)
@@ -371,7 +352,7 @@ static void read_masked(struct reading *r, const struct nft_stmt *m)
 	}
 	switch ((int)e->selector) {
 	case SEL_CT_STATE:
-		s->states = is_set ? mask & STATES : is_clear ? STATES & ~mask : 0;
+		s->states = is_set ? mask & SCOPE_STATES : is_clear ? SCOPE_STATES & ~mask : 0;
 		s->more = s->states == 0;
 		return;
 	case SEL_CT_STATUS:
@@ -419,14 +400,14 @@ static const enum nft_selector *selectors_of(
 }
 
 static void read_element(
-	struct reading *r, const struct nft_expr *e, const struct nft_set *set, size_t i)
+	struct scope_reading *r, const struct nft_expr *e, const struct nft_set *set, size_t i)
 {
 	enum nft_selector room[NFT_MAX_FIELDS];
 	unsigned int n, at = 0;
 	const enum nft_selector *selectors = selectors_of(e, room, &n);
 	const uint8_t *first = nft_set_elem(set, i);
 	const uint8_t *last = set->flags & SET_INTERVAL ? nft_set_elem_last(set, i) : first;
-	struct scope *s = alternative(r);
+	struct scope *s = scope_alternative(r);
 
 	for (unsigned int f = 0; f < n && f < set->n_key; f++) {
 		unsigned int len = set->key[f].len;
@@ -440,11 +421,11 @@ static void read_element(
 	}
 }
 
-static void read_set(struct reading *r, const struct nft_stmt *m)
+static void read_set(struct scope_reading *r, const struct nft_stmt *m)
 {
 	if (!m->set || m->set->flags & SET_INCOMPLETE || m->set->flags & SET_DYNAMIC ||
 		m->set->len > SCOPE_MAX) {
-		all_of_it(r);
+		scope_all_of_it(r);
 		return;
 	}
 	for (size_t i = 0; i < m->set->len; i++)
@@ -453,13 +434,13 @@ static void read_set(struct reading *r, const struct nft_stmt *m)
 		return;
 	if (m->set->len != 1 || m->expr->kind != EXPR_SELECTOR ||
 		!negate(&r->alternatives.items.items[0], m->expr->selector))
-		all_of_it(r);
+		scope_all_of_it(r);
 }
 
 /* Ports below, above, between. */
-static void read_order(struct reading *r, const struct nft_stmt *m)
+static void read_order(struct scope_reading *r, const struct nft_stmt *m)
 {
-	struct scope *s = alternative(r);
+	struct scope *s = scope_alternative(r);
 	uint32_t v = port16(m->value);
 
 	if (m->expr->kind != EXPR_SELECTOR || m->expr->selector != SEL_TH_DPORT ||
@@ -473,13 +454,13 @@ static void read_order(struct reading *r, const struct nft_stmt *m)
 		s->first = (uint16_t)(m->op == OP_GT ? v + 1 : v);
 }
 
-static void read_match(struct reading *r, const struct nft_stmt *m)
+static void read_match(struct scope_reading *r, const struct nft_stmt *m)
 {
 	const struct nft_expr *e = m->expr;
 	struct scope *s;
 
 	if (!e || (e->kind != EXPR_SELECTOR && e->kind != EXPR_MASKED && e->kind != EXPR_CONCAT)) {
-		all_of_it(r);
+		scope_all_of_it(r);
 		return;
 	}
 	switch (m->op) {
@@ -505,245 +486,19 @@ static void read_match(struct reading *r, const struct nft_stmt *m)
 		break;
 	}
 	if (e->kind != EXPR_SELECTOR) {
-		all_of_it(r);
+		scope_all_of_it(r);
 		return;
 	}
-	s = alternative(r);
+	s = scope_alternative(r);
 	read_field(r, s, e->selector, m->value_len, m->value,
 		m->op == OP_RANGE || m->op == OP_NOT_RANGE ? m->last : m->value);
 	if ((m->op == OP_NE || m->op == OP_NOT_RANGE) && !s->looks_back && !negate(s, e->selector))
-		all_of_it(r);
-}
-
-/* ---- iptables' matches ---- */
-
-static void xt_ports(struct reading *r, const uint16_t sports[2], const uint16_t dports[2],
-	bool inverted_source, bool inverted)
-{
-	struct scope *s = alternative(r);
-
-	if (sports[0] != 0 || sports[1] != UINT16_MAX || inverted_source)
-		s->more = true;
-	if (inverted) {
-		s->more = true;
-		return;
-	}
-	s->first = dports[0];
-	s->last = dports[1];
-}
-
-static void xt_tcp(struct reading *r, const struct nft_xt *x)
-{
-	struct xt_tcp i;
-
-	memcpy(&i, x->info, sizeof(i));
-	xt_ports(r, i.spts, i.dpts, i.invflags & XT_TCP_INV_SRCPT, i.invflags & XT_TCP_INV_DSTPT);
-	/* --syn: the first packets are all that a nat chain sees. */
-	if (i.option || (i.flg_mask && !(i.flg_cmp == 0x02 && !(i.invflags & XT_TCP_INV_FLAGS))))
-		r->alternatives.items.items[0].more = true;
-}
-
-static void xt_udp(struct reading *r, const struct nft_xt *x)
-{
-	struct xt_udp i;
-
-	memcpy(&i, x->info, sizeof(i));
-	xt_ports(r, i.spts, i.dpts, i.invflags & XT_UDP_INV_SRCPT, i.invflags & XT_UDP_INV_DSTPT);
-}
-
-static void xt_sctp(struct reading *r, const struct nft_xt *x)
-{
-	static const uint16_t all[2] = {0, UINT16_MAX};
-	struct xt_sctp_info i;
-
-	memcpy(&i, x->info, sizeof(i));
-	xt_ports(r, i.flags & XT_SCTP_SRC_PORTS ? i.spts : all,
-		i.flags & XT_SCTP_DEST_PORTS ? i.dpts : all, i.invflags & XT_SCTP_SRC_PORTS,
-		i.invflags & XT_SCTP_DEST_PORTS);
-	if (i.flags & XT_SCTP_CHUNK_TYPES)
-		r->alternatives.items.items[0].more = true;
-}
-
-static void xt_multiport(struct reading *r, const struct nft_xt *x)
-{
-	struct xt_multiport_v1 i = {0};
-
-	memcpy(&i, x->info, x->rev ? sizeof(i) : sizeof(struct xt_multiport));
-	if (i.invert || i.flags == XT_MULTIPORT_SOURCE) {
-		all_of_it(r);
-		return;
-	}
-	for (unsigned int n = 0; n < i.count && n < XT_MULTI_PORTS; n++) {
-		struct scope *s = alternative(r);
-
-		s->first = s->last = i.ports[n];
-		if (i.pflags[n] && n + 1 < XT_MULTI_PORTS)
-			s->last = i.ports[++n];
-		s->more = i.flags == XT_MULTIPORT_EITHER;
-	}
-}
-
-static void xt_addrtype(struct reading *r, const struct nft_xt *x)
-{
-	struct scope *s = alternative(r);
-	uint16_t source, dest;
-	bool inverted;
-
-	if (x->rev == 0) {
-		struct xt_addrtype_info i = {0};
-
-		memcpy(&i, x->info, x->info_len < sizeof(i) ? x->info_len : sizeof(i));
-		source = i.source;
-		dest = i.dest;
-		inverted = i.invert_dest || i.invert_source;
-	} else {
-		struct xt_addrtype_info_v1 i;
-
-		memcpy(&i, x->info, sizeof(i));
-		source = i.source;
-		dest = i.dest;
-		inverted = i.flags & (XT_ADDRTYPE_INVERT_DEST | XT_ADDRTYPE_INVERT_SOURCE);
-	}
-	s->dst_local = !source && !inverted && dest == 1u << ROUTE_LOCAL;
-	s->more = !s->dst_local;
-}
-
-static uint32_t states_of(uint32_t mask)
-{
-	uint32_t states = mask & (CT_INVALID | CT_ESTABLISHED | CT_RELATED | CT_NEW);
-
-	return mask & XT_CONNTRACK_STATE_UNTRACKED ? states | CT_UNTRACKED : states;
-}
-
-static void xt_state(struct reading *r, const struct nft_xt *x)
-{
-	struct xt_state_info i;
-
-	memcpy(&i, x->info, sizeof(i));
-	alternative(r)->states = states_of(i.statemask);
-}
-
-/* Revisions 2 and 3 are the same as far as this reads. */
-static void xt_conntrack(struct reading *r, const struct nft_xt *x)
-{
-	const uint16_t known =
-		XT_CONNTRACK_STATE | XT_CONNTRACK_STATE_ALIAS | XT_CONNTRACK_DIRECTION;
-	struct xt_conntrack_mtinfo2 i;
-	struct scope *s = alternative(r);
-	bool inverted;
-	uint32_t states;
-
-	if (x->rev < 2) {
-		s->more = true;
-		return;
-	}
-	memcpy(&i, x->info, sizeof(i));
-	inverted = i.invert_flags & XT_CONNTRACK_STATE;
-	states = states_of(i.state_mask);
-	if (i.match_flags & XT_CONNTRACK_STATE) {
-		bool snat = i.state_mask & XT_CONNTRACK_STATE_SNAT;
-		bool dnat = i.state_mask & XT_CONNTRACK_STATE_DNAT;
-
-		if (!snat && !dnat)
-			s->states = inverted ? STATES & ~states : states;
-		else if (dnat && !snat && !states)
-			*(inverted ? &s->not_dnat : &s->only_dnat) = true;
-		else
-			s->more = true;
-	}
-	/* Set for --ctdir ORIGINAL; inverted for REPLY. */
-	if (i.match_flags & XT_CONNTRACK_DIRECTION)
-		s->direction = i.invert_flags & XT_CONNTRACK_DIRECTION ? 2 : 1;
-	if (i.match_flags & (uint16_t)~known)
-		s->more = true;
-}
-
-static void xt_mark(struct reading *r, const struct nft_xt *x)
-{
-	struct xt_mark_mtinfo1 i; /* struct xt_connmark_mtinfo1 is the same */
-	struct scope *s = alternative(r);
-	bool ct = strcmp(x->name, "connmark") == 0;
-
-	memcpy(&i, x->info, sizeof(i));
-	if (i.invert) {
-		s->more = true;
-		return;
-	}
-	*(ct ? &s->ct_mark : &s->mark) = i.mark;
-	*(ct ? &s->ct_mark_mask : &s->mark_mask) = i.mask;
-}
-
-static void xt_set(struct reading *r, const struct nft_xt *x)
-{
-	struct xt_set_info_match_v1 i;
-	const struct nft_set *set = NULL;
-
-	memcpy(&i, x->info, sizeof(i));
-	VEC_EACH (&r->net->ruleset.ipsets, struct nft_set *, it) {
-		if (x->names[0] && strcmp((*it)->name, x->names[0]) == 0)
-			set = *it;
-	}
-	if (!set || x->rev == 0 || set->flags & SET_INCOMPLETE || set->n_key != 1 ||
-		set->len > SCOPE_MAX || i.match_set.flags & IPSET_INV_MATCH ||
-		(set->key[0].type != NFT_T_IPV4 && set->key[0].type != NFT_T_IPV6)) {
-		all_of_it(r);
-		return;
-	}
-	for (size_t n = 0; n < set->len; n++) {
-		bool v6 = set->key[0].type == NFT_T_IPV6;
-		const uint8_t *first = nft_set_elem(set, n);
-
-		read_address(alternative(r), i.match_set.flags & IPSET_DIM_ONE_SRC,
-			v6 ? IP_V6 : IP_V4, first,
-			set->flags & SET_INTERVAL ? nft_set_elem_last(set, n) : first);
-	}
-}
-
-static void xt_nothing(struct reading *r, const struct nft_xt *x)
-{
-	alternative(r);
-}
-
-static void xt_looks_back(struct reading *r, const struct nft_xt *x)
-{
-	alternative(r)->looks_back = true;
-}
-
-static const struct {
-	const char *name;
-	uint32_t len; /* of the shortest blob */
-	void (*read)(struct reading *r, const struct nft_xt *x);
-} matches[] = {
-	{"addrtype", sizeof(struct xt_addrtype_info_v1), xt_addrtype},
-	{"comment", 0, xt_nothing},
-	{"connmark", sizeof(struct xt_mark_mtinfo1), xt_mark},
-	{"conntrack", sizeof(struct xt_conntrack_mtinfo1), xt_conntrack},
-	{"mark", sizeof(struct xt_mark_mtinfo1), xt_mark},
-	{"multiport", sizeof(struct xt_multiport), xt_multiport},
-	{"rpfilter", 0, xt_looks_back},
-	{"sctp", sizeof(struct xt_sctp_info), xt_sctp},
-	{"set", sizeof(struct xt_set_info_match_v1), xt_set},
-	{"state", sizeof(struct xt_state_info), xt_state},
-	{"tcp", sizeof(struct xt_tcp), xt_tcp},
-	{"udp", sizeof(struct xt_udp), xt_udp},
-};
-
-static void read_xt(struct reading *r, const struct nft_xt *x)
-{
-	for (size_t i = 0; i < sizeof(matches) / sizeof(*matches); i++) {
-		if (strcmp(matches[i].name, x->name) != 0)
-			continue;
-		if (matches[i].len && (x->hollow || !x->info || x->info_len < matches[i].len))
-			break;
-		matches[i].read(r, x);
-		return;
-	}
-	all_of_it(r);
+		scope_all_of_it(r);
 }
 
 /* ---- rules ---- */
 
-static void meet_all(struct reading *r, const struct scopes *within, struct scopes *out)
+static void meet_all(struct scope_reading *r, const struct scopes *within, struct scopes *out)
 {
 	VEC_EACH (&within->items, struct scope, w) {
 		VEC_EACH (&r->alternatives.items, struct scope, it) {
@@ -758,18 +513,18 @@ static void meet_all(struct reading *r, const struct scopes *within, struct scop
 void scopes_match(struct arena *a, const struct netstate *net, const struct nft_stmt *s,
 	const struct scopes *within, struct scopes *out)
 {
-	struct reading r = {.arena = a, .net = net};
+	struct scope_reading r = {.arena = a, .net = net};
 
 	if (s->kind == STMT_MATCH)
 		read_match(&r, s);
 	else if (s->kind == STMT_XT && !s->xt.target)
-		read_xt(&r, &s->xt);
+		scope_read_xt(&r, &s->xt);
 	else if (s->kind == STMT_LIMIT || s->kind == STMT_UNKNOWN)
-		all_of_it(&r);
+		scope_all_of_it(&r);
 	else
-		alternative(&r);
+		scope_alternative(&r);
 	if (within->items.len * r.alternatives.items.len > SCOPE_MAX)
-		all_of_it(&r);
+		scope_all_of_it(&r);
 	meet_all(&r, within, out);
 }
 
@@ -793,7 +548,7 @@ void scopes_rule(struct arena *a, const struct netstate *net, const struct nft_r
 void scopes_element(struct arena *a, const struct netstate *net, const struct nft_expr *e,
 	const struct nft_set *set, size_t i, const struct scopes *within, struct scopes *out)
 {
-	struct reading r = {.arena = a, .net = net};
+	struct scope_reading r = {.arena = a, .net = net};
 
 	read_element(&r, e, set, i);
 	meet_all(&r, within, out);

@@ -250,39 +250,46 @@ static int mode_of(struct trip *t, const struct packet *p, const char *out)
 	return way ? 1 : 0;
 }
 
+static void refuse_or_note(
+	struct trip *t, const struct packet *p, int mode, const struct look_back *back)
+{
+	struct journey_step *s =
+		trip_step(t, STAGE_SOURCE, HOOK_PREROUTING, p, back_text(t, p, mode, back));
+
+	s->policy = back->route.rule;
+	s->route = back->route.route;
+	s->sysctl = trip_sysctl_text(
+		t, IP_V4, p->iif, back->verdict == BACK_OWN ? "accept_local" : "rp_filter");
+	if (back->verdict != BACK_PASSES)
+		trip_stop(t, s, JOURNEY_DROPPED);
+}
+
+/* The short way that the kernel takes with rp_filter 0: only that the source is not our own. True: that
+ * was enough. */
+static bool short_way(struct trip *t, const struct packet *p)
+{
+	int accept_local;
+
+	if (has_own_rules(t))
+		return trip_conf_known(t, IP_V4, p->iif, "accept_local", CONF_OR, &accept_local) &&
+		       accept_local > 0;
+	if (trip_is_ours(t, &p->saddr) && trip_conf(t, IP_V4, p->iif, "accept_local", CONF_OR) <= 0)
+		refuse_or_note(t, p, 0, &(struct look_back){.verdict = BACK_OWN});
+	return true;
+}
+
 void trip_validate_source(struct trip *t, const struct packet *p, const char *out)
 {
-	struct journey_step *s;
 	struct look_back back;
-	bool hairpin = out && strcmp(out, p->iif) == 0;
 	int mode;
 
 	if (p->family != IP_V4 || !packet_knows(p, PKT_SADDR))
 		return;
 	mode = packet_knows(p, PKT_SECPATH) && p->secpath ? 0 : mode_of(t, p, out);
-	if (t->stopped)
+	/* (What leaves as it came is looked at in full, for the sake of redirects.) */
+	if (t->stopped || (mode == 0 && !(out && strcmp(out, p->iif) == 0) && short_way(t, p)))
 		return;
-	if (mode == 0 && !hairpin) {
-		if (!has_own_rules(t)) {
-			if (!trip_is_ours(t, &p->saddr) ||
-				trip_conf(t, IP_V4, p->iif, "accept_local", CONF_OR) > 0)
-				return;
-			back = (struct look_back){.verdict = BACK_OWN};
-			goto refused;
-		}
-		if (trip_conf_known(t, IP_V4, p->iif, "accept_local", CONF_OR, &(int){0}) &&
-			trip_conf(t, IP_V4, p->iif, "accept_local", CONF_OR) > 0)
-			return;
-	}
 	back = look_back_marked(t, p, out, mode);
-	if (t->stopped || (mode == 0 && back.verdict == BACK_PASSES))
-		return;
-refused:
-	s = trip_step(t, STAGE_SOURCE, HOOK_PREROUTING, p, back_text(t, p, mode, &back));
-	s->policy = back.route.rule;
-	s->route = back.route.route;
-	s->sysctl = trip_sysctl_text(
-		t, IP_V4, p->iif, back.verdict == BACK_OWN ? "accept_local" : "rp_filter");
-	if (back.verdict != BACK_PASSES)
-		trip_stop(t, s, JOURNEY_DROPPED);
+	if (!t->stopped && (mode || back.verdict != BACK_PASSES))
+		refuse_or_note(t, p, mode, &back);
 }

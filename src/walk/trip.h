@@ -76,6 +76,7 @@ struct trip {
 	bool error_reply;
 	uint32_t mark_at_delivery; /* of the request, where it was for this machine */
 	bool accept_by_tproxy;
+	bool rerouting;	       /* a packet of our own is looked up again, from its headers */
 	struct trip_route out; /* of the packet being walked, where it leaves */
 };
 

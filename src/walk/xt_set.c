@@ -105,7 +105,7 @@ enum tri walk_xt_set(const struct walk_xt_ask *q)
 	size_t at;
 
 	if (!read_info(q->x, &i, &counts))
-		return not_known(q, "an iptables match that cannot be looked into");
+		return not_known(q, "this match cannot be looked into");
 	if (!name)
 		return not_known(q, "which ipset is asked is not known");
 	inverted = i.flags & IPSET_INV_MATCH;

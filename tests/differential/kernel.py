@@ -234,8 +234,8 @@ class Kernel:
                 return request, None, None
             far = int(request.out[3:])
             reply, left = self._send(far, wire.answer(request.seen), tag, "reply")
-            if reply.end != "local":
-                return request, reply, None
+            if reply.end != "local" or reply.seen.src != q["dst"]:
+                return request, reply, None  # the socket did not get it
             if q["proto"] != "tcp":  # which has acknowledged by now
                 left = self._own_send(own, q, tag, 1)
             sent = [p for p in left if p.kind == "request"]

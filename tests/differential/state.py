@@ -9,7 +9,9 @@ import time
 
 import netns
 
-_RESTORE = ("iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy")
+# Of chains with one priority the one registered last comes first, which no dump tells of legacy and nft:
+# the walk takes legacy's to be the older ones.
+_RESTORE = ("iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft")
 _SYSCTLS = (
     "net/ipv4/ip_forward", "net/ipv4/fwmark_reflect", "net/ipv4/tcp_fwmark_accept",
     "net/ipv4/fib_multipath_hash_policy", "net/ipv6/fwmark_reflect",

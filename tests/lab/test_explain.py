@@ -87,7 +87,7 @@ def test_own_plan_before_it_is_in_force(site, portreeve):
         assert answer["home"] is True
         assert answer["pitfalls"] == []
         config_lines = {s["line"] for s in answer["request"]["steps"] if s["config"]}
-        assert 5 in config_lines  # the map's own line
+        assert 6 in config_lines  # the map's own line
 
 
 def test_text_names_the_rule_and_where_it_stands(site, portreeve, lab):

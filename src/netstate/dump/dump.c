@@ -15,6 +15,7 @@ void dump_note(struct dump *d, const struct dump_file *f, uint32_t line, const c
 	size_t len, const char *why)
 {
 	struct dump_note *n;
+	char *copy;
 
 	if (d->notes.len >= LIMIT_NOTES) {
 		d->more_notes++;
@@ -24,10 +25,15 @@ void dump_note(struct dump *d, const struct dump_file *f, uint32_t line, const c
 	n->file = f->name;
 	n->line = line;
 	n->why = why;
-	if (len > NOTE_TEXT_MAX)
-		n->text = arena_printf(d->arena, "%.*s...", (int)NOTE_TEXT_MAX, text);
-	else
-		n->text = arena_strndup(d->arena, text ? text : "", text ? len : 0);
+	copy = arena_strndup(d->arena, text ? text : "",
+		!text		      ? 0
+		: len < NOTE_TEXT_MAX ? len
+				      : NOTE_TEXT_MAX);
+	/* It goes to a terminal, which is not to obey what others wrote into a dump. */
+	for (char *c = copy; *c; c++)
+		if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
+			*c = '?';
+	n->text = len > NOTE_TEXT_MAX ? arena_printf(d->arena, "%s...", copy) : copy;
 }
 
 /* ---- meta.json ---- */

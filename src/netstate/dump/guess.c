@@ -356,6 +356,8 @@ static const char *advice_for(const struct dump_file *f)
 	};
 	size_t len = f->len < JSON_LOOKED_AT ? f->len : JSON_LOOKED_AT;
 
+	if (memchr(f->text, 0, len))
+		return "not a plain text (if it came from Windows: UTF-16 cannot be read)";
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (dump_find(f->text, len, known[i].tells))
 			return known[i].advice;

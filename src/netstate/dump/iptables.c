@@ -21,6 +21,8 @@ struct table_index {
 	uint32_t line;
 	bool implied;	/* by a command, not by "*table" */
 	bool has_rules; /* that commands added */
+	bool has_policies;
+	uint32_t inserted;
 	struct table_index *next;
 };
 
@@ -33,7 +35,10 @@ struct text {
 	struct table_index *tables, *table; /* of this file; the present one or NULL */
 	const char *t_option;		    /* of the last command: the table of its output */
 	bool skipping;			    /* the present table was there already */
+	bool reopened;			    /* it was, in this file: perhaps it goes on */
 	bool committed;
+	unsigned int n_tables;
+	size_t at;	      /* what is behind the present line */
 	uint32_t line, lines; /* number of the present line, and how many are joined in it */
 	const char *text;
 	size_t len;
@@ -41,6 +46,9 @@ struct text {
 };
 
 /* ---- tables and chains ---- */
+
+#define MAX_TABLES  64	  /* of one file; the kernel has five per family */
+#define MAX_INSERTS 20000 /* into one table: each moves what is behind it */
 
 static const struct {
 	const char *table, *chain;
@@ -153,19 +161,20 @@ static struct table_index *index_of(
 	return NULL;
 }
 
-static bool use_table(struct text *x, const char *name, bool again)
+static bool use_table(struct text *x, const char *name)
 {
 	enum nft_family f = x->family == IP_V6 ? FAMILY_IP6 : FAMILY_IP;
 	struct nft_ruleset *r = &x->d->out->ruleset;
 	struct table_index *i = index_of(x, f, x->origin, name);
 
 	x->table = NULL;
-	if (i && (again || i->implied)) {
+	if (i) {
 		x->table = i;
 		return true;
 	}
-	if (i || table_of(r, f, x->origin, name))
+	if (table_of(r, f, x->origin, name) || x->n_tables == MAX_TABLES)
 		return false;
+	x->n_tables++;
 	i = arena_new_of(x->d->arena, struct table_index);
 	i->t = nft_table_new(x->d->arena, f, arena_strdup(x->d->arena, name));
 	i->t->origin = x->origin;
@@ -226,7 +235,7 @@ static bool in_table(struct text *x)
 	if (x->skipping)
 		return false;
 	if (!x->table) {
-		if (!use_table(x, x->t_option ? x->t_option : "filter", true)) {
+		if (!use_table(x, x->t_option ? x->t_option : "filter")) {
 			note(x, "this table is there already, from another file");
 			return false;
 		}
@@ -260,6 +269,7 @@ static void set_policy(struct text *x, const char *chain, const char *policy)
 {
 	struct nft_chain *c = chain_of(x, chain);
 
+	x->table->has_policies = true;
 	if (strcmp(policy, "DROP") == 0)
 		c->policy_drop = true;
 	else if (strcmp(policy, "ACCEPT") == 0)
@@ -276,12 +286,18 @@ static void insert_rule(struct text *x, const struct xt_words *w, size_t at, str
 {
 	size_t before = c->rules.len, to = 0;
 
+	if (x->table->inserted == MAX_INSERTS) {
+		note(x, "too many rules are inserted: neither this nor later ones are read");
+		return;
+	}
+
 	if (at < w->n && isdigit((unsigned char)w->word[at][0])) {
 		for (const char *s = w->word[at]; isdigit((unsigned char)*s) && to <= before; s++)
 			to = 10 * to + (size_t)(*s - '0');
 		to = to ? to - 1 : 0;
 		at++;
 	}
+	x->table->inserted++;
 	add_rules(x, w, at, c, packets, bytes);
 	move_rules(x->d->arena, c, before, to < before ? to : before);
 }
@@ -357,24 +373,62 @@ static void run_tool(struct text *x, struct xt_words *w, size_t at)
 	x->t_option = arena_strdup(x->d->arena, table);
 	if (strchr("LSC", command_of(w->word[command]))) /* what follows is its output */
 		return;
-	for (size_t i = command + 1; i < w->n; i++) {
-		if (w->word[i][0] == '$' || w->word[i][0] == '`') {
-			note(x, "the value of a shell variable is not known");
-			break;
-		}
-	}
 	run_command(x, w, command, 0, 0);
 }
 
 /* ---- lines of iptables-save ---- */
 
+static bool contains(const char *s, size_t len, const char *what)
+{
+	return memmem(s, len, what, strlen(what)) != NULL;
+}
+
+static bool has_sign(const char *s, size_t len, const char *const *signs)
+{
+	for (; *signs; signs++) {
+		if (contains(s, len, *signs))
+			return true;
+	}
+	return false;
+}
+
+#define MAX_GUESSED 65536 /* bytes that are looked at to tell */
+
+/* The family of the table that starts here, when nothing says so: by what is in it, or in the file. */
+static uint8_t guess_family(const struct text *x)
+{
+	static const char *const six[] = {"ipv6-icmp", "icmp6", "icmpv6", "ip6tables", "::/",
+		"/128 ", " fe80:", "--to-destination [", "--to-source [", NULL};
+	static const char *const four[] = {
+		"-p icmp ", " icmp-", ".0/", "/32 ", ".0.0.", "/255.", NULL};
+	size_t rest = x->f->len - x->at, len = rest < MAX_GUESSED ? rest : MAX_GUESSED,
+	       whole = x->f->len < MAX_GUESSED ? x->f->len : MAX_GUESSED;
+	const char *s = x->f->text + x->at, *end = memmem(s, len, "COMMIT", 6);
+
+	if (end)
+		len = (size_t)(end - s);
+
+	if (has_sign(s, len, six))
+		return IP_V6;
+	if (has_sign(s, len, four) || has_sign(x->f->text, whole, four) ||
+		!has_sign(x->f->text, whole, six))
+		return IP_V4;
+	return IP_V6;
+}
+
 static void start_table(struct text *x, const char *name)
 {
+	struct table_index *before = x->tables;
+
 	x->t_option = NULL;
-	x->skipping = !use_table(x, name, false);
+	if (!x->family_known)
+		x->family = guess_family(x);
+	x->skipping = !use_table(x, name);
 	x->committed = false;
+	x->reopened = x->tables == before && !x->skipping && !x->table->implied;
 	if (x->skipping)
-		note(x, "this table is there already: this second one is not read");
+		note(x, "this table is there already from another file, or is one too many: it is "
+			"not read");
 }
 
 static void declare_chain(struct text *x, const struct xt_words *w)
@@ -388,16 +442,18 @@ static void declare_chain(struct text *x, const struct xt_words *w)
 		note(x, "a chain outside of a table");
 		return;
 	}
+	/* One that only adds rules is gone on with; one that declares its chains anew is of another
+	 * dump, say of another day. */
+	if (x->reopened && find_chain(x->table, name)) {
+		note(x, "this table is there already: this second one is not read");
+		x->skipping = true;
+		return;
+	}
 	c = chain_of(x, name);
 	if (w->n > 1 && strcmp(w->word[1], "-") != 0)
 		set_policy(x, name, w->word[1]);
 	if (w->n > 2)
 		xt_read_counters(w->word[2], &c->packets, &c->bytes);
-}
-
-static bool contains(const char *s, size_t len, const char *what)
-{
-	return memmem(s, len, what, strlen(what)) != NULL;
 }
 
 /* "# Generated by ip6tables-nft-save v1.8.9 (nf_tables) on ..." starts a dump. */
@@ -544,7 +600,7 @@ static void take_line(const struct dump_file *f, size_t *at, const char **line, 
 
 	if (!end)
 		end = f->text + f->len;
-	*at = (size_t)(end - f->text) + 1;
+	*at = (size_t)(end - f->text) + (end < f->text + f->len);
 	while (s < end && (isspace((unsigned char)*s) || *s == '>' || *s == '|'))
 		s++;
 	while (end > s && isspace((unsigned char)end[-1]))
@@ -614,19 +670,6 @@ static void take_joined(struct text *x, size_t *at)
 	x->lines = lines;
 }
 
-/* Is it of IPv6, when nothing says so? */
-static uint8_t guess_family(const struct dump_file *f)
-{
-	static const char *const signs[] = {
-		"ipv6-icmp", "icmp6", "icmpv6", "ip6tables", "::/", "/128 ", " fe80:"};
-
-	for (size_t i = 0; i < COUNT(signs); i++) {
-		if (contains(f->text, f->len, signs[i]))
-			return IP_V6;
-	}
-	return IP_V4;
-}
-
 /* Jumps to chains that never came are not understood. */
 static void settle_jumps(struct text *x, struct table_index *i)
 {
@@ -656,12 +699,11 @@ void dump_read_iptables(
 		.line = 1,
 		.lines = 1,
 		.committed = true};
-	size_t at = 0;
 
 	if (family == IP_NONE)
-		x.family = guess_family(f);
-	while (at < f->len) {
-		take_joined(&x, &at);
+		x.family = guess_family(&x);
+	while (x.at < f->len) {
+		take_joined(&x, &x.at);
 		if (x.len)
 			read_line(&x);
 		x.line += x.lines;
@@ -669,6 +711,10 @@ void dump_read_iptables(
 	if (!x.committed)
 		dump_note(
 			d, f, 0, "", 0, "the last table ends without COMMIT: rules may be missing");
-	for (struct table_index *i = x.tables; i; i = i->next)
+	for (struct table_index *i = x.tables; i; i = i->next) {
 		settle_jumps(&x, i);
+		if (!i->has_policies && i->has_rules)
+			dump_note(d, f, i->line, i->t->name, strlen(i->t->name),
+				"no policies are said for this table: ACCEPT is taken");
+	}
 }

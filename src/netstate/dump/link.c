@@ -117,7 +117,7 @@ static void each_link(struct dump_record *r, const json_t *object, void *data)
 		set_group(l, text);
 	text = dump_json_text(g->d->arena, object, "address");
 	if (text)
-		l->has_mac = dump_mac(text, l->mac) && !l->loopback;
+		l->has_mac = dump_mac(text, l->mac);
 	text = dump_json_text(g->d->arena, object, "master");
 	if (text)
 		remember_master(g, l, text, r->line);
@@ -189,7 +189,7 @@ static void link_words(struct reading *g, struct dump_record *r, size_t link)
 		if (strncmp(word, "link/", 5) == 0) {
 			value = dump_record_peek(r);
 			if (value)
-				l->has_mac = dump_mac(value, l->mac) && !l->loopback;
+				l->has_mac = dump_mac(value, l->mac);
 			return;
 		}
 		value = dump_record_peek(r);
@@ -269,7 +269,7 @@ static void brief_link(struct dump *d, const struct dump_record *r, bool up)
 		if (*r->words.items[i] == '<')
 			flags_word(l, r->words.items[i]);
 		else if (dump_mac(r->words.items[i], l->mac))
-			l->has_mac = !l->loopback;
+			l->has_mac = true;
 	}
 }
 

@@ -35,7 +35,8 @@ static void move_first(struct nft_chain *c)
 
 static struct nft_rule *add_rule(struct nft_reader *r, struct nft_chain *c, uint32_t line)
 {
-	struct span at = {.line = r->made ? 0 : line, .col = r->made ? 0 : 1, .len = r->made ? 0 : 1};
+	struct span at = {
+		.line = r->made ? 0 : line, .col = r->made ? 0 : 1, .len = r->made ? 0 : 1};
 	struct nft_rule *rule = nft_rule_new(r->a, c, at);
 
 	rule->file = r->f->name;
@@ -75,8 +76,7 @@ static bool parse_priority(struct nft_reader *r, struct nft_chain *c)
 		const char *name;
 		int32_t ip, bridge;
 	} names[] = {{"raw", -300, -300}, {"mangle", -150, -150}, {"dstnat", -100, -300},
-		{"filter", 0, -200}, {"out", 100, 100}, {"security", 50, 50},
-		{"srcnat", 100, 300}};
+		{"filter", 0, -200}, {"out", 100, 100}, {"security", 50, 50}, {"srcnat", 100, 300}};
 	bool bridge = r->table->family == FAMILY_BRIDGE, minus = false, named = false;
 	const struct nft_token *t = nft_peek(r);
 	uint64_t n = 0;
@@ -274,8 +274,8 @@ void nft_read_elements_block(struct nft_reader *r, struct nft_set *s)
 			continue;
 		if (!nft_parse_element(r, s)) {
 			r->at = r->tokens.len;
-			nft_reader_note(r, line, nft_words_from(r, 0),
-				"an element that is not understood");
+			nft_reader_note(
+				r, line, nft_words_from(r, 0), "an element that is not understood");
 		}
 	}
 	if (!known || r->token.kind == TOKEN_END)

@@ -41,8 +41,8 @@ static void parse_options(struct nft_reader *r, struct element *e)
 	}
 }
 
-static bool parse_fields(struct nft_reader *r, const struct nft_want *want, unsigned int n,
-	struct nft_constant *out)
+static bool parse_fields(
+	struct nft_reader *r, const struct nft_want *want, unsigned int n, struct nft_constant *out)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		if (i && !nft_take(r, "."))
@@ -150,8 +150,8 @@ static bool has_range(const struct nft_constant *c, unsigned int n)
 	return false;
 }
 
-static bool store(struct nft_reader *r, struct nft_set *s, const struct shape *shape,
-	const struct element *e)
+static bool store(
+	struct nft_reader *r, struct nft_set *s, const struct shape *shape, const struct element *e)
 {
 	struct span at = {.line = r->made ? 0 : e->line, .col = 0, .len = 0};
 
@@ -294,9 +294,10 @@ static const char *take_object_kind(struct nft_reader *r)
 			return kinds[i];
 	}
 	/* Else it may be an expression, as `ct mark` is. */
-	if (nft_token_is(nft_peek(r), "ct") && (nft_token_is(nft_peek_after(r, 1), "helper") ||
-						       nft_token_is(nft_peek_after(r, 1), "timeout") ||
-						       nft_token_is(nft_peek_after(r, 1), "expectation"))) {
+	if (nft_token_is(nft_peek(r), "ct") &&
+		(nft_token_is(nft_peek_after(r, 1), "helper") ||
+			nft_token_is(nft_peek_after(r, 1), "timeout") ||
+			nft_token_is(nft_peek_after(r, 1), "expectation"))) {
 		r->at++;
 		kind = nft_take_text(r);
 		return arena_printf(r->a, "ct %s", kind);

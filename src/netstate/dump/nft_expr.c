@@ -73,9 +73,7 @@ static enum nft_selector by_name(const struct nft_reader *r, enum nft_selector s
 {
 	if (r->d->out->links.len)
 		return s;
-	return s == SEL_META_IIF   ? SEL_META_IIFNAME
-	       : s == SEL_META_OIF ? SEL_META_OIFNAME
-				   : s;
+	return s == SEL_META_IIF ? SEL_META_IIFNAME : s == SEL_META_OIF ? SEL_META_OIFNAME : s;
 }
 
 /* The word behind `meta`, or one that stands without it. */

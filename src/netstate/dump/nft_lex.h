@@ -18,7 +18,14 @@ enum nft_token_kind {
 };
 
 /* Signs of two characters. */
-enum { SIGN_EQ = 'e', SIGN_NE = 'n', SIGN_LE = 'l', SIGN_GE = 'g', SIGN_LEFT = 'L', SIGN_RIGHT = 'R' };
+enum {
+	SIGN_EQ = 'e',
+	SIGN_NE = 'n',
+	SIGN_LE = 'l',
+	SIGN_GE = 'g',
+	SIGN_LEFT = 'L',
+	SIGN_RIGHT = 'R'
+};
 
 struct nft_token {
 	const char *s;

@@ -153,11 +153,12 @@ static bool parse_address(struct nft_reader *r, struct target *to)
 		return false;
 	to->s.expr = e;
 	/* An address and a port, or just an address. */
-	to->s.map_gives_port = e->kind == EXPR_MAP && e->set &&
-			       (e->set->n_data == 2 ||
-				       (e->set->n_data == 1 && e->set->data[0].type == NFT_T_OTHER &&
-					       (e->set->data[0].len == 2 * (4 + 4) ||
-						       e->set->data[0].len == 2 * (16 + 4))));
+	to->s.map_gives_port =
+		e->kind == EXPR_MAP && e->set &&
+		(e->set->n_data == 2 ||
+			(e->set->n_data == 1 && e->set->data[0].type == NFT_T_OTHER &&
+				(e->set->data[0].len == 2 * (4 + 4) ||
+					e->set->data[0].len == 2 * (16 + 4))));
 	return true;
 }
 

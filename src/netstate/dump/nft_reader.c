@@ -74,8 +74,8 @@ const char *nft_words_from(const struct nft_reader *r, size_t from)
 
 		if (i > from && !nft_token_is_sign(t, ','))
 			strbuf_addch(&text, ' ');
-		if (i > from && nft_token_is_sign(&r->tokens.items[i - 1], ',') &&
-			text.len > 1 && t->kind == TOKEN_WORD)
+		if (i > from && nft_token_is_sign(&r->tokens.items[i - 1], ',') && text.len > 1 &&
+			t->kind == TOKEN_WORD)
 			text.s[--text.len] = '\0';
 		if (t->kind == TOKEN_STRING)
 			strbuf_addch(&text, '"');
@@ -92,8 +92,8 @@ void nft_reader_note(struct nft_reader *r, uint32_t line, const char *text, cons
 {
 	/* In JSON, handles do for lines. */
 	if (r->made && r->rule && r->rule->handle)
-		text = arena_printf(r->a, "handle %llu: %s", (unsigned long long)r->rule->handle,
-			text);
+		text = arena_printf(
+			r->a, "handle %llu: %s", (unsigned long long)r->rule->handle, text);
 	dump_note(r->d, r->f, r->made ? 0 : line, text, strlen(text), why);
 }
 
@@ -142,7 +142,8 @@ static void grow(struct nft_reader *r)
 	}
 }
 
-void nft_index_set(struct nft_reader *r, const void *owner, char kind, const char *name, void *value)
+void nft_index_set(
+	struct nft_reader *r, const void *owner, char kind, const char *name, void *value)
 {
 	struct nft_index_slot *s;
 

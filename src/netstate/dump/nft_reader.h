@@ -21,8 +21,8 @@
 #include "netstate/dump/dump.h"
 #include "netstate/dump/nft_lex.h"
 
-#define NFT_READ_MAX_NESTING 16		/* of parentheses, expressions, and braces that are skipped */
-#define NFT_READ_MAX_TOKENS  (1u << 23) /* of one statement */
+#define NFT_READ_MAX_NESTING  16 /* of parentheses, expressions, and braces that are skipped */
+#define NFT_READ_MAX_TOKENS   (1u << 23) /* of one statement */
 #define NFT_READ_MAX_EXPANDED (1u << 24) /* tokens that variables stand for, in all */
 
 /* Names to objects, within an owner (a table, or NULL). */
@@ -48,12 +48,13 @@ struct nft_reader {
 	struct arena *a;
 	struct nft_lexer lexer;
 	struct nft_index index;
-	bool made;	/* the text was made of JSON: its lines mean nothing */
-	bool cut_off;	/* the text ends in the middle of something */
-	VEC(struct nft_table *) tables; /* that this file made; others in the ruleset are not ours */
-	VEC(struct nft_set *) sets;	/* all that have a name */
-	size_t expanded;		/* tokens that variables gave */
-	bool elements;			/* some named set has elements */
+	bool made;    /* the text was made of JSON: its lines mean nothing */
+	bool cut_off; /* the text ends in the middle of something */
+	VEC(struct nft_table *)
+	tables;			    /* that this file made; others in the ruleset are not ours */
+	VEC(struct nft_set *) sets; /* all that have a name */
+	size_t expanded;	    /* tokens that variables gave */
+	bool elements;		    /* some named set has elements */
 
 	struct nft_token token; /* lookahead of nft_text.c */
 	VEC(struct nft_token) tokens;
@@ -61,7 +62,8 @@ struct nft_reader {
 	size_t at;
 
 	struct nft_table *table;
-	struct nft_rule *rule; /* NULL: no rule, but an expression of a declaration */
+	struct nft_rule *rule; /* being read; NULL: none, but an expression of a declaration */
+	struct nft_rule work;  /* where that is gathered */
 	uint8_t l3;	       /* enum ip_family that the rule has tied itself to */
 	uint8_t l4;	       /* protocol likewise */
 	unsigned int nesting;
@@ -82,12 +84,15 @@ const char *nft_words_from(const struct nft_reader *r, size_t from);
 void nft_reader_note(struct nft_reader *r, uint32_t line, const char *text, const char *why);
 
 void *nft_index_find(const struct nft_index *x, const void *owner, char kind, const char *name);
-void nft_index_set(struct nft_reader *r, const void *owner, char kind, const char *name, void *value);
+void nft_index_set(
+	struct nft_reader *r, const void *owner, char kind, const char *name, void *value);
 
 /* ---- the text (nft_text.c, nft_declare.c) ---- */
 
 /* A whole script; `d`, `f` and `made` of @r are set. */
 void nft_read_script(struct nft_reader *r, const char *text, size_t len);
+/* Behind the last of it: sort sets, look limits up, tell whose tables they are (nft_settle.c). */
+void nft_settle(struct nft_reader *r);
 /* The next token of the text becomes `token`. */
 void nft_advance(struct nft_reader *r);
 bool nft_at(const struct nft_reader *r, const char *word);
@@ -131,8 +136,8 @@ bool nft_parse_number(const char *s, size_t len, uint64_t *out);
 bool nft_parse_time_ms(const char *s, size_t len, uint32_t *out);
 bool nft_parse_protocol(const char *s, size_t len, uint8_t *out);
 /* One word as a value of the type. */
-bool nft_parse_word(struct nft_reader *r, struct nft_want w, const char *s, size_t len,
-	uint8_t out[16]);
+bool nft_parse_word(
+	struct nft_reader *r, struct nft_want w, const char *s, size_t len, uint8_t out[16]);
 /* One value, or one in parentheses; and the operator behind it: & | or ^. */
 bool nft_parse_primary(struct nft_reader *r, struct nft_want w, uint8_t out[16]);
 bool nft_take_operator(struct nft_reader *r, char *op);
@@ -181,7 +186,7 @@ const char *nft_quota_text(struct nft_reader *r);
 /* One statement that is tried of each element of a set. */
 const char *nft_inner_text(struct nft_reader *r);
 
-/* ---- rules (nft_statement.c, nft_nat.c) ---- */
+/* ---- rules (nft_statement.c, nft_match.c, nft_nat.c) ---- */
 
 /* All tokens as a rule. */
 void nft_parse_rule(struct nft_reader *r, struct nft_rule *out);

@@ -127,7 +127,7 @@ void nft_collect(struct nft_reader *r, bool element)
 			return;
 		depth += at_sign(r, '{');
 		depth -= at_sign(r, '}');
-		r->tokens_end = r->token.s + r->token.len + (r->token.kind == TOKEN_STRING);
+		r->tokens_end = r->lexer.at; /* one token is read ahead: this one */
 		if (r->token.kind == TOKEN_VARIABLE)
 			push_variable(r, element || depth > 0);
 		else if (element || depth > 0)
@@ -485,8 +485,8 @@ static void add_in_table(struct nft_reader *r)
 		kind = r->token;
 		r->lexer = behind;
 		r->token = token;
-		nft_read_object_block(r, r->table,
-			arena_printf(r->a, "ct %.*s", (int)kind.len, kind.s));
+		nft_read_object_block(
+			r, r->table, arena_printf(r->a, "ct %.*s", (int)kind.len, kind.s));
 	} else if (nft_token_is(&kind, "chain")) {
 		read_chain(r);
 	} else if (nft_token_is(&kind, "set") || nft_token_is(&kind, "map") ||
@@ -589,7 +589,7 @@ static void flush(struct nft_reader *r)
 	}
 }
 
-static void delete(struct nft_reader *r)
+static void delete (struct nft_reader *r)
 {
 	struct nft_table *t;
 
@@ -620,11 +620,14 @@ static void read_command(struct nft_reader *r)
 	static const struct {
 		const char *word;
 		void (*run)(struct nft_reader *r);
-	} commands[] = {{"flush", flush}, {"delete", delete}, {"destroy", delete},
-		{"undefine", undefine}};
+	} commands[] = {
+		{"flush", flush}, {"delete", delete}, {"destroy", delete}, {"undefine", undefine}};
 
-	if (nft_at(r, "nft")) /* a line of a shell script */
+	if (nft_at(r, "nft")) { /* a line of a shell script */
 		nft_advance(r);
+		while (r->token.kind == TOKEN_WORD && *r->token.s == '-')
+			nft_advance(r);
+	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		if (nft_at(r, commands[i].word)) {
 			nft_advance(r);
@@ -652,108 +655,6 @@ static void read_command(struct nft_reader *r)
 
 /* ---- the whole file ---- */
 
-static bool is_iptables_chain(const struct nft_chain *c)
-{
-	static const char *const names[] = {
-		"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (strcmp(names[i], c->name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool has_xt(const struct nft_table *t)
-{
-	VEC_EACH (&t->chains, struct nft_chain *, c) {
-		VEC_EACH (&(*c)->rules, struct nft_rule, rule) {
-			VEC_EACH (&rule->stmts, struct nft_stmt, s) {
-				if (s->kind == STMT_XT)
-					return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* iptables-nft's tables have its names, and base chains only of its names. */
-static bool is_iptables_table(const struct nft_table *t)
-{
-	static const char *const names[] = {"filter", "nat", "mangle", "raw", "security"};
-	bool named = false, base = false;
-
-	if (t->family != FAMILY_IP && t->family != FAMILY_IP6)
-		return false;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		named |= strcmp(names[i], t->name) == 0;
-	VEC_EACH (&t->chains, struct nft_chain *, c) {
-		if ((*c)->base && !is_iptables_chain(*c))
-			return false;
-		base |= (*c)->base;
-	}
-	return (named && base) || has_xt(t);
-}
-
-/* `nft -t` leaves out the elements of all sets, and does not say so. */
-static void doubt_empty_sets(struct nft_reader *r)
-{
-	bool plain = false;
-
-	VEC_EACH (&r->tables, struct nft_table *, t) {
-		VEC_EACH (&(*t)->sets, struct nft_set *, s)
-			plain |= !((*s)->flags & (SET_DYNAMIC | SET_TIMEOUT | SET_OBJECTS));
-	}
-	if (!plain || r->elements || r->made)
-		return;
-	VEC_EACH (&r->tables, struct nft_table *, t) {
-		VEC_EACH (&(*t)->sets, struct nft_set *, s)
-			(*s)->flags |= SET_INCOMPLETE;
-	}
-	nft_reader_note(r, 0, "",
-		"no set has elements: they are taken as not known, as after `nft -t`");
-}
-
-static void sort_sets(struct nft_reader *r)
-{
-	VEC_EACH (&r->sets, struct nft_set *, s) {
-		struct arena *scratch = arena_new();
-
-		nft_set_sort(scratch, *s);
-		arena_free(scratch);
-	}
-}
-
-static const struct nft_object *find_object(
-	const struct nft_table *t, const char *kind, const char *name)
-{
-	VEC_EACH (&t->objects, const struct nft_object, o) {
-		if (strcmp(o->kind, kind) == 0 && strcmp(o->name, name) == 0)
-			return o;
-	}
-	return NULL;
-}
-
-/* Limits and quotas that rules name, as what they say; those that are not there say nothing. */
-static void resolve_limits(struct nft_reader *r, const struct nft_table *t)
-{
-	VEC_EACH (&t->chains, struct nft_chain *, c) {
-		VEC_EACH (&(*c)->rules, struct nft_rule, rule) {
-			VEC_EACH (&rule->stmts, struct nft_stmt, s) {
-				const struct nft_object *o;
-
-				if (s->kind != STMT_LIMIT || !s->chain)
-					continue;
-				o = find_object(t, s->text, s->chain);
-				if (o && o->text)
-					s->text = arena_printf(r->a, "%s %s", s->text, o->text);
-				else
-					s->kind = STMT_UNKNOWN;
-			}
-		}
-	}
-}
-
 void nft_read_script(struct nft_reader *r, const char *text, size_t len)
 {
 	r->a = r->d->arena;
@@ -765,13 +666,7 @@ void nft_read_script(struct nft_reader *r, const char *text, size_t len)
 		else
 			read_command(r);
 	}
-	sort_sets(r);
-	doubt_empty_sets(r);
-	VEC_EACH (&r->tables, struct nft_table *, t) {
-		resolve_limits(r, *t);
-		if (is_iptables_table(*t))
-			(*t)->origin = ORIGIN_XT_NFT;
-	}
+	nft_settle(r);
 	if (r->cut_off)
 		nft_reader_note(r, r->token.line, "",
 			"the text ends in the middle of something: the rest is not known");

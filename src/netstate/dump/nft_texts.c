@@ -117,8 +117,8 @@ const char *nft_rate_text(struct nft_reader *r)
 		return NULL;
 	nft_take(r, "packets");
 	return burst == 5 ? text
-			  : arena_printf(r->a, "%s burst %llu packets", text,
-				    (unsigned long long)burst);
+			  : arena_printf(
+				    r->a, "%s burst %llu packets", text, (unsigned long long)burst);
 }
 
 const char *nft_quota_text(struct nft_reader *r)

@@ -11,24 +11,24 @@ struct name {
 };
 
 /* Names: libnftables' datatypes, and /etc/services for what is common. */
-static const struct name ct_states[] = {{"invalid", 1}, {"established", 2}, {"related", 4},
-	{"new", 8}, {"untracked", 64}, {0}};
+static const struct name ct_states[] = {
+	{"invalid", 1}, {"established", 2}, {"related", 4}, {"new", 8}, {"untracked", 64}, {0}};
 static const struct name ct_statuses[] = {{"expected", 1}, {"seen-reply", 2}, {"assured", 4},
 	{"confirmed", 8}, {"snat", 16}, {"dnat", 32}, {"dying", 512}, {0}};
 static const struct name directions[] = {{"original", 0}, {"reply", 1}, {0}};
 static const struct name fib_types[] = {{"unspec", 0}, {"unicast", 1}, {"local", 2},
 	{"broadcast", 3}, {"anycast", 4}, {"multicast", 5}, {"blackhole", 6}, {"unreachable", 7},
 	{"prohibit", 8}, {"throw", 9}, {"nat", 10}, {0}};
-static const struct name packet_types[] = {{"host", 0}, {"unicast", 0}, {"broadcast", 1},
-	{"multicast", 2}, {"other", 3}, {0}};
+static const struct name packet_types[] = {
+	{"host", 0}, {"unicast", 0}, {"broadcast", 1}, {"multicast", 2}, {"other", 3}, {0}};
 static const struct name families[] = {{"ipv4", 2}, {"ipv6", 10}, {"ip", 2}, {"ip6", 10}, {0}};
-static const struct name booleans[] = {{"missing", 0}, {"exists", 1}, {"false", 0}, {"true", 1},
-	{0}};
+static const struct name booleans[] = {
+	{"missing", 0}, {"exists", 1}, {"false", 0}, {"true", 1}, {0}};
 static const struct name ether_types[] = {{"ip", 0x0800}, {"ip6", 0x86dd}, {"arp", 0x0806},
-	{"vlan", 0x8100}, {"8021q", 0x8100}, {"8021ad", 0x88a8}, {"ipv4", 0x0800},
-	{"ipv6", 0x86dd}, {0}};
-static const struct name tcp_flags[] = {{"fin", 1}, {"syn", 2}, {"rst", 4}, {"psh", 8},
-	{"ack", 16}, {"urg", 32}, {"ecn", 64}, {"cwr", 128}, {0}};
+	{"vlan", 0x8100}, {"8021q", 0x8100}, {"8021ad", 0x88a8}, {"ipv4", 0x0800}, {"ipv6", 0x86dd},
+	{0}};
+static const struct name tcp_flags[] = {{"fin", 1}, {"syn", 2}, {"rst", 4}, {"psh", 8}, {"ack", 16},
+	{"urg", 32}, {"ecn", 64}, {"cwr", 128}, {0}};
 static const struct name dscps[] = {{"cs0", 0}, {"cs1", 8}, {"cs2", 16}, {"cs3", 24}, {"cs4", 32},
 	{"cs5", 40}, {"cs6", 48}, {"cs7", 56}, {"df", 0}, {"be", 0}, {"lephb", 1}, {"af11", 10},
 	{"af12", 12}, {"af13", 14}, {"af21", 18}, {"af22", 20}, {"af23", 22}, {"af31", 26},
@@ -442,15 +442,19 @@ bool nft_parse_value(struct nft_reader *r, struct nft_want w, bool list, uint8_t
 
 static void fill_prefix(struct nft_want w, struct nft_constant *c)
 {
+	bool host = nft_type_is_host_order(w.type) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+
 	for (unsigned int i = 0; i < w.len; i++) {
 		unsigned int bits = c->prefix > 8 * i ? c->prefix - 8 * i : 0;
 		uint8_t mask = bits >= 8 ? 0xff : (uint8_t)(0xff00 >> bits);
+		unsigned int at = host ? w.len - 1 - i : i;
 
-		c->first[i] &= mask;
-		c->last[i] = c->first[i] | (uint8_t)~mask;
+		c->first[at] &= mask;
+		c->last[at] = c->first[at] | (uint8_t)~mask;
 	}
 }
 
+/* "10.0.0.0/8"; and "0x80000000/1", which is how nft lists a match of the highest bits of a mark. */
 static bool parse_prefix(
 	struct nft_reader *r, struct nft_want w, const struct nft_token *t, struct nft_constant *c)
 {
@@ -458,7 +462,7 @@ static bool parse_prefix(
 	uint64_t bits;
 	size_t head;
 
-	if (!slash || (w.type != NFT_T_IPV4 && w.type != NFT_T_IPV6))
+	if (!slash || (w.type != NFT_T_IPV4 && w.type != NFT_T_IPV6 && w.type != NFT_T_MARK))
 		return false;
 	head = (size_t)(slash - t->s);
 	if (!nft_parse_word(r, w, t->s, head, c->first) ||
@@ -506,10 +510,9 @@ bool nft_parse_constant(struct nft_reader *r, struct nft_want w, struct nft_cons
 	const struct nft_token *t = nft_peek(r);
 
 	memset(out, 0, sizeof(*out));
-	if (nft_token_is_text(t) &&
-		(parse_wildcard(w, t, out) || parse_prefix(r, w, t, out) ||
-			(!nft_parse_word(r, w, t->s, t->len, out->first) &&
-				parse_range(r, w, t, out)))) {
+	if (nft_token_is_text(t) && (parse_wildcard(w, t, out) || parse_prefix(r, w, t, out) ||
+					    (!nft_parse_word(r, w, t->s, t->len, out->first) &&
+						    parse_range(r, w, t, out)))) {
 		r->at++;
 		return true;
 	}

@@ -103,14 +103,11 @@ static bool take_interface(struct dump_record *r, const char **out)
 	return *out;
 }
 
-/* One that this kernel knows and struct net_rule does not: @n words that say what. */
-static bool take_other(struct dump_record *r, struct net_rule *rule, unsigned int n)
+/* One that the kernel knows and struct net_rule does not. */
+static bool take_other(struct dump_record *r, struct net_rule *rule)
 {
 	rule->more_selectors = true;
-	while (n--)
-		if (!dump_record_word(r))
-			return false;
-	return true;
+	return dump_record_word(r);
 }
 
 static bool take_tun_id(struct dump_record *r, struct net_rule *rule)
@@ -340,9 +337,8 @@ static bool take(struct dump_record *r, struct net_rule *rule, enum rule_word is
 		rule->action = RULE_LOOKUP;
 		return true;
 	case WORD_FLOWLABEL:
-		return take_other(r, rule, 1);
-	case WORD_REALMS: /* what a lookup sets besides, no selector */
-		return dump_record_word(r);
+	case WORD_REALMS:
+		return take_other(r, rule);
 	case WORD_LOOKUP:
 		return take_lookup(r, rule);
 	case WORD_GOTO:
@@ -477,6 +473,7 @@ static void each_object(struct dump_record *r, const json_t *object, void *data)
 	push_pair(r, object, "dport", "dport_start", "dport_end", "-");
 	push_pair(r, object, "dscp", "dscp", "dscp_mask", "/");
 	push_pair(r, object, "flowlabel", "flowlabel", "flowlabel_mask", "/");
+	push_pair(r, object, "realms", "flow_from", "flow_to", "/");
 	dump_record_push_json(r, object, keys);
 	read_record(r, data);
 }

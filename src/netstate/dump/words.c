@@ -91,6 +91,10 @@ void dump_record_split(struct dump_record *r, const char *s, size_t len)
 {
 	char *copy = arena_strndup(r->d->arena, s, len), *end = copy + strlen(copy);
 
+	/* Words end up in messages: see dump_note(). */
+	for (char *c = copy; c < end; c++)
+		if (((unsigned char)*c < ' ' && !is_blank(*c)) || *c == 0x7f)
+			*c = '?';
 	while (copy < end && has_room(r)) {
 		char *word = copy;
 

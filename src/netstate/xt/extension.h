@@ -83,9 +83,9 @@ struct xt_extension {
 
 /* Of the files; each ended by one without a name. */
 extern const struct xt_extension xt_port_matches[], xt_state_matches[], xt_address_matches[],
-	xt_limit_matches[], xt_header_matches[], xt_header6_matches[], xt_misc_matches[],
-	xt_program_matches[], xt_mark_targets[], xt_nat_targets[], xt_log_targets[],
-	xt_header_targets[], xt_misc_targets[];
+	xt_limit_matches[], xt_count_matches[], xt_header_matches[], xt_header6_matches[],
+	xt_misc_matches[], xt_program_matches[], xt_mark_targets[], xt_nat_targets[],
+	xt_log_targets[], xt_header_targets[], xt_misc_targets[];
 
 /* The one to make, or NULL. @family IP_NONE: of any. */
 const struct xt_extension *xt_extension_find(bool target, const char *name, uint8_t family);
@@ -116,6 +116,9 @@ bool xt_read_network(struct xt_reading *r, const char *s, void *addr, void *mask
 /* "24" or "255.255.255.0", into a field that is the same for both families. */
 union nf_inet_addr;
 bool xt_read_mask(struct xt_reading *r, const char *s, union nf_inet_addr *out);
+/* As xt_read_network(), into such fields. */
+bool xt_read_masked_addr(
+	struct xt_reading *r, const char *s, union nf_inet_addr *addr, union nf_inet_addr *mask);
 bool xt_read_addr_range(struct xt_reading *r, const char *s, void *first, void *last);
 bool xt_read_mac(struct xt_reading *r, const char *s, uint8_t out[6]);
 /* A text of less than @size bytes, with its NUL. */

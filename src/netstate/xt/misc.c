@@ -2,15 +2,17 @@
 /* iptables' matches on things around the packet: comment, owner, policy, and what is rarer. */
 #include "netstate/xt/extension.h"
 
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink_acct.h>
 #include <linux/netfilter/xt_cgroup.h>
 #include <linux/netfilter/xt_cluster.h>
 #include <linux/netfilter/xt_comment.h>
 #include <linux/netfilter/xt_cpu.h>
+#include <linux/netfilter/xt_ipvs.h>
 #include <linux/netfilter/xt_nfacct.h>
 #include <linux/netfilter/xt_owner.h>
 #include <linux/netfilter/xt_policy.h>
@@ -143,6 +145,18 @@ static void policy_init(struct xt_reading *r, void *info)
 	i->len = 1; /* the element being read; none in the end without options of one */
 }
 
+static bool read_tunnel(
+	struct xt_reading *r, const char *s, union xt_policy_addr *addr, union xt_policy_addr *mask)
+{
+	union nf_inet_addr a = {0}, m = {0};
+
+	if (!xt_read_masked_addr(r, s, &a, &m))
+		return false;
+	memcpy(addr, &a, sizeof(*addr));
+	memcpy(mask, &m, sizeof(*mask));
+	return true;
+}
+
 static bool policy_element(struct xt_reading *r, const struct xt_given *o, struct xt_policy_elem *e)
 {
 	uint32_t value;
@@ -155,10 +169,7 @@ static bool policy_element(struct xt_reading *r, const struct xt_given *o, struc
 	case SPI:
 		e->match.spi = 1;
 		e->invert.spi = o->inverted;
-		if (!xt_read_u32(r, o->arg[0], &value))
-			return false;
-		e->spi = htonl(value);
-		return true;
+		return xt_read_u32(r, o->arg[0], &e->spi); /* as it is, says iptables */
 	case PROTO:
 		e->match.proto = 1;
 		e->invert.proto = o->inverted;
@@ -173,11 +184,11 @@ static bool policy_element(struct xt_reading *r, const struct xt_given *o, struc
 	case TUNNEL_SRC:
 		e->match.saddr = 1;
 		e->invert.saddr = o->inverted;
-		return xt_read_network(r, o->arg[0], &e->saddr, &e->smask);
+		return read_tunnel(r, o->arg[0], &e->saddr, &e->smask);
 	default:
 		e->match.daddr = 1;
 		e->invert.daddr = o->inverted;
-		return xt_read_network(r, o->arg[0], &e->daddr, &e->dmask);
+		return read_tunnel(r, o->arg[0], &e->daddr, &e->dmask);
 	}
 }
 
@@ -228,7 +239,7 @@ static void print_element(struct strbuf *out, uint8_t family, const struct xt_po
 	}
 	if (e->match.spi) {
 		xt_print_option(out, "spi", e->invert.spi);
-		strbuf_addf(out, " 0x%x", ntohl(e->spi));
+		strbuf_addf(out, " 0x%x", e->spi);
 	}
 	if (e->match.proto) {
 		xt_print_option(out, "proto", e->invert.proto);
@@ -244,12 +255,12 @@ static void print_element(struct strbuf *out, uint8_t family, const struct xt_po
 	if (e->match.daddr) {
 		xt_print_option(out, "tunnel-dst", e->invert.daddr);
 		strbuf_addch(out, ' ');
-		xt_add_network(out, family, &e->daddr, &e->dmask, true);
+		xt_add_network(out, family, &e->daddr, &e->dmask, false);
 	}
 	if (e->match.saddr) {
 		xt_print_option(out, "tunnel-src", e->invert.saddr);
 		strbuf_addch(out, ' ');
-		xt_add_network(out, family, &e->saddr, &e->smask, true);
+		xt_add_network(out, family, &e->saddr, &e->smask, false);
 	}
 }
 
@@ -394,6 +405,93 @@ static bool nfacct_print(
 	return true;
 }
 
+/* ---- ipvs ---- */
+
+/* The ids are the numbers of the bits; ipvs itself is the first. */
+enum { IPVS, VPROTO, VADDR, VPORT, VDIR, VMETHOD, VPORTCTL };
+
+static const struct xt_option ipvs_options[] = {
+	{"ipvs", IPVS, ARGS_0, true},
+	{"vproto", VPROTO, ARGS_1, true},
+	{"vaddr", VADDR, ARGS_1, true},
+	{"vport", VPORT, ARGS_1, true},
+	{"vdir", VDIR, ARGS_1, true},
+	{"vmethod", VMETHOD, ARGS_1, true},
+	{"vportctl", VPORTCTL, ARGS_1, true},
+	{0},
+};
+
+static const struct xt_name ipvs_dirs[] = {{"ORIGINAL", 0}, {"REPLY", 1}, {0}};
+/* IP_VS_CONN_F_* */
+static const struct xt_name ipvs_methods[] = {{"MASQ", 0}, {"IPIP", 2}, {"GATE", 3}, {0}};
+
+static bool ipvs_parse(struct xt_reading *r, const struct xt_given *o, void *info)
+{
+	static const uint8_t flags[] = {XT_IPVS_IPVS_PROPERTY, XT_IPVS_PROTO, XT_IPVS_VADDR,
+		XT_IPVS_VPORT, XT_IPVS_DIR, XT_IPVS_METHOD, XT_IPVS_VPORTCTL};
+	struct xt_ipvs_mtinfo *i = info;
+	uint16_t port[2];
+	uint32_t value = 0;
+
+	i->bitmask |= flags[o->id] | (o->id == IPVS ? 0 : XT_IPVS_IPVS_PROPERTY);
+	i->invert |= o->inverted ? flags[o->id] : 0;
+	switch (o->id) {
+	case IPVS:
+		return true;
+	case VPROTO:
+		return xt_read_proto(r, o->arg[0], &i->l4proto);
+	case VADDR:
+		return xt_read_masked_addr(r, o->arg[0], &i->vaddr, &i->vmask);
+	case VPORT:
+	case VPORTCTL:
+		if (!xt_read_ports(r, o->arg[0], ':', port))
+			return false;
+		*(o->id == VPORT ? &i->vport : &i->vportctl) = htons(port[0]);
+		return true;
+	default:
+		if (!xt_read_name(r, o->arg[0], o->id == VDIR ? ipvs_dirs : ipvs_methods, &value))
+			return false;
+		if (o->id == VMETHOD)
+			i->fwd_method = (uint8_t)value;
+		else if (value)
+			i->invert |= XT_IPVS_DIR;
+		return true;
+	}
+}
+
+static bool ipvs_print(struct strbuf *out, uint8_t family, const struct nft_xt *x, const void *info)
+{
+	const struct xt_ipvs_mtinfo *i = info;
+	const char *method = xt_name_of(ipvs_methods, i->fwd_method);
+
+	if (i->bitmask == XT_IPVS_IPVS_PROPERTY)
+		xt_print_option(out, "ipvs", i->invert & XT_IPVS_IPVS_PROPERTY);
+	if (i->bitmask & XT_IPVS_PROTO) {
+		xt_print_option(out, "vproto", i->invert & XT_IPVS_PROTO);
+		strbuf_addf(out, " %u", i->l4proto);
+	}
+	if (i->bitmask & XT_IPVS_VADDR) {
+		xt_print_option(out, "vaddr", i->invert & XT_IPVS_VADDR);
+		strbuf_addch(out, ' ');
+		xt_add_network(out, family, &i->vaddr, &i->vmask, false);
+	}
+	if (i->bitmask & XT_IPVS_VPORT) {
+		xt_print_option(out, "vport", i->invert & XT_IPVS_VPORT);
+		strbuf_addf(out, " %u", ntohs(i->vport));
+	}
+	if (i->bitmask & XT_IPVS_DIR)
+		strbuf_addf(out, " --vdir %s", i->invert & XT_IPVS_DIR ? "REPLY" : "ORIGINAL");
+	if (i->bitmask & XT_IPVS_METHOD) {
+		xt_print_option(out, "vmethod", i->invert & XT_IPVS_METHOD);
+		strbuf_addf(out, " %s", method ? method : "?");
+	}
+	if (i->bitmask & XT_IPVS_VPORTCTL) {
+		xt_print_option(out, "vportctl", i->invert & XT_IPVS_VPORTCTL);
+		strbuf_addf(out, " %u", ntohs(i->vportctl));
+	}
+	return method || !(i->bitmask & XT_IPVS_METHOD);
+}
+
 const struct xt_extension xt_misc_matches[] = {
 	{"comment", .size = XT_SIZE(struct xt_comment_info), .options = comment_options,
 		.parse = comment_parse, .print = comment_print},
@@ -408,6 +506,8 @@ const struct xt_extension xt_misc_matches[] = {
 		.parse = cluster_parse, .print = cluster_print},
 	{"cgroup", .rev = 2, .size = XT_SIZE(struct xt_cgroup_info_v2), .options = cgroup_options,
 		.parse = cgroup_parse, .print = cgroup_print},
+	{"ipvs", .size = XT_SIZE(struct xt_ipvs_mtinfo), .options = ipvs_options,
+		.parse = ipvs_parse, .print = ipvs_print},
 	{"nfacct", .rev = 1, .size = XT_SIZE(struct xt_nfacct_match_info_v1),
 		.options = nfacct_options, .parse = nfacct_parse, .print = nfacct_print},
 	{0},

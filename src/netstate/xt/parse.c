@@ -1,84 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Words of one rule of iptables to statements.
- *
- * iptables-nft makes nft's own statements of interfaces, protocol, addresses and some matches, in a
- * fixed order, and so do we (as of iptables 1.8.9; iptables/nft.c and nft-shared.c of its source).
- */
-#include "netstate/xt/extension.h"
+/* The words of one rule of iptables: what belongs to which match, and what each is told. */
+#include "netstate/xt/rule.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/netfilter/xt_NFLOG.h>
-#include <linux/netfilter/xt_limit.h>
-#include <linux/netfilter/xt_mark.h>
-#include <linux/netfilter/xt_tcpudp.h>
-
-#define MAX_LOADED  64 /* matches of one rule */
-#define MAX_ADDRS   64 /* listed with commas */
-#define MAX_STRANGE 16 /* pieces of one rule that are not understood */
-
-/* A match or the target, as far as it was read. */
-struct loaded {
-	const char *name;
-	const struct xt_extension *ext; /* NULL: not known */
-	struct nft_xt x;
-	uint8_t *info;
-	uint64_t given;
-	size_t from, to; /* its words */
-	bool failed;
-};
-
-struct addrs {
-	size_t n;
-	bool inverted;
-	uint8_t addr[MAX_ADDRS][16], mask[MAX_ADDRS][16];
-};
-
-struct reader {
-	struct xt_reading r;
-	const struct xt_words *w;
-	size_t at;
-	const char *in, *out;
-	bool not_in, not_out;
-	bool not_proto;
-	bool fragment, not_fragment;
-	uint64_t packets, bytes;
-	const char *jump; /* a verdict or chain; NULL: none, or a target */
-	bool is_goto;
-	struct loaded *target;
-	struct loaded *loaded; /* MAX_LOADED of them; the target among them */
-	size_t n_loaded;
-	struct {
-		size_t from, to;
-	} strange[MAX_STRANGE];
-	size_t n_strange;
-	struct addrs src, dst;
-};
-
-static bool stranger(struct reader *rd, size_t from, size_t to)
+static bool stranger(struct xt_rule *rd, size_t from, size_t to)
 {
-	if (rd->n_strange < MAX_STRANGE) {
+	if (rd->n_strange < XT_MAX_STRANGE) {
 		rd->strange[rd->n_strange].from = from;
 		rd->strange[rd->n_strange++].to = to;
 	} else {
-		rd->strange[MAX_STRANGE - 1].to = to;
+		rd->strange[XT_MAX_STRANGE - 1].to = to;
 	}
 	return false;
 }
 
 /* ---- loading ---- */
 
-static struct loaded *load(struct reader *rd, bool target, const char *name, size_t from)
+static struct xt_loaded *load(struct xt_rule *rd, bool target, const char *name, size_t from)
 {
-	struct loaded *l;
+	struct xt_loaded *l;
 
-	if (rd->n_loaded == MAX_LOADED) {
-		xt_fail(&rd->r, "more than %d matches", MAX_LOADED);
+	if (rd->n_loaded == XT_MAX_LOADED) {
+		xt_fail(&rd->r, "more than %d matches", XT_MAX_LOADED);
 		stranger(rd, from, rd->at);
 		return NULL;
 	}
@@ -107,7 +54,7 @@ static struct loaded *load(struct reader *rd, bool target, const char *name, siz
 /* ---- options ---- */
 
 /* The next word as an argument. With @inverted: a `!` may stand before it. */
-static const char *take_arg(struct reader *rd, bool *inverted)
+static const char *take_arg(struct xt_rule *rd, bool *inverted)
 {
 	if (inverted && rd->at + 1 < rd->w->n && strcmp(rd->w->word[rd->at], "!") == 0) {
 		*inverted = !*inverted;
@@ -125,7 +72,7 @@ static bool looks_like_option(const char *word)
 	       strcmp(word, "!") == 0;
 }
 
-static bool parse_option(struct reader *rd, struct loaded *l, const struct xt_option *o,
+static bool parse_option(struct xt_rule *rd, struct xt_loaded *l, const struct xt_option *o,
 	bool inverted, const char *attached)
 {
 	struct xt_given g = {.id = o->id, .inverted = inverted, .arg = {"", ""}};
@@ -148,7 +95,7 @@ static bool parse_option(struct reader *rd, struct loaded *l, const struct xt_op
 	return !l->ext->parse || l->ext->parse(&rd->r, &g, l->info);
 }
 
-static bool is_loaded(const struct reader *rd, const struct xt_extension *ext)
+static bool is_loaded(const struct xt_rule *rd, const struct xt_extension *ext)
 {
 	for (size_t i = 0; i < rd->n_loaded; i++) {
 		if (rd->loaded[i].ext == ext)
@@ -158,11 +105,11 @@ static bool is_loaded(const struct reader *rd, const struct xt_extension *ext)
 }
 
 /* The loaded match or target that has an option, by its whole name or only its beginning. */
-static struct loaded *find_owner(
-	struct reader *rd, const char *name, size_t len, bool whole, const struct xt_option **o)
+static struct xt_loaded *find_owner(
+	struct xt_rule *rd, const char *name, size_t len, bool whole, const struct xt_option **o)
 {
 	for (size_t i = rd->n_loaded; i > 0; i--) {
-		struct loaded *l = &rd->loaded[i - 1];
+		struct xt_loaded *l = &rd->loaded[i - 1];
 
 		if (!l->ext)
 			continue;
@@ -174,8 +121,8 @@ static struct loaded *find_owner(
 }
 
 /* `-p tcp --dport` needs no `-m tcp`. */
-static struct loaded *load_protocol(
-	struct reader *rd, const char *name, size_t len, const struct xt_option **o)
+static struct xt_loaded *load_protocol(
+	struct xt_rule *rd, const char *name, size_t len, const struct xt_option **o)
 {
 	const char *proto = rd->r.proto ? xt_proto_name(rd->r.proto) : NULL;
 	const struct xt_extension *e = proto ? xt_extension_find(false, proto, rd->r.family) : NULL;
@@ -187,9 +134,9 @@ static struct loaded *load_protocol(
 }
 
 /* Words that belong to nothing known: with the match before them, up to the next option. */
-static void unknown_option(struct reader *rd, size_t from)
+static void unknown_option(struct xt_rule *rd, size_t from)
 {
-	struct loaded *l = rd->n_loaded ? &rd->loaded[rd->n_loaded - 1] : NULL;
+	struct xt_loaded *l = rd->n_loaded ? &rd->loaded[rd->n_loaded - 1] : NULL;
 
 	if (!l || !l->failed)
 		xt_fail(&rd->r, "the option '%.40s' is not known", rd->w->word[rd->at - 1]);
@@ -203,12 +150,12 @@ static void unknown_option(struct reader *rd, size_t from)
 	}
 }
 
-static void extension_option(struct reader *rd, const char *word, bool inverted, size_t from)
+static void extension_option(struct xt_rule *rd, const char *word, bool inverted, size_t from)
 {
 	const char *equals = strchr(word, '=');
 	size_t len = equals ? (size_t)(equals - word) : strlen(word);
 	const struct xt_option *o;
-	struct loaded *l;
+	struct xt_loaded *l;
 
 	l = find_owner(rd, word, len, true, &o);
 	if (!l)
@@ -228,7 +175,7 @@ static void extension_option(struct reader *rd, const char *word, bool inverted,
 
 /* ---- what is no extension ---- */
 
-static bool parse_addrs(struct reader *rd, const char *s, struct addrs *out)
+static bool parse_addrs(struct xt_rule *rd, const char *s, struct xt_addrs *out)
 {
 	char part[64];
 
@@ -239,8 +186,8 @@ static bool parse_addrs(struct reader *rd, const char *s, struct addrs *out)
 	if (out->n || !*s)
 		return xt_fail(&rd->r, "addresses are given twice, or none");
 	while (xt_next_part(&s, ',', part)) {
-		if (out->n == MAX_ADDRS)
-			return xt_fail(&rd->r, "more than %d addresses", MAX_ADDRS);
+		if (out->n == XT_MAX_ADDRS)
+			return xt_fail(&rd->r, "more than %d addresses", XT_MAX_ADDRS);
 		if (!xt_read_network(&rd->r, part, out->addr[out->n], out->mask[out->n])) {
 			out->n = 0;
 			return false;
@@ -251,7 +198,7 @@ static bool parse_addrs(struct reader *rd, const char *s, struct addrs *out)
 	       xt_fail(&rd->r, "a list of addresses cannot be inverted");
 }
 
-static bool parse_interface(struct reader *rd, const char *s, const char **out, bool *inverted)
+static bool parse_interface(struct xt_rule *rd, const char *s, const char **out, bool *inverted)
 {
 	char name[16], mask[16];
 
@@ -265,7 +212,7 @@ static bool parse_interface(struct reader *rd, const char *s, const char **out, 
 	return true;
 }
 
-static bool parse_proto(struct reader *rd, const char *s)
+static bool parse_proto(struct xt_rule *rd, const char *s)
 {
 	if (*s == '!') {
 		rd->not_proto = !rd->not_proto;
@@ -274,7 +221,7 @@ static bool parse_proto(struct reader *rd, const char *s)
 	return xt_read_proto(&rd->r, s, &rd->r.proto);
 }
 
-static bool parse_jump(struct reader *rd, const char *name, bool is_goto, size_t from)
+static bool parse_jump(struct xt_rule *rd, const char *name, bool is_goto, size_t from)
 {
 	static const char *const verdicts[] = {"ACCEPT", "DROP", "RETURN", "QUEUE"};
 
@@ -298,7 +245,7 @@ static bool parse_jump(struct reader *rd, const char *name, bool is_goto, size_t
 	return true;
 }
 
-static bool parse_counters(struct reader *rd, const char *packets)
+static bool parse_counters(struct xt_rule *rd, const char *packets)
 {
 	const char *bytes = take_arg(rd, NULL);
 
@@ -342,7 +289,7 @@ static char plain_option(const char *word, const char **attached)
 }
 
 static bool with_argument(
-	struct reader *rd, char letter, const char *attached, bool inverted, size_t from)
+	struct xt_rule *rd, char letter, const char *attached, bool inverted, size_t from)
 {
 	const char *arg = attached ? attached : take_arg(rd, &inverted);
 
@@ -374,7 +321,7 @@ static bool with_argument(
 }
 
 static void take_plain(
-	struct reader *rd, char letter, const char *attached, bool inverted, size_t from)
+	struct xt_rule *rd, char letter, const char *attached, bool inverted, size_t from)
 {
 	switch (letter) {
 	case 'f':
@@ -397,13 +344,14 @@ static void take_plain(
 	}
 }
 
-static void read_words(struct reader *rd)
+static void read_words(struct xt_rule *rd)
 {
 	bool inverted = false;
 	size_t from = rd->at;
 
 	while (rd->at < rd->w->n) {
 		const char *word = rd->w->word[rd->at++], *attached;
+		const struct xt_option *o;
 		char letter;
 
 		if (strcmp(word, "!") == 0) {
@@ -415,6 +363,10 @@ static void read_words(struct reader *rd)
 			unknown_option(rd, from);
 		} else {
 			letter = plain_option(word, &attached);
+			/* --proto is short for --protocol, but of policy, too. */
+			if (letter && strcmp(word, "--proto") == 0 &&
+				find_owner(rd, "proto", 5, true, &o))
+				letter = '\0';
 			if (letter)
 				take_plain(rd, letter, attached, inverted, from);
 			else
@@ -429,7 +381,7 @@ static void read_words(struct reader *rd)
 		stranger(rd, from, rd->at);
 	}
 	for (size_t i = 0; i < rd->n_loaded; i++) {
-		struct loaded *l = &rd->loaded[i];
+		struct xt_loaded *l = &rd->loaded[i];
 
 		rd->r.x = &l->x;
 		if (!l->failed && l->ext->finish && !l->ext->finish(&rd->r, l->given, l->info))
@@ -437,307 +389,21 @@ static void read_words(struct reader *rd)
 	}
 }
 
-/* ---- statements ---- */
-
-#define MAX_STMTS (MAX_LOADED + 2 * MAX_STRANGE + 16)
-
-struct building {
-	struct arena *a;
-	uint8_t family;
-	size_t n;
-	struct nft_stmt stmts[MAX_STMTS + 3 * MAX_LOADED]; /* a match makes up to three */
-};
-
-static struct nft_stmt *add(struct building *b, enum nft_stmt_kind kind)
-{
-	struct nft_stmt *s = &b->stmts[b->n++];
-
-	memset(s, 0, sizeof(*s));
-	s->kind = kind;
-	return s;
-}
-
-static struct nft_stmt *add_match(struct building *b, enum nft_selector selector, enum nft_op op,
-	const void *value, unsigned int len)
-{
-	struct nft_stmt *s = add(b, STMT_MATCH);
-
-	s->expr = nft_sel(b->a, selector);
-	s->op = op;
-	memcpy(s->value, value, len);
-	s->value_len = (uint8_t)len;
-	return s;
-}
-
-static void mask_expr(struct nft_stmt *s, const void *mask, unsigned int len)
-{
-	s->expr->kind = EXPR_MASKED;
-	memcpy(s->expr->mask, mask, len);
-}
-
-static void add_interface(
-	struct building *b, enum nft_selector selector, const char *name, bool inverted)
-{
-	enum nft_op op = inverted ? OP_NE : OP_EQ;
-	char padded[16] = {0};
-	size_t len;
-
-	if (!name)
-		return;
-	len = strlen(name);
-	if (name[len - 1] != '+') {
-		memcpy(padded, name, len);
-		add_match(b, selector, op, padded, sizeof(padded));
-	} else if (len > 1) {
-		add_match(b, selector, op, name, (unsigned int)len - 1);
-	} else if (inverted) { /* what iptables-nft makes of "no interface at all" */
-		memcpy(padded, "INVAL/D", 7);
-		add_match(b, selector, OP_EQ, padded, sizeof(padded));
-	}
-}
-
-static bool is_zero(const uint8_t *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i])
-			return false;
-	}
-	return true;
-}
-
-static void add_address(
-	struct building *b, enum nft_selector selector, const struct addrs *addrs, size_t which)
-{
-	static const uint8_t whole[16] = {
-		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-	unsigned int len = ip_bytes(b->family);
-	struct nft_stmt *s;
-
-	if (!addrs->n || (is_zero(addrs->mask[which], len) && !addrs->inverted))
-		return;
-	s = add_match(b, selector, addrs->inverted ? OP_NE : OP_EQ, addrs->addr[which], len);
-	if (memcmp(addrs->mask[which], whole, len) != 0)
-		mask_expr(s, addrs->mask[which], len);
-}
-
-static void add_ports(
-	struct building *b, enum nft_selector selector, const uint16_t range[2], bool inverted)
-{
-	uint16_t first = htons(range[0]), last = htons(range[1]);
-	struct nft_stmt *s;
-
-	if (range[0] == 0 && range[1] == UINT16_MAX)
-		return;
-	if (range[0] == range[1]) {
-		add_match(b, selector, inverted ? OP_NE : OP_EQ, &first, 2);
-	} else if (range[0] == 0) {
-		add_match(b, selector, inverted ? OP_GT : OP_LE, &last, 2);
-	} else {
-		s = add_match(b, selector, inverted ? OP_NOT_RANGE : OP_RANGE, &first, 2);
-		memcpy(s->last, &last, 2);
-	}
-}
-
-/* A port range that is all of them, yet inverted. */
-static bool is_never(const uint16_t range[2], bool inverted)
-{
-	return inverted && range[0] == 0 && range[1] == UINT16_MAX;
-}
-
-static bool native_tcp(struct building *b, const uint8_t *info)
-{
-	struct xt_tcp i;
-	struct nft_stmt *s;
-
-	memcpy(&i, info, sizeof(i));
-	if (i.option || i.invflags & XT_TCP_INV_OPTION ||
-		is_never(i.spts, i.invflags & XT_TCP_INV_SRCPT) ||
-		is_never(i.dpts, i.invflags & XT_TCP_INV_DSTPT))
-		return false;
-	if (!i.flg_mask && !i.spts[0] && !i.dpts[0] && i.spts[1] == UINT16_MAX &&
-		i.dpts[1] == UINT16_MAX)
-		return false;
-	if (i.flg_mask) {
-		s = add_match(b, SEL_TCP_FLAGS, i.invflags & XT_TCP_INV_FLAGS ? OP_NE : OP_EQ,
-			&i.flg_cmp, 1);
-		mask_expr(s, &i.flg_mask, 1);
-	}
-	add_ports(b, SEL_TH_SPORT, i.spts, i.invflags & XT_TCP_INV_SRCPT);
-	add_ports(b, SEL_TH_DPORT, i.dpts, i.invflags & XT_TCP_INV_DSTPT);
-	return true;
-}
-
-static bool native_udp(struct building *b, const uint8_t *info)
-{
-	struct xt_udp i;
-
-	memcpy(&i, info, sizeof(i));
-	if (is_never(i.spts, i.invflags & XT_UDP_INV_SRCPT) ||
-		is_never(i.dpts, i.invflags & XT_UDP_INV_DSTPT))
-		return false;
-	if (!i.spts[0] && !i.dpts[0] && i.spts[1] == UINT16_MAX && i.dpts[1] == UINT16_MAX)
-		return false;
-	add_ports(b, SEL_TH_SPORT, i.spts, i.invflags & XT_UDP_INV_SRCPT);
-	add_ports(b, SEL_TH_DPORT, i.dpts, i.invflags & XT_UDP_INV_DSTPT);
-	return true;
-}
-
-static bool native_mark(struct building *b, const uint8_t *info)
-{
-	struct xt_mark_mtinfo1 i;
-	struct nft_stmt *s;
-
-	memcpy(&i, info, sizeof(i));
-	s = add_match(b, SEL_META_MARK, i.invert ? OP_NE : OP_EQ, &i.mark, 4);
-	if (i.mask != UINT32_MAX)
-		mask_expr(s, &i.mask, 4);
-	return true;
-}
-
-/* The blob has the time between two packets; iptables finds the unit again as it prints it. */
-static bool native_limit(struct building *b, const uint8_t *info)
-{
-	static const struct {
-		uint32_t time;
-		const char *name;
-	} units[] = {{XT_LIMIT_SCALE * 86400u, "day"}, {XT_LIMIT_SCALE * 3600u, "hour"},
-		{XT_LIMIT_SCALE * 60u, "minute"}, {XT_LIMIT_SCALE, "second"}};
-	struct xt_rateinfo i;
-	unsigned int u = 1;
-
-	memcpy(&i, info, sizeof(i));
-	if (!i.avg)
-		return false;
-	while (u < 4 && i.avg <= units[u].time && units[u].time / i.avg >= units[u].time % i.avg)
-		u++;
-	add(b, STMT_LIMIT)->text = arena_printf(b->a, "limit rate %u/%s burst %u packets",
-		units[u - 1].time / i.avg, units[u - 1].name, i.burst);
-	return true;
-}
-
-static bool native_nflog(struct building *b, const uint8_t *info)
-{
-	struct strbuf text = STRBUF_INIT;
-	struct xt_nflog_info i;
-
-	memcpy(&i, info, sizeof(i));
-	strbuf_add(&text, "log");
-	if (i.prefix[0])
-		strbuf_addf(&text, " prefix \"%.63s\"", i.prefix);
-	strbuf_addf(&text, " group %u", i.group);
-	if (i.flags & XT_NFLOG_F_COPY_LEN && i.len)
-		strbuf_addf(&text, " snaplen %u", i.len);
-	if (i.threshold)
-		strbuf_addf(&text, " queue-threshold %u", i.threshold);
-	add(b, STMT_LOG)->text = arena_strdup(b->a, strbuf_str(&text));
-	strbuf_fini(&text);
-	return true;
-}
-
-static bool native_trace(struct building *b, const uint8_t *info)
-{
-	struct nft_stmt *s = add(b, STMT_SET);
-
-	s->text = "meta nftrace";
-	s->expr = arena_new_of(b->a, struct nft_expr);
-	s->expr->kind = EXPR_VALUE;
-	s->expr->type = NFT_T_U8;
-	s->expr->value[0] = s->expr->value_len = 1;
-	return true;
-}
-
-static const struct {
-	const char *name;
-	bool (*add)(struct building *b, const uint8_t *info); /* false: not for this one */
-} natives[] = {{"tcp", native_tcp}, {"udp", native_udp}, {"mark", native_mark},
-	{"limit", native_limit}, {"NFLOG", native_nflog}, {"TRACE", native_trace}};
-
-static void add_unknown(struct building *b, const struct reader *rd, size_t from, size_t to)
-{
-	add(b, STMT_UNKNOWN)->text = xt_join(b->a, rd->w, from, to);
-}
-
-static void add_loaded(struct building *b, const struct reader *rd, const struct loaded *l)
-{
-	if (l->failed) {
-		add_unknown(b, rd, l->from, l->to);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(natives) / sizeof(*natives); i++) {
-		if (strcmp(natives[i].name, l->ext->name) == 0 && natives[i].add(b, l->info))
-			return;
-	}
-	add(b, STMT_XT)->xt = l->x;
-}
-
-static void add_jump(struct building *b, const struct reader *rd)
-{
-	static const struct {
-		const char *name;
-		enum nft_verdict verdict;
-	} verdicts[] = {{"ACCEPT", VERDICT_ACCEPT}, {"DROP", VERDICT_DROP},
-		{"RETURN", VERDICT_RETURN}, {"QUEUE", VERDICT_QUEUE}};
-	struct nft_stmt *s;
-
-	if (!rd->jump)
-		return;
-	s = add(b, STMT_VERDICT);
-	for (size_t i = 0; i < sizeof(verdicts) / sizeof(*verdicts) && !rd->is_goto; i++) {
-		if (strcmp(rd->jump, verdicts[i].name) == 0) {
-			s->verdict = verdicts[i].verdict;
-			return;
-		}
-	}
-	s->verdict = rd->is_goto ? VERDICT_GOTO : VERDICT_JUMP;
-	s->chain = arena_strdup(b->a, rd->jump);
-}
-
-static void build(struct building *b, const struct reader *rd, size_t src, size_t dst)
-{
-	static const uint8_t offset_bits[2] = {0x1f, 0xff}, none[2];
-	struct nft_stmt *s;
-	bool six = b->family == IP_V6;
-
-	b->n = 0;
-	add_interface(b, SEL_META_IIFNAME, rd->in, rd->not_in);
-	add_interface(b, SEL_META_OIFNAME, rd->out, rd->not_out);
-	if (rd->r.proto)
-		add_match(b, SEL_META_L4PROTO, rd->not_proto ? OP_NE : OP_EQ, &rd->r.proto, 1);
-	add_address(b, six ? SEL_IP6_SADDR : SEL_IP_SADDR, &rd->src, src);
-	add_address(b, six ? SEL_IP6_DADDR : SEL_IP_DADDR, &rd->dst, dst);
-	if (rd->fragment) {
-		s = add_match(b, SEL_IP_FRAG_OFF, rd->not_fragment ? OP_EQ : OP_NE, none, 2);
-		mask_expr(s, offset_bits, 2);
-	}
-	for (size_t i = 0; i < rd->n_strange; i++)
-		add_unknown(b, rd, rd->strange[i].from, rd->strange[i].to);
-	for (size_t i = 0; i < rd->n_loaded; i++) {
-		if (&rd->loaded[i] != rd->target)
-			add_loaded(b, rd, &rd->loaded[i]);
-	}
-	s = add(b, STMT_COUNTER);
-	s->packets = rd->packets;
-	s->bytes = rd->bytes;
-	if (rd->target)
-		add_loaded(b, rd, rd->target);
-	add_jump(b, rd);
-}
-
 size_t xt_read_rules(struct arena *a, uint8_t family, const struct xt_words *w, size_t from,
 	uint64_t packets, uint64_t bytes, struct nft_chain *c, const char **why)
 {
-	struct loaded loaded[MAX_LOADED];
-	struct building b;
-	struct reader rd;
+	struct xt_loaded loaded[XT_MAX_LOADED];
+	struct nft_stmt stmts[XT_MAX_STMTS];
+	struct xt_rule rd;
 	struct nft_rule *r;
 	size_t n = 0;
 
 	/* Piece by piece, since all of it is large and mostly not used. */
-	memset(&rd, 0, offsetof(struct reader, src));
+	memset(&rd, 0, offsetof(struct xt_rule, src));
 	rd.src.n = rd.dst.n = 0;
 	rd.src.inverted = rd.dst.inverted = false;
-	rd.r.a = b.a = a;
-	rd.r.family = b.family = family;
+	rd.r.a = a;
+	rd.r.family = family;
 	rd.loaded = loaded;
 	rd.w = w;
 	rd.at = from;
@@ -746,11 +412,12 @@ size_t xt_read_rules(struct arena *a, uint8_t family, const struct xt_words *w, 
 	read_words(&rd);
 	for (size_t s = 0; s < (rd.src.n ? rd.src.n : 1); s++) {
 		for (size_t d = 0; d < (rd.dst.n ? rd.dst.n : 1); d++, n++) {
-			build(&b, &rd, s, d);
+			size_t len = xt_build_rule(&rd, s, d, stmts);
+
 			r = nft_rule_new(a, c, NOWHERE);
-			r->stmts.items = arena_alloc(a, b.n * sizeof(*b.stmts));
-			memcpy(r->stmts.items, b.stmts, b.n * sizeof(*b.stmts));
-			r->stmts.len = r->stmts.cap = b.n;
+			r->stmts.items = arena_alloc(a, len * sizeof(*stmts));
+			memcpy(r->stmts.items, stmts, len * sizeof(*stmts));
+			r->stmts.len = r->stmts.cap = len;
 		}
 	}
 	*why = rd.r.why;

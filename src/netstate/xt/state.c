@@ -118,10 +118,8 @@ static bool conntrack_parse(struct xt_reading *r, const struct xt_given *o, void
 			return xt_fail(r, "'%s' is not a direction", o->arg[0]);
 		return true;
 	default:
-		if (o->id < ORIGSRC_PORT && !strchr(o->arg[0], '/'))
-			memset(masks[o->id - ORIGSRC], 0xff, sizeof(union nf_inet_addr));
 		if (o->id < ORIGSRC_PORT)
-			return xt_read_network(
+			return xt_read_masked_addr(
 				r, o->arg[0], addrs[o->id - ORIGSRC], masks[o->id - ORIGSRC]);
 		if (!xt_read_ports(r, o->arg[0], ':', range))
 			return false;

@@ -223,7 +223,7 @@ static bool classify_print(
 {
 	const struct xt_classify_target_info *i = info;
 
-	strbuf_addf(out, " --set-class %x:%x", i->priority >> 16, i->priority & 0xffff);
+	strbuf_addf(out, " --set-class %04x:%04x", i->priority >> 16, i->priority & 0xffff);
 	return true;
 }
 

@@ -119,6 +119,16 @@ bool xt_read_network(struct xt_reading *r, const char *s, void *addr, void *mask
 	return true;
 }
 
+bool xt_read_masked_addr(
+	struct xt_reading *r, const char *s, union nf_inet_addr *addr, union nf_inet_addr *mask)
+{
+	if (!xt_read_network(r, s, addr, mask))
+		return false;
+	if (!strchr(s, '/'))
+		memset(mask, 0xff, sizeof(*mask));
+	return true;
+}
+
 bool xt_read_addr_range(struct xt_reading *r, const char *s, void *first, void *last)
 {
 	const char *dash = strchr(s, '-');
@@ -164,6 +174,8 @@ bool xt_read_interface(struct xt_reading *r, const char *s, char name[16], char 
 
 	if (len == 0 || len > 15)
 		return xt_fail(r, "'%.40s' is not an interface name", s);
+	if (*s == '$')
+		return xt_fail(r, "the value of '%s' is not known", s);
 	memset(name, 0, 16);
 	memset(mask, 0, 16);
 	memcpy(name, s, len);

@@ -264,7 +264,7 @@ bool xt_read_bits(struct xt_reading *r, const char *s, const struct xt_name *lis
 /* The first name of a number is the one that iptables prints. */
 static const struct xt_name protos[] = {{"tcp", 6}, {"sctp", 132}, {"udp", 17}, {"udplite", 136},
 	{"icmp", 1}, {"ipv6-icmp", 58}, {"icmpv6", 58}, {"icmp6", 58}, {"esp", 50}, {"ah", 51},
-	{"ipv6-mh", 135}, {"mh", 135}, {"mobility-header", 135}, {"igmp", 2}, {"ggp", 3},
+	{"mobility-header", 135}, {"ipv6-mh", 135}, {"mh", 135}, {"igmp", 2}, {"ggp", 3},
 	{"ipencap", 4}, {"ip-encap", 4}, {"ipip", 94}, {"egp", 8}, {"igp", 9}, {"pup", 12},
 	{"hmp", 20}, {"xns-idp", 22}, {"rdp", 27}, {"iso-tp4", 29}, {"dccp", 33}, {"xtp", 36},
 	{"ddp", 37}, {"idpr-cmtp", 38}, {"ipv6", 41}, {"ipv6-route", 43}, {"ipv6-frag", 44},
@@ -356,9 +356,9 @@ bool xt_read_ports(struct xt_reading *r, const char *s, char sep, uint16_t range
 /* ---- extensions ---- */
 
 static const struct xt_extension *const lists[] = {xt_port_matches, xt_state_matches,
-	xt_address_matches, xt_limit_matches, xt_header_matches, xt_header6_matches,
-	xt_misc_matches, xt_program_matches, xt_mark_targets, xt_nat_targets, xt_log_targets,
-	xt_header_targets, xt_misc_targets};
+	xt_address_matches, xt_limit_matches, xt_count_matches, xt_header_matches,
+	xt_header6_matches, xt_misc_matches, xt_program_matches, xt_mark_targets, xt_nat_targets,
+	xt_log_targets, xt_header_targets, xt_misc_targets};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -4,9 +4,8 @@
 
 #include "walk/findings.h"
 
-#define S    PITFALL_STATIC
-#define L    PITFALL_LIVE
-#define BOTH (PITFALL_STATIC | PITFALL_LIVE)
+#define S PITFALL_STATIC
+#define L PITFALL_LIVE
 
 const struct pitfall pitfalls[PITFALLS] = {
 	{1, "backend-bypasses-gateway", "the backend's replies do not come back to the gateway", L,
@@ -60,7 +59,7 @@ const struct pitfall pitfalls[PITFALLS] = {
 	{30, "replies-not-accepted", "replies, or errors about them, are not let through", S, NULL},
 	{31, "invalid-dropped",
 		"packets that belong to no tracked connection are dropped, or leave untranslated",
-		BOTH, NULL},
+		S, NULL},
 	{32, "wrong-chain", "the rule stands in INPUT and the packet is forwarded, or the reverse",
 		S, NULL},
 	{33, "chain-never-reached", "translations stand in a chain that nothing jumps to", S, NULL},

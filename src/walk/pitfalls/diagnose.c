@@ -41,7 +41,8 @@ const struct journey_step *diagnose_rule(
 	VEC_EACH (&leg->steps, struct journey_step, s) {
 		if (s == end)
 			break;
-		if (s->stage == STAGE_RULE && s->rule.rule && (s->rule.did & did))
+		if ((s->stage == STAGE_RULE && s->rule.rule && (s->rule.did & did)) ||
+			(s->stage == STAGE_NAT && s->rule.rule && (did & DID_NAT)))
 			found = s;
 	}
 	return found;
@@ -49,6 +50,8 @@ const struct journey_step *diagnose_rule(
 
 const char *diagnose_step_text(struct diagnosis *d, const struct journey_step *s)
 {
+	if (!s)
+		return "";
 	if (s->rule.rule)
 		return inquiry_place_text(d->q, s->rule.table, s->rule.chain, s->rule.rule);
 	if (s->rule.kind != STEP_NONE)
@@ -379,8 +382,9 @@ static bool explain_bypass(struct diagnosis *d)
 	struct finding *f;
 	char to[IP_STRLEN];
 
-	if (!r->walked || r->end != JOURNEY_FORWARDED || d->way->legs[LEG_REPLY].walked ||
-		d->way->snat || !r->out)
+	/* Where a reply was judged, it came; and a backend that is off is none that bypasses. */
+	if (!r->walked || r->end != JOURNEY_FORWARDED || d->way->home != TRI_UNKNOWN ||
+		d->way->snat || !d->way->dnat || !r->out || diagnose_step(r, STAGE_NEIGHBOUR))
 		return false;
 	ip_format(&r->last.daddr, to);
 	f = diagnose_add(d, "backend-bypasses-gateway", 1, arena_strdup(d->q->arena, to));
@@ -417,7 +421,8 @@ static bool explain_notrack(struct diagnosis *d)
 					   "backend's private address"
 					 : "without a tracked connection there is no translation: "
 					   "the forward does nothing";
-		f->advice = "narrow the rule down, so that it leaves out what is forwarded";
+		remedy_delete(d->q, f, s->rule.table, s->rule.chain, s->rule.rule);
+		f->advice = "or narrow the rule down, so that it leaves out what is forwarded";
 		return true;
 	}
 	return false;
@@ -497,18 +502,35 @@ static bool went_astray(struct diagnosis *d, enum journey_leg_kind kind)
 	return false;
 }
 
+/* By another interface, or to another router on the same. */
+static bool leaves_elsewhere(const struct diagnosis *d, const struct journey_leg *reply)
+{
+	if (!reply->walked || d->way->home == TRI_NO)
+		return reply->walked;
+	return reply->end == JOURNEY_FORWARDED && reply->out && d->j->in &&
+	       strcmp(reply->out, d->j->in) != 0;
+}
+
 static void diagnose_way(struct diagnosis *d)
 {
 	const struct journey_leg *reply = &d->way->legs[LEG_REPLY];
 
 	if (explain_untranslated(d) || explain_notrack(d) || went_astray(d, LEG_REQUEST) ||
-		explain_hairpin(d) || explain_bypass(d) || explain_overlap(d) ||
-		went_astray(d, LEG_REPLY))
+		explain_hairpin(d) || explain_overlap(d) || went_astray(d, LEG_REPLY))
 		return;
-	if (reply->walked && d->way->home == TRI_NO && diagnose_reply_astray(d))
+	if (leaves_elsewhere(d, reply) && diagnose_reply_astray(d))
 		return;
-	if (!explain_leaked(d))
-		went_astray(d, LEG_LATER);
+	if (!explain_leaked(d) && !went_astray(d, LEG_LATER))
+		explain_bypass(d);
+}
+
+/* A way that may end well, but not at the backend. */
+static void explain_unforwarded(struct diagnosis *d, bool only)
+{
+	if (!d->inside && only)
+		d->severity = DIAG_ERROR;
+	if (!explain_untranslated(d))
+		explain_notrack(d);
 }
 
 void diagnose_journey(struct inquiry *q, const struct journey *j, const char *forward)
@@ -528,7 +550,8 @@ void diagnose_journey(struct inquiry *q, const struct journey *j, const char *fo
 
 		if (way->verdict == JOURNEY_BROKEN && looked++ < WAYS_MAX)
 			diagnose_way(&d);
-		else if (way->verdict != JOURNEY_BROKEN && inside && !way->dnat)
-			explain_untranslated(&d);
+		else if (way->verdict != JOURNEY_BROKEN && !way->dnat &&
+			 forward_for(q, &j->question))
+			explain_unforwarded(&d, j->ways.len == 1);
 	}
 }

@@ -70,6 +70,18 @@ void style_keep_ip(struct inquiry *q, struct finding *f);
 /* sysctl now, and over a restart. */
 void style_sysctl(struct inquiry *q, struct finding *f, const char *key, const char *value);
 
+/* A rule in iptables' words, without "-A CHAIN "; NULL: it is nft's, or has no such words. */
+const char *rule_words(struct inquiry *q, const struct nft_table *t, const struct nft_chain *c,
+	const struct nft_rule *r);
+/* "iptables -t nat", or NULL for nft's own tables. */
+const char *table_command(struct inquiry *q, const struct nft_table *t);
+/* Take the rule away; false: it cannot be named in a command. */
+bool remedy_delete(struct inquiry *q, struct finding *f, const struct nft_table *t,
+	const struct nft_chain *c, const struct nft_rule *r);
+/* The same forward, for what comes in by @interface, instead of for an address. */
+void remedy_by_interface(struct inquiry *q, struct finding *f, const struct gateway_forward *w,
+	const char *interface);
+
 /* Mark connections by the uplink that they came in on, and lead their replies back by that mark. */
 void remedy_pin(struct inquiry *q, struct finding *f, uint8_t family, bool local);
 /* What connections are marked with already is put on their replies. */

@@ -47,24 +47,6 @@ static const struct net_rule *local_first(const struct diagnosis *d, uint8_t fam
 	return NULL;
 }
 
-static void remedy_order(struct diagnosis *d, struct finding *f, const struct net_rule *early,
-	const struct net_rule *late)
-{
-	struct net_rule moved = *early;
-
-	moved.preference = late->preference + 1;
-	VEC_EACH (&d->q->then.rules, struct net_rule, r) {
-		if (r->family == moved.family && r->preference == moved.preference)
-			moved.preference++;
-	}
-	finding_remedy(d->q, f, "%s rule add %s", style_ip(early->family),
-		inquiry_rule_text(d->q, &moved));
-	finding_remedy(
-		d->q, f, "%s rule del %s", style_ip(early->family), inquiry_rule_text(d->q, early));
-	f->advice = "give every ip rule a `pref` of its own: without it the kernel puts it before "
-		    "all that are there";
-}
-
 static bool takes_connection_mark(struct diagnosis *d, const struct journey_step *by)
 {
 	return by && diagnose_restores(by->rule.rule);
@@ -171,14 +153,19 @@ bool diagnose_request_astray(struct diagnosis *d, enum journey_leg_kind kind)
 				: "mark-on-requests",
 		pitfall,
 		pitfall == 7 || pitfall == 58 ? diagnose_step_text(d, marked)
+		: pitfall == 55		      ? "order"
+		: marked		      ? "marked"
 					      : inquiry_rule_text(d->q, route->policy));
 	if (!f)
 		return true;
 	tell_request(d, f, pitfall, leg, route, marked);
+	remedy_local_first(d->q, f, route->policy);
 	if (pitfall == 55)
-		remedy_order(d, f, route->policy, local_first(d, route->policy->family));
-	else
-		remedy_local_first(d->q, f, route->policy);
+		f->advice = "give every ip rule a `pref` of its own: without it the kernel puts it "
+			    "before all that are there";
+	/* A mark that is the packet's alone never comes back with the reply. */
+	if (pitfall == 8 && marked)
+		remedy_pin(d->q, f, d->j->question.dst.family, false);
 	return true;
 }
 
@@ -267,13 +254,15 @@ struct astray {
 	uint8_t pitfall;
 	const char *cause, *what; /* what decided, as text */
 	const struct net_rule *rule;
+	bool restored; /* 13: the reply has the mark that the rule asks for */
 };
 
 static bool by_direct_mark(struct diagnosis *d, const struct journey_step *marked, struct astray *a)
 {
 	if (!marked || diagnose_restores(marked->rule.rule))
 		return false;
-	a->what = a->cause = diagnose_step_text(d, marked);
+	a->cause = diagnose_step_text(d, marked);
+	a->what = arena_printf(d->q->arena, "%s; then %s", a->cause, a->what);
 	a->pitfall = chance(d, true) ? 12 : 13;
 	return true;
 }
@@ -286,6 +275,9 @@ static void judge_reply(struct diagnosis *d, const struct journey_leg *leg,
 	const struct journey_step *marked = diagnose_rule(leg, DID_MARK, route);
 	const struct journey_choice *c = chance(d, true);
 	uint32_t mark = route->after.mark;
+	/* As it was when the reply was routed: a later packet may have changed it. */
+	uint32_t ct_mark =
+		route->after.ct_mark_known == UINT32_MAX ? route->after.ct_mark : d->way->flow.mark;
 	uint8_t family = d->j->question.dst.family;
 	const struct marker *m = NULL;
 	bool has_default;
@@ -308,6 +300,12 @@ static void judge_reply(struct diagnosis *d, const struct journey_leg *leg,
 		a->pitfall = 11;
 		return;
 	}
+	if (policy && policy->src.addr.family && policy->src.len) {
+		a->pitfall = 13;
+		a->rule = ct_mark ? rule_for_mark(d, family, ct_mark, NULL) : NULL;
+		a->restored = a->rule && ((mark ^ a->rule->mark) & a->rule->mask) == 0;
+		return;
+	}
 	r = rule_for_mark(d, family, mark, policy);
 	if (r && (route->after.mark_known & r->mask) == r->mask &&
 		!leads_to(d, r, d->j->in, &has_default) && !has_default) {
@@ -316,20 +314,16 @@ static void judge_reply(struct diagnosis *d, const struct journey_leg *leg,
 		a->cause = a->what = inquiry_rule_text(d->q, r);
 		return;
 	}
-	r = rule_for_mark(d, family, d->way->flow.mark, NULL);
-	if (d->way->flow.mark && r && leads_to(d, r, d->j->in, &has_default)) {
+	r = rule_for_mark(d, family, ct_mark, NULL);
+	if (ct_mark && r && leads_to(d, r, d->j->in, &has_default)) {
 		bool restored = ((mark ^ r->mark) & r->mask) == 0;
 
 		a->pitfall = restored ? 9 : 4;
 		a->rule = r;
 		a->cause = inquiry_rule_text(d->q, r);
 		a->what = arena_printf(d->q->arena,
-			"the connection's mark is 0x%x; ip rule: %s; but %s", d->way->flow.mark,
-			a->cause, a->what);
-		return;
-	}
-	if (policy && policy->src.addr.family && policy->src.len) {
-		a->pitfall = 13;
+			"the connection's mark is 0x%x; ip rule: %s; but %s", ct_mark, a->cause,
+			a->what);
 		return;
 	}
 	a->pitfall = judge_marker(d, &m);
@@ -395,6 +389,18 @@ static void remedy_table(struct diagnosis *d, struct finding *f, const struct ne
 		    "is down; let whatever brings the uplink up add the first one again";
 }
 
+static void remedy_earlier(struct diagnosis *d, struct finding *f, const struct net_rule *r,
+	const struct net_rule *before)
+{
+	struct net_rule moved = *r;
+
+	moved.preference = before->preference - 1;
+	finding_remedy(
+		d->q, f, "%s rule add %s", style_ip(r->family), inquiry_rule_text(d->q, &moved));
+	finding_remedy(d->q, f, "%s rule del %s", style_ip(r->family), inquiry_rule_text(d->q, r));
+	style_keep_ip(d->q, f);
+}
+
 bool diagnose_reply_astray(struct diagnosis *d)
 {
 	const struct journey_leg *leg = &d->way->legs[LEG_REPLY];
@@ -425,6 +431,10 @@ bool diagnose_reply_astray(struct diagnosis *d)
 				 : "replies do not leave at all";
 	if (a.pitfall == 10)
 		remedy_table(d, f, a.rule);
+	else if (a.pitfall == 13 && a.restored && route->policy->preference > 1)
+		remedy_earlier(d, f, a.rule, route->policy);
+	else if (a.pitfall == 9 && route->policy && route->policy->preference > 1)
+		remedy_earlier(d, f, a.rule, route->policy);
 	else if (a.pitfall == 4)
 		remedy_restore(d->q, f, d->j->question.dst.family, a.rule->mask, local);
 	else

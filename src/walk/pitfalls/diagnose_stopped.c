@@ -447,6 +447,10 @@ static bool explain_rule(
 	f->title = title_of(d, pitfall, tool, kind);
 	tell_stopped(d, f, s, kind, more);
 	if (pitfall == 31)
+		style_sysctl(d->q, f, "net.netfilter.nf_conntrack_tcp_be_liberal", "1");
+	if (pitfall == 22 && tool != TOOL_FIREWALLD)
+		remedy_delete(d->q, f, s->rule.table, s->rule.chain, s->rule.rule);
+	if (pitfall == 31)
 		f->advice = "connections must pass this machine both ways: find where the other "
 			    "direction goes";
 	else if (pitfall == 30 && tool != TOOL_FIREWALLD)

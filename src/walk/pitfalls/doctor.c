@@ -63,9 +63,18 @@ static bool neighbour_in(
 	return false;
 }
 
+/* Those that a forward is limited to may be reached another way than by this uplink: over a VPN. */
+static bool comes_by(
+	const struct inquiry *q, const struct gateway_uplink *u, const struct ip_addr *client)
+{
+	const struct net_route *r = netstate_route(&q->then, TABLE_MAIN, client);
+
+	return !r || r->dst.len == 0 || walk_route_leaves_by(r, u->interface) != TRI_NO;
+}
+
 /* A public address that is on no network of this machine, and that the forward is for. */
-static bool far_client(
-	const struct inquiry *q, const struct gateway_forward *f, struct ip_addr *out)
+static bool far_client(const struct inquiry *q, const struct gateway_uplink *u,
+	const struct gateway_forward *f, struct ip_addr *out)
 {
 	struct ip_addr some[INQUIRY_CLIENTS];
 	size_t n = inquiry_clients(NULL, f->family, some);
@@ -75,7 +84,7 @@ static bool far_client(
 		/* A broadcast address is nobody's. */
 		if (f->src.len < ip_bits(f->family) - 1)
 			out->bytes[ip_bytes(f->family) - 1] &= 0xfe;
-		return true;
+		return comes_by(q, u, out);
 	}
 	for (size_t i = 0; i < n; i++) {
 		bool near = false;
@@ -233,7 +242,7 @@ static void from_uplinks(struct tour *t, const struct gateway_forward *f, const 
 			!name_fits(f->in, f->in_inverted, u->interface) ||
 			!public_address(u, f, &dst) || is_elsewhere(t->q, u, &dst))
 			continue;
-		if (far_client(t->q, f, &src)) {
+		if (far_client(t->q, u, f, &src)) {
 			a = question_of(f, &src, &dst);
 			a.in = u->interface;
 			walk_one(t, f, text, &a);

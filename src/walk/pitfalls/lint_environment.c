@@ -122,7 +122,9 @@ void lint_offload(struct inquiry *q)
 	f->evidence = place_text(q, &at);
 	f->consequence = "the first packets go right; later ones skip marks, rules and traces, and "
 			 "may leave by another uplink";
-	f->advice = "leave out what is marked: `ct mark 0 flow add ...`, or -m connmark --mark 0";
+	remedy_delete(q, f, at.table, at.chain, at.rule);
+	f->advice =
+		"or leave out what is marked: `ct mark 0 flow add ...`, or -m connmark --mark 0";
 }
 
 /* ---- MTU (50) ---- */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "walk/pitfalls/diagnose.h"
+#include "walk/pitfalls/tool.h"
 
 #define COMPARED_MAX 2000 /* forwards that are compared each with each; of more, only equal ports */
 
@@ -86,6 +87,10 @@ static void add_changed(struct inquiry *q, const struct gateway_forward *w)
 	f->evidence = arena_printf(
 		q->arena, "%s; no interface has that address or its network", rule_of(q, w));
 	f->consequence = "unless the provider routes that address here, the forward is dead";
+	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
+		if (u->is_main[w->family == IP_V6] && f->remedy.len == 0)
+			remedy_by_interface(q, f, w, u->interface);
+	}
 	f->advice =
 		"if addresses come by DHCP or PPPoE, match the interface instead (-i, iifname), "
 		"or the machine's own addresses (-m addrtype --dst-type LOCAL, fib daddr type "
@@ -231,7 +236,9 @@ static void compare(
 		inquiry_forward_text(q, first), inquiry_forward_text(q, w));
 	if (same_target(first, w))
 		f->consequence = "the second has no effect";
-	f->advice = "take away the one that is not meant";
+	remedy_delete(
+		q, f, first->table, first->chain, same_target(first, w) ? w->rule : first->rule);
+	f->advice = "this leaves the later one; take that one away if the first is meant";
 }
 
 static int by_ports(const void *a, const void *b)
@@ -283,6 +290,22 @@ static uint16_t base_of(const struct gateway_forward *w)
 	return 0;
 }
 
+/* iptables shifts where it is told the first public port. */
+static void remedy_shift(struct inquiry *q, struct finding *f, const struct gateway_forward *w)
+{
+	const char *words = rule_words(q, w->table, w->chain, w->rule);
+	const char *to = words ? strstr(words, "--to-destination ") : NULL;
+	uint32_t last = w->to_first + (uint32_t)(w->last - w->first);
+	char addr[IP_STRLEN];
+
+	if (!to || w->family != IP_V4 || last > UINT16_MAX ||
+		!remedy_delete(q, f, w->table, w->chain, w->rule))
+		return;
+	finding_remedy(q, f, "%s -A %s %.*s--to-destination %s:%u-%u/%u",
+		table_command(q, w->table), w->chain->name, (int)(to - words), words,
+		ip_format(&w->to, addr), w->to_first, last, w->first);
+}
+
 void lint_ports(struct inquiry *q)
 {
 	VEC_EACH (&q->gateway->forwards, struct gateway_forward, w) {
@@ -304,6 +327,7 @@ void lint_ports(struct inquiry *q)
 					  w->first, w->last, w->to_first)
 				: "the kernel picks a port of the target's range: it does not "
 				  "shift the asked one";
+		remedy_shift(q, f, w);
 		f->advice = "leave the target's port out where both are the same, shift with "
 			    "--to-destination ADDRESS:FIRST-LAST/BASE, or use an nft map with an "
 			    "element per port";
@@ -351,6 +375,11 @@ static void look_at_helper(struct inquiry *q, const struct gateway_forward *w)
 		rule_of(q, w));
 	f->consequence = ftp ? "the control connection opens; data connections fail"
 			     : "calls are set up without sound";
+	finding_remedy(q, f, "modprobe nf_nat_%s", ftp ? "ftp" : "sip");
+	if (!style_of(q, w->family).nft)
+		finding_remedy(q, f, "%s -t raw -A PREROUTING -p %s --dport %u -j CT --helper %s",
+			style_of(q, w->family).iptables, ftp ? "tcp" : "udp", ftp ? 21u : 5060u,
+			ftp ? "ftp" : "sip");
 	f->advice = arena_printf(q->arena,
 		"iptables: -t raw -A PREROUTING -p %s --dport %u -j CT --helper %s; nft: a ct "
 		"helper "
@@ -382,6 +411,20 @@ static bool listens(const struct net_listener *s, const struct gateway_forward *
 	return false;
 }
 
+static void remedy_service(struct inquiry *q, struct finding *f, const struct gateway_forward *w,
+	const struct gateway_uplink *u, const struct net_listener *s)
+{
+	const char *proto = ip_proto_name(s->proto);
+
+	if (table_command(q, w->table))
+		finding_remedy(q, f, "%s -I %s -i %s -p %s --dport %u -j ACCEPT",
+			table_command(q, w->table), w->chain->name, u->interface, proto, s->port);
+	else
+		finding_remedy(q, f, "nft 'insert rule %s %s %s iifname \"%s\" %s dport %u accept'",
+			tool_family(w->table->family), w->table->name, w->chain->name, u->interface,
+			proto, s->port);
+}
+
 static void look_at_service(
 	struct inquiry *q, const struct gateway_forward *w, const struct net_listener *s)
 {
@@ -403,7 +446,9 @@ static void look_at_service(
 		f->consequence = arena_printf(q->arena,
 			"what comes in by %s for that port ends at the backend instead",
 			u->interface);
-		f->advice = "use another port, or forward one of the addresses only";
+		remedy_service(q, f, w, u, s);
+		f->advice = "this gives the port back to the gateway's service; to have both, use "
+			    "another port, or forward one of the addresses only";
 		return;
 	}
 }

@@ -118,7 +118,7 @@ static void look_at_goto(struct inquiry *q, const struct net_rule *r)
 	f->title = "an ip rule goes to a preference at which there is no rule";
 	f->evidence = rule_text(q, r);
 	f->consequence = "it has no effect";
-	f->advice = "add the rule that is gone to, or take this one away";
+	f->advice = "or add the rule that is gone to";
 }
 
 /* A table that is asked for by mark or source, and that is empty. */

@@ -75,6 +75,7 @@ static void look_at_nat(struct inquiry *q, const struct marker *m)
 			     : marker_text(q, m);
 	f->consequence = before ? "what is translated is never marked"
 				: "all further packets of a connection are routed without a mark";
+	remedy_pin(q, f, m->table->family == FAMILY_IP6 ? IP_V6 : IP_V4, false);
 	f->advice = "move it to mangle PREROUTING (nft: a filter chain with hook prerouting and "
 		    "priority mangle)";
 }
@@ -93,6 +94,7 @@ static void look_at_state(struct inquiry *q, const struct marker *m)
 	f->evidence = marker_text(q, m);
 	f->consequence = "it never matches the first packet: the first reply goes astray, and TCP "
 			 "connections never open";
+	remedy_pin(q, f, m->table->family == FAMILY_IP6 ? IP_V6 : IP_V4, false);
 	f->advice =
 		"ask for the interface and `ct state new` instead (iptables: -i IF -m conntrack "
 		"--ctstate NEW)";
@@ -153,6 +155,7 @@ static void look_at_twins(struct inquiry *q, const struct gateway_uplink *u)
 			ip_format(&twin->next[0], a), ip_format(&u->next[0], b), marker_text(q, m));
 		f->consequence = "connections of both get one mark, and one of the two lines gets "
 				 "the other's replies";
+		remedy_pin(q, f, IP_V4, false);
 		f->advice = "mark by the address that is asked for (-d ADDRESS, ip daddr), or by "
 			    "the router's link-layer address (-m mac, ether saddr)";
 		return;
@@ -182,7 +185,8 @@ static void look_at_protocols(struct inquiry *q, const struct gateway_uplink *u)
 	f->evidence = marker_text(q, limited);
 	f->consequence = "replies of ICMP, ESP, GRE and the like follow the default route: ping "
 			 "and VPNs fail on this line";
-	f->advice = "take the protocol out of the rule that marks";
+	remedy_pin(q, f, limited->table->family == FAMILY_IP6 ? IP_V6 : IP_V4, false);
+	f->advice = "or take the protocol out of the rule that marks";
 }
 
 void lint_pins(struct inquiry *q)
@@ -210,6 +214,20 @@ static const struct net_rule *other_product(
 			return r;
 	}
 	return NULL;
+}
+
+/* In iptables' words, the mask is the last thing that --set-xmark and the like are given. */
+static void remedy_mask(struct inquiry *q, struct finding *f, const struct marker *m, uint32_t mask)
+{
+	static const char whole[] = "/0xffffffff";
+	const char *words = rule_words(q, m->table, m->chain, m->rule);
+	const char *at = words ? strstr(words, whole) : NULL;
+
+	if (!at || at[strlen(whole)])
+		return;
+	remedy_delete(q, f, m->table, m->chain, m->rule);
+	finding_remedy(q, f, "%s -A %s %.*s/0x%x", table_command(q, m->table), m->chain->name,
+		(int)(at - words), words, mask);
 }
 
 static const char *masks_text(struct inquiry *q, uint32_t mask)
@@ -240,6 +258,9 @@ void lint_mark_bits(struct inquiry *q)
 			inquiry_rule_text(q, other));
 		f->consequence = "what one product has marked is forgotten or follows another's "
 				 "rules";
+		if (((m->value ^ other->mark) & other->mask) == 0)
+			one = other;
+		remedy_mask(q, f, m, one->mask);
 		f->advice = arena_printf(
 			q->arena, "give the rule a mask of its own: %s", masks_text(q, one->mask));
 	}

@@ -7,6 +7,7 @@
 
 #include "walk/pitfalls/diagnose.h"
 #include "walk/pitfalls/homes.h"
+#include "walk/pitfalls/tool.h"
 
 #define PRIORITY_MANGLE (-150)
 #define RULES_MAX	4000 /* of one chain that are compared with each other */
@@ -61,6 +62,9 @@ static void add_late(struct inquiry *q, const struct nft_table *t, const struct 
 	f->evidence = arena_printf(q->arena, "%s; before it: %s", inquiry_place_text(q, t, c, r),
 		inquiry_place_text(q, t, c, drop));
 	f->consequence = "it has no effect";
+	if (rule_words(q, t, c, r) && remedy_delete(q, f, t, c, r))
+		finding_remedy(
+			q, f, "%s -I %s %s", table_command(q, t), c->name, rule_words(q, t, c, r));
 	f->advice = "insert it before (iptables -I, nft insert), or take it away";
 }
 
@@ -131,8 +135,9 @@ static void look_at_way_back(struct inquiry *q, const struct nft_table *t,
 		f->evidence = inquiry_place_text(q, t, c, r);
 		f->consequence = "with several uplinks, what comes in by any but the default one "
 				 "is dropped, before any other rule sees it";
+		remedy_delete(q, f, t, c, r);
 		f->advice =
-			"let it be for other interfaces than the uplinks only, or ask later and "
+			"or let it be for other interfaces than the uplinks only, or ask later and "
 			"with the mark (fib saddr . mark . iif oif; --validmark)";
 	}
 }
@@ -192,8 +197,20 @@ void lint_two_rulesets(struct inquiry *q)
 	f->evidence = arena_printf(q->arena, "iptables-legacy: %s; nftables: %s", legacy, nft);
 	f->consequence = "every packet passes both; what one lets through the other may drop, and "
 			 "each tool shows its own only";
-	f->advice = "keep one: iptables-legacy-save | iptables-nft-restore, then flush the old "
-		    "rules (iptables-legacy -F, -t nat -F, -t mangle -F)";
+	finding_remedy(q, f, "iptables-legacy-save > /root/iptables-legacy.rules");
+	VEC_EACH (&q->then.ruleset.tables, struct nft_table *, t) {
+		const char *command = table_command(q, *t);
+
+		if ((*t)->origin != ORIGIN_XT_LEGACY)
+			continue;
+		VEC_EACH (&(*t)->chains, struct nft_chain *, c) {
+			if ((*c)->policy_drop)
+				finding_remedy(q, f, "%s -P %s ACCEPT", command, (*c)->name);
+		}
+		finding_remedy(q, f, "%s -F", command);
+	}
+	f->advice = "keep one: this takes the older one away; what you need of it goes into the "
+		    "other, as iptables-nft commands";
 }
 
 /* ---- chains that nothing jumps to ---- */
@@ -241,6 +258,36 @@ static bool is_named(const struct nft_table *t, const char *chain)
 	return false;
 }
 
+/* From the nat chain of the table where such translations are made. */
+static void remedy_jump(
+	struct inquiry *q, struct finding *f, const struct nft_table *t, const struct nft_chain *c)
+{
+	bool source = false;
+	enum nft_hook hook;
+
+	VEC_EACH (&c->rules, struct nft_rule, r)
+		VEC_EACH (&r->stmts, struct nft_stmt, s) {
+			const struct nft_expr *map;
+			struct walk_nat nat;
+
+			scope_nat(s, IP_V4, HOOK_PREROUTING, &nat, &map);
+			source = source || nat.kind == WALK_NAT_SOURCE ||
+				 nat.kind == WALK_NAT_MASQUERADE;
+		}
+	hook = source ? HOOK_POSTROUTING : HOOK_PREROUTING;
+	VEC_EACH (&t->chains, struct nft_chain *, base) {
+		if (!(*base)->base || (*base)->type != CHAIN_NAT || (*base)->hook != hook)
+			continue;
+		if (table_command(q, t))
+			finding_remedy(q, f, "%s -A %s -j %s", table_command(q, t), (*base)->name,
+				c->name);
+		else
+			finding_remedy(q, f, "nft add rule %s %s %s jump %s",
+				tool_family(t->family), t->name, (*base)->name, c->name);
+		return;
+	}
+}
+
 void lint_unreached(struct inquiry *q)
 {
 	VEC_EACH (&q->then.ruleset.tables, struct nft_table *, t) {
@@ -259,6 +306,7 @@ void lint_unreached(struct inquiry *q)
 				"chain %s holds translations, and no rule jumps to it", (*c)->name);
 			f->evidence = inquiry_place_text(q, *t, *c, &(*c)->rules.items[0]);
 			f->consequence = "its forwards do not exist";
+			remedy_jump(q, f, *t, *c);
 			f->advice =
 				"was an interface missing when the rules were loaded? load them "
 				"again when it is up, and match interfaces by name";

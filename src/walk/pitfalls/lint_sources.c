@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "walk/pitfalls/diagnose.h"
-#include "walk/pitfalls/marks.h"
+#include "walk/pitfalls/tool.h"
+#include "walk/scope.h"
 
 #define PORTS_NARROW 4096 /* source ports, from which on it is not worth a word */
 
@@ -29,6 +30,24 @@ static bool is_inside(const struct inquiry *q, const char *interface)
 	return false;
 }
 
+/* By the uplinks only. */
+static void remedy_limited(struct inquiry *q, struct finding *f, const struct source_rule *r)
+{
+	const char *command = table_command(q, r->table);
+
+	if (!remedy_delete(q, f, r->table, r->chain, r->rule))
+		return;
+	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
+		if (command)
+			finding_remedy(q, f, "%s -A %s -o %s -j MASQUERADE", command,
+				r->chain->name, u->interface);
+		else
+			finding_remedy(q, f, "nft 'add rule %s %s %s oifname \"%s\" masquerade'",
+				tool_family(r->table->family), r->table->name, r->chain->name,
+				u->interface);
+	}
+}
+
 /* Pitfall 38: by every way out, and of everyone. */
 static void look_at_blanket(struct inquiry *q, const struct source_rule *r)
 {
@@ -50,6 +69,7 @@ static void look_at_blanket(struct inquiry *q, const struct source_rule *r)
 	f->evidence = rule_text(q, r);
 	f->consequence = "backends see the gateway for the client of every forward, and inside "
 			 "networks see it for each other's hosts";
+	remedy_limited(q, f, r);
 	f->advice = "limit it to the uplinks: -o IF, oifname";
 }
 
@@ -82,7 +102,26 @@ static void look_at_literal(struct inquiry *q, const struct source_rule *r)
 		"connections are given %s for source, which is nowhere on this machine", addr);
 	f->evidence = rule_text(q, r);
 	f->consequence = "unless that address is routed here, answers never come back";
+	if (table_command(q, r->table) && r->scopes.items.len == 1 &&
+		r->scopes.items.items[0].out && !r->scopes.items.items[0].out_inverted &&
+		remedy_delete(q, f, r->table, r->chain, r->rule))
+		finding_remedy(q, f, "%s -A %s -o %s -j MASQUERADE", table_command(q, r->table),
+			r->chain->name, r->scopes.items.items[0].out);
 	f->advice = "masquerade, if the address comes by DHCP or PPPoE; else name the present one";
+}
+
+/* The same rule without its ports. */
+static void remedy_ports(struct inquiry *q, struct finding *f, const struct source_rule *r)
+{
+	const char *words = rule_words(q, r->table, r->chain, r->rule);
+	const char *to = words ? strstr(words, "--to-source ") : NULL;
+	char addr[IP_STRLEN];
+
+	if (!to || !r->nat.first.family || !ip_equal(&r->nat.first, &r->nat.last) ||
+		!remedy_delete(q, f, r->table, r->chain, r->rule))
+		return;
+	finding_remedy(q, f, "%s -A %s %.*s--to-source %s", table_command(q, r->table),
+		r->chain->name, (int)(to - words), words, ip_format(&r->nat.first, addr));
 }
 
 /* Pitfall 43: a narrow range of ports. */
@@ -102,6 +141,7 @@ static void look_at_ports(struct inquiry *q, const struct source_rule *r)
 	f->evidence = rule_text(q, r);
 	f->consequence = arena_printf(
 		q->arena, "more than %u connections at a time to one address and port fail", n);
+	remedy_ports(q, f, r);
 	f->advice = "widen the range, or leave it out";
 }
 

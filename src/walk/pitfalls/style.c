@@ -132,21 +132,46 @@ static bool asks_local_first(const struct netstate *net, uint8_t family, uint32_
 	return false;
 }
 
+/* Commands are to be pasted once, whatever they cure. */
+static const char *elsewhere(struct inquiry *q, uint8_t pitfall)
+{
+	return arena_printf(q->arena, "some of the commands are those under pitfall %u", pitfall);
+}
+
 static void add_local_first(struct inquiry *q, struct finding *f, uint8_t family, uint32_t before)
 {
 	uint32_t at = before - 1;
 
 	if (asks_local_first(&q->then, family, before) || before < 2)
 		return;
+	if (q->local_first[family_index(family)]) {
+		f->advice = elsewhere(q, q->local_first[family_index(family)]);
+		return;
+	}
+	q->local_first[family_index(family)] = f->pitfall;
 	while (at > 1 && preference_is_used(&q->then, family, at))
 		at--;
 	finding_remedy(q, f, "%s rule add pref %u lookup main suppress_prefixlength 0",
 		style_ip(family), at);
 }
 
+/* The first preference of a rule that asks for marks. */
+static uint32_t first_by_mark(const struct netstate *net, uint8_t family)
+{
+	uint32_t first = UINT32_MAX;
+
+	VEC_EACH (&net->rules, struct net_rule, r) {
+		if (r->family == family && r->mask && r->preference < first)
+			first = r->preference;
+	}
+	return first;
+}
+
 void remedy_local_first(struct inquiry *q, struct finding *f, const struct net_rule *rule)
 {
-	add_local_first(q, f, rule->family, rule->preference);
+	uint32_t first = first_by_mark(&q->then, rule->family);
+
+	add_local_first(q, f, rule->family, first < rule->preference ? first : rule->preference);
 	style_keep_ip(q, f);
 }
 
@@ -322,11 +347,12 @@ static void pin_nft(struct inquiry *q, struct finding *f, uint8_t family, const 
 
 /* nft takes one expression: the packet's other bits cannot be kept beside the connection's. So each
  * mark has a rule. */
-static void restore_nft(struct inquiry *q, struct finding *f, const struct pins *pins, bool local)
+static void restore_nft(
+	struct inquiry *q, struct finding *f, const struct pins *pins, bool first, bool local)
 {
 	static const char *const chains[] = {"prerouting", "output"};
 
-	for (int c = 0; c < 1 + local; c++) {
+	for (int c = first ? 0 : 1; c < 1 + local; c++) {
 		for (size_t i = 0; i < pins->len; i++)
 			finding_remedy(q, f,
 				"nft 'add rule inet " NFT_TABLE
@@ -337,56 +363,73 @@ static void restore_nft(struct inquiry *q, struct finding *f, const struct pins 
 	}
 }
 
-static void restore_iptables(
-	struct inquiry *q, struct finding *f, const char *iptables, uint32_t mask, bool local)
+static void restore_iptables(struct inquiry *q, struct finding *f, const char *iptables,
+	uint32_t mask, bool first, bool local)
 {
 	static const char *const chains[] = {"PREROUTING", "OUTPUT"};
 
-	for (int c = 0; c < 1 + local; c++)
+	for (int c = first ? 0 : 1; c < 1 + local; c++)
 		finding_remedy(q, f,
 			"%s -t mangle -A %s -m conntrack --ctdir REPLY -j CONNMARK --restore-mark "
 			"--nfmask 0x%x --ctmask 0x%x",
 			iptables, chains[c], mask, mask);
 }
 
-void remedy_pin(struct inquiry *q, struct finding *f, uint8_t family, bool local)
+/* Restore on replies that come in (@first), and on those of this machine itself (@local). */
+static void restore(struct inquiry *q, struct finding *f, uint8_t family, const struct pins *pins,
+	uint32_t mask, bool first, bool local)
 {
 	struct style style = style_of(q, family);
-	struct pins pins = {.len = 0};
 
-	collect(q, family, &pins);
-	if (pins.len == 0)
-		return;
-	add_routes(q, f, family, &pins);
+	if (first)
+		q->pinned[family_index(family)] = f->pitfall;
+	if (local)
+		q->pinned_output[family_index(family)] = f->pitfall;
 	if (style.nft) {
 		nft_table(q, f, local);
-		pin_nft(q, f, family, &pins);
-		restore_nft(q, f, &pins, local);
+		restore_nft(q, f, pins, first, local);
 	} else {
-		pin_iptables(q, f, family, &pins, style.iptables);
-		restore_iptables(q, f, style.iptables, pins.mask, local);
+		restore_iptables(q, f, style.iptables, mask, first, local);
 	}
 	style_keep_rules(q, f);
 }
 
-void remedy_restore(struct inquiry *q, struct finding *f, uint8_t family, uint32_t mask, bool local)
+void remedy_pin(struct inquiry *q, struct finding *f, uint8_t family, bool local)
 {
 	struct style style = style_of(q, family);
 	struct pins pins = {.len = 0};
-	uint32_t first = UINT32_MAX;
+	unsigned int v = family_index(family);
 
-	VEC_EACH (&q->then.rules, struct net_rule, r) {
-		if (r->family == family && r->mask && r->preference < first)
-			first = r->preference;
-	}
-	if (first != UINT32_MAX)
-		add_local_first(q, f, family, first);
 	collect(q, family, &pins);
-	if (style.nft) {
-		nft_table(q, f, local);
-		restore_nft(q, f, &pins, local);
-	} else {
-		restore_iptables(q, f, style.iptables, mask, local);
+	if (pins.len == 0)
+		return;
+	if (q->pinned[v]) {
+		if (local && !q->pinned_output[v])
+			restore(q, f, family, &pins, pins.mask, false, true);
+		f->advice = elsewhere(q, q->pinned[v]);
+		return;
 	}
-	style_keep_rules(q, f);
+	add_routes(q, f, family, &pins);
+	if (style.nft) {
+		nft_table(q, f, false);
+		pin_nft(q, f, family, &pins);
+	} else {
+		pin_iptables(q, f, family, &pins, style.iptables);
+	}
+	restore(q, f, family, &pins, pins.mask, true, local);
+}
+
+void remedy_restore(struct inquiry *q, struct finding *f, uint8_t family, uint32_t mask, bool local)
+{
+	struct pins pins = {.len = 0};
+	unsigned int v = family_index(family);
+	bool first = !q->pinned[v];
+
+	if (first_by_mark(&q->then, family) != UINT32_MAX)
+		add_local_first(q, f, family, first_by_mark(&q->then, family));
+	collect(q, family, &pins);
+	if (first || (local && !q->pinned_output[v]))
+		restore(q, f, family, &pins, mask, first, local && !q->pinned_output[v]);
+	else
+		f->advice = elsewhere(q, q->pinned[v]);
 }

@@ -198,9 +198,9 @@ static void compare(struct loading *l, size_t n, bool six)
 	char command[64], line[2048];
 	char *saved;
 
-	strbuf_add(&text, "*filter\n:foo - [0:0]\nCOMMIT\n");
 	for (enum place p = 0; p < PLACES; p++) {
-		strbuf_addf(&text, "iptables -t %s -N foo\n", places[p].table);
+		strbuf_addf(&text, "iptables -t %s -N foo\niptables -t %s -P %s ACCEPT\n",
+			places[p].table, places[p].table, places[p].chain);
 		for (size_t i = 0; i < n; i++) {
 			if (l->loaded[i] && l->said[i].place == p)
 				strbuf_addf(&text, "iptables -t %s -A %s %s\n", places[p].table,

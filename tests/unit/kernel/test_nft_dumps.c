@@ -30,7 +30,8 @@ static const struct {
 	{"ip", "in", "meta mark set ip saddr map @marks"},
 	{"ip", "in", "iifname . meta mark { \"eth0\" . 5 }"},
 	{"ip", "in", "iifname != \"eth0\" oifname \"ppp*\" drop"},
-	{"ip", "in", "iifname vmap { \"eth0\" : jump other, \"wan*\" : goto other, \"lo\" : accept }"},
+	{"ip", "in",
+		"iifname vmap { \"eth0\" : jump other, \"wan*\" : goto other, \"lo\" : accept }"},
 	{"ip", "in", "meta mark . ct state vmap { 1 . new : drop, 2 . established : accept }"},
 	{"ip", "in", "tcp dport vmap { 22 : accept, 80-90 : drop, 443 : jump other }"},
 	{"ip", "in", "fib saddr type { local, broadcast } drop"},
@@ -102,10 +103,12 @@ static const struct {
 	{"inet", "in", "ip saddr 1.1.1.1 reject"},
 	{"inet", "pre", "dnat ip to 1.1.1.1"},
 	{"inet", "pre", "dnat ip to ip daddr . tcp dport map { 1.1.1.1 . 80 : 2.2.2.2 . 81 }"},
-	{"inet", "pre", "dnat ip addr . port to ip daddr . tcp dport map { 1.1.1.1 . 80 : 2.2.2.2 . 81 }"},
+	{"inet", "pre",
+		"dnat ip addr . port to ip daddr . tcp dport map { 1.1.1.1 . 80 : 2.2.2.2 . 81 }"},
 	{"inet", "pre", "ip daddr 1.1.1.1 udp dport 53 dnat to 2.2.2.2:5353"},
 	{"inet", "pre", "ip6 daddr fd00::5 tcp dport 80 dnat ip6 to [fd00::1]:8080"},
-	{"inet", "post", "snat ip to ip saddr map { 10.0.0.0/24 : 1.1.1.1, 10.0.1.0/24 : 2.2.2.2 }"},
+	{"inet", "post",
+		"snat ip to ip saddr map { 10.0.0.0/24 : 1.1.1.1, 10.0.1.0/24 : 2.2.2.2 }"},
 	{"inet", "post", "ip saddr 10.0.0.0/8 oifname != \"eth0\" masquerade"},
 };
 
@@ -133,7 +136,8 @@ static void load_more_rules(void)
 		   "add map ip more verdicts { type ipv4_addr : verdict; flags interval;\n"
 		   " elements = { 10.0.0.0/8 : jump other, 1.1.1.1 comment \"x y\" : drop }; }\n"
 		   "add map ip more marks { type ipv4_addr : mark; elements = { 1.1.1.1 : 5 }; }\n"
-		   "add map ip more ports { type ipv4_addr . inet_service : ipv4_addr . inet_service;\n"
+		   "add map ip more ports { type ipv4_addr . inet_service : ipv4_addr . "
+		   "inet_service;\n"
 		   " elements = { 1.1.1.1 . 80 : 10.0.0.1 . 8080 }; }\n"
 		   "add set inet more addresses { typeof ip saddr; flags interval; auto-merge;\n"
 		   " elements = { 10.0.0.0/8, 11.0.0.0/8, 1.1.1.1-1.1.1.9, 255.0.0.0/8 }; }\n"
@@ -223,7 +227,8 @@ static void compare_sets(const char *how, const struct nft_set *seen, const stru
 	if (seen->flags & (SET_OBJECTS | SET_INCOMPLETE))
 		return;
 	if (seen->len != read->len || read->flags & SET_INCOMPLETE ||
-		(seen->len && memcmp(seen->bytes, read->bytes, seen->len * nft_set_keys_len(seen)) &&
+		(seen->len &&
+			memcmp(seen->bytes, read->bytes, seen->len * nft_set_keys_len(seen)) &&
 			!(seen->flags & SET_MAP))) {
 		print_error("%s: set %s has other elements\n", how, seen->name);
 		different++;

@@ -122,7 +122,8 @@ static void test_rules_of_iptables(void **state)
 	assert_true(match->xt.info_len > 0);
 	t = nft_table_find(&seen, FAMILY_IP, "nat");
 	assert_reads(nft_chain_find(t, "PREROUTING"), 0,
-		"iifname \"eth0\" meta l4proto tcp th dport 80 counter <-j DNAT --to-destination 192.168.0.2>");
+		"iifname \"eth0\" meta l4proto tcp th dport 80 counter <-j DNAT --to-destination "
+		"192.168.0.2>");
 	arena_free(a);
 	kernel_close(k);
 }

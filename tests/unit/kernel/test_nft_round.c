@@ -180,12 +180,83 @@ static void test_iptables_written_again(void **state)
 	arena_free(a);
 }
 
+/* The text of all tables, as they are in the namespace. */
+static void print_all(struct strbuf *out)
+{
+	struct kernel *k = open_kernel();
+	struct arena *a = arena_new();
+	struct nft_ruleset seen;
+
+	observe(k, a, true, &seen);
+	VEC_EACH (&seen.tables, struct nft_table *, t)
+		nft_print_table(out, *t);
+	arena_free(a);
+	kernel_close(k);
+}
+
+/* What is there prints as it does again when nft was told so in another namespace. */
+static void assert_prints_again(const char *part)
+{
+	struct strbuf first = STRBUF_INIT, again = STRBUF_INIT;
+	FILE *f;
+
+	print_all(&first);
+	NEEDS_NAMESPACE();
+	f = popen("nft -f -", "w");
+	assert_non_null(f);
+	fputs(strbuf_str(&first), f);
+	if (pclose(f) != 0)
+		fail_msg("nft refuses\n%s", strbuf_str(&first));
+	print_all(&again);
+	assert_string_equal(strbuf_str(&first), strbuf_str(&again));
+	if (!strstr(strbuf_str(&first), part))
+		fail_msg("no %s in\n%s", part, strbuf_str(&first));
+	strbuf_fini(&first);
+	strbuf_fini(&again);
+}
+
+static void test_objects_and_devices(void **state)
+{
+	if (!have("nft"))
+		skip();
+	NEEDS_NAMESPACE();
+	sh("nft -f - <<'X'\n"
+	   "table inet d {\n"
+	   "	limit calm { rate over 5/second burst 7 packets; }\n"
+	   "	chain c {\n"
+	   "		type filter hook forward priority filter; policy drop;\n"
+	   "		limit name \"calm\" drop\n"
+	   "	}\n"
+	   "}\nX");
+	assert_prints_again("limit name \"calm\" drop");
+	NEEDS_NAMESPACE();
+	sh("nft 'table netdev n { chain c { type filter hook ingress device lo priority 7; }; }'");
+	assert_prints_again("hook ingress device \"lo\" priority filter + 7");
+}
+
+static void test_flowtables(void **state)
+{
+	if (!have("nft"))
+		skip();
+	NEEDS_NAMESPACE();
+	if (system("nft 'table ip t { flowtable fast { hook ingress priority 5; devices = { lo }; "
+		   "}; }' 2>/dev/null") != 0) {
+		print_message("# SKIP: this kernel has no flowtables\n");
+		skip();
+	}
+	sh("nft 'table ip t { chain c { type filter hook forward priority 0; ip protocol tcp flow "
+	   "add @fast; }; }'");
+	assert_prints_again("devices = { \"lo\" };");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_written_again),
 		cmocka_unit_test(test_told_to_nft_again),
 		cmocka_unit_test(test_iptables_written_again),
+		cmocka_unit_test(test_objects_and_devices),
+		cmocka_unit_test(test_flowtables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

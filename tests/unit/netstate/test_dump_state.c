@@ -294,14 +294,20 @@ static void test_advice(void **state)
 	dumped_text(&d, "ip-addr.txt", "eth0: flags=4163<UP>  mtu 1500\n        inet 10.0.0.1\n");
 	dumped_text(&d, "iptables.txt", "Chain INPUT (policy ACCEPT)\ntarget prot opt source\n");
 	dumped_text(&d, "notes.md", "it does not work\n");
+	dumped_bytes(&d, "ip-route.bin", "\177ELF\0\1", 6);
+	dumped_text(&d, "ip-neigh.txt", "\033[2Jboo\n");
 	dumped_read(&d);
-	assert_int_equal(d.net.have, 0);
+	assert_int_equal(d.net.have, HAVE_NEIGHBOURS);
 	assert_string_equal(dumped_notes(&d),
+		/* Nothing that a terminal would obey. */
+		"ip-neigh.txt:1: not a neighbour: ?[2Jboo\n"
 		"ip-addr.txt:0: output of ifconfig cannot be read: give that of 'ip -d addr': "
 		"ip-addr.txt\n"
 		"iptables.txt:0: a listing of iptables leaves out interfaces and masks: give the "
 		"output of 'iptables-save -c': iptables.txt\n"
-		"notes.md:0: neither name nor content tells what this is: notes.md\n");
+		"notes.md:0: neither name nor content tells what this is: notes.md\n"
+		"ip-route.bin:0: not a plain text (if it came from Windows: UTF-16 cannot be "
+		"read): ip-route.bin\n");
 	dumped_end(&d);
 }
 

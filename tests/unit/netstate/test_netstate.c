@@ -171,6 +171,9 @@ static void test_rule_equal(void **state)
 	DIFFERS(y.table = 1);
 	DIFFERS(y.goto_preference = 1);
 	DIFFERS(y.suppress_prefixlen = 0);
+	DIFFERS(y.has_suppress_ifgroup = true);
+	DIFFERS(y.tun_id = 5);
+	DIFFERS(y.more_selectors = true);
 #undef DIFFERS
 }
 
@@ -228,6 +231,13 @@ static void test_rule_text(void **state)
 	r.suppress_prefixlen = 0;
 	r.table = TABLE_MAIN;
 	assert_prints("pref 501 fwmark 0x1000000 protocol 180 lookup main suppress_prefixlength 0",
+		net_rule_print(out, &r));
+	r.suppress_prefixlen = -1;
+	r.tun_id = 9;
+	r.has_suppress_ifgroup = true;
+	r.suppress_ifgroup = 3;
+	assert_prints(
+		"pref 501 fwmark 0x1000000 tun_id 9 protocol 180 lookup main suppress_ifgroup 3",
 		net_rule_print(out, &r));
 	r = (struct net_rule){.family = IP_V4,
 		.preference = 7,

@@ -198,6 +198,109 @@ static void test_names(void **state)
 	arena_free(a);
 }
 
+/* What rules do, with all there is to say. */
+static void test_statements(void **state)
+{
+	struct arena *a = arena_new();
+	struct nft_table *t = nft_table_new(a, FAMILY_INET, "t");
+	struct nft_set *seen = nft_set_new(a, t, "seen", 0, TYPES(NFT_T_IPV4), NULL, 0);
+	struct nft_expr *first = nft_value(a, NFT_T_IPV4, "\12\1\0\0"),
+			*last = nft_value(a, NFT_T_IPV4, "\12\1\0\377"),
+			*v6 = nft_value(a, NFT_T_IPV6, "\375\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"),
+			*low = nft_value(a, NFT_T_PORT, "\0\5"),
+			*high = nft_value(a, NFT_T_PORT, "\0\11"), *from = nft_sel(a, SEL_IP_SADDR);
+	struct nft_expr generator = {
+		.kind = EXPR_NUMGEN, .mod = 3, .offset = 7, .incremental = true};
+	const struct {
+		const char *want;
+		struct nft_stmt s;
+	} all[] = {
+		{"dnat ip to 10.1.0.0-10.1.0.255:5-9 random,persistent",
+			{.kind = STMT_NAT,
+				.dnat = true,
+				.nat_family = IP_V4,
+				.expr = first,
+				.expr_last = last,
+				.port = low,
+				.port_last = high,
+				.nat_flags = NAT_RANDOM | NAT_PERSISTENT}},
+		{"snat ip6 to [fd00::1]-[fd00::1]:5", {.kind = STMT_NAT,
+							      .nat_family = IP_V6,
+							      .expr = v6,
+							      .expr_last = v6,
+							      .port = low}},
+		{"dnat ip prefix to 10.1.0.0/24", {.kind = STMT_NAT,
+							  .dnat = true,
+							  .nat_family = IP_V4,
+							  .expr = first,
+							  .expr_last = last,
+							  .nat_flags = NAT_PREFIX}},
+		{"masquerade to :5-9 fully-random", {.kind = STMT_MASQUERADE,
+							    .port = low,
+							    .port_last = high,
+							    .nat_flags = NAT_FULLY_RANDOM}},
+		{"tproxy to :5", {.kind = STMT_TPROXY, .port = low}},
+		{"tproxy ip6 to [fd00::1]:5",
+			{.kind = STMT_TPROXY, .nat_family = IP_V6, .expr = v6, .port = low}},
+		{"meta priority set a:1",
+			{.kind = STMT_SET,
+				.selector = SEL_META_PRIORITY,
+				.expr = nft_value(a, NFT_T_INTEGER, &(uint32_t){0xa0001})}},
+		{"tcp option maxseg size set rt mtu", {.kind = STMT_SET,
+							      .selector = SEL_TCP_MAXSEG,
+							      .expr = nft_sel(a, SEL_RT_MTU)}},
+		{"meta mark set numgen inc mod 3 offset 7",
+			{.kind = STMT_SET_MARK, .expr = &generator}},
+		{"update @seen { ip saddr timeout 90s limit rate over 5/second }",
+			{.kind = STMT_SET_UPDATE,
+				.update = UPDATE_UPDATE,
+				.expr = from,
+				.set = seen,
+				.timeout_ms = 90000,
+				.text = "limit rate over 5/second"}},
+		{"flow add @fast", {.kind = STMT_FLOW_ADD, .chain = "fast"}},
+		{"quota name \"much\"",
+			{.kind = STMT_LIMIT, .chain = "much", .text = "quota 5 mbytes"}},
+		{"queue to 5",
+			{.kind = STMT_VERDICT, .verdict = VERDICT_QUEUE, .text = "queue to 5"}},
+		{"ct helper set \"ftp\"", {.kind = STMT_HARMLESS, .text = "ct helper set \"ftp\""}},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		struct nft_chain c = {0};
+		struct nft_rule *r = nft_rule_new(a, &c, NOWHERE);
+
+		*nft_count(a, r, NULL) = all[i].s;
+		assert_prints(all[i].want, nft_print_rule(out, r));
+	}
+	arena_free(a);
+}
+
+static void test_fields(void **state)
+{
+	struct arena *a = arena_new();
+	struct nft_chain c = {0};
+	struct nft_rule *r = nft_rule_new(a, &c, NOWHERE);
+	struct nft_expr *flags = nft_sel(a, SEL_TCP_FLAGS),
+			*original = nft_sel(a, SEL_CT_REPLY_SADDR);
+
+	flags->kind = EXPR_MASKED;
+	flags->mask[0] = 0x17;
+	original->type = NFT_T_IPV4;
+	nft_match_u8(a, r, flags, OP_EQ, 2);
+	nft_match_u8(a, r, nft_sel(a, SEL_TCP_FLAGS), OP_NE, 0x12);
+	nft_match(a, r, original, OP_EQ, "\1\2\3\4", 4);
+	nft_match(a, r, nft_sel(a, SEL_CT_ZONE), OP_EQ, &(uint16_t){7}, 2);
+	nft_match(a, r, nft_sel(a, SEL_IP_LENGTH), OP_GT, "\1\0", 2);
+	nft_match(a, r, nft_sel(a, SEL_ETHER_TYPE), OP_EQ, "\206\335", 2);
+	nft_match_u8(a, r, nft_sel(a, SEL_IP_DSCP), OP_EQ, 46);
+	assert_prints(
+		"tcp flags & (fin | syn | rst | ack) == syn tcp flags != (syn | ack) "
+		"ct reply ip saddr 1.2.3.4 ct zone 7 ip length > 256 ether type ip6 ip dscp 0x2e",
+		nft_print_rule(out, r));
+	arena_free(a);
+}
+
 /* What nft must not take for something that it knows. */
 static void test_unknown(void **state)
 {
@@ -212,7 +315,7 @@ static void test_unknown(void **state)
 	s->kind = STMT_UNKNOWN;
 	s->text = "quota";
 	nft_count(a, r, NULL)->kind = STMT_LIMIT;
-	assert_prints("<xt match conntrack> <quota> <limit>", nft_print_rule(out, r));
+	assert_prints("<-m conntrack> <quota> <limit>", nft_print_rule(out, r));
 	arena_free(a);
 }
 
@@ -224,6 +327,8 @@ int main(void)
 		cmocka_unit_test(test_masks),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_statements),
+		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_unknown),
 	};
 

@@ -78,11 +78,11 @@ static const struct example broken[] = {
 		{.iptables = NAT DNAT_BOTH END MANGLE MARKED
 			"-A FORWARD -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff\n" END,
 			.more_rule = LOCAL_FIRST BY_MARK}},
-	{"5: behind the translation", 5, DIAG_WARNING, false, NULL,
+	{"5: behind the translation", 5, DIAG_ERROR, false, NULL,
 		{.iptables = NAT DNAT_BOTH
 			"-A PREROUTING -i eth1 -j CONNMARK --set-xmark 0x2/0xff\n" END,
 			.more_rule = LOCAL_FIRST BY_MARK}},
-	{"6: asks whether it is translated", 6, DIAG_WARNING, false, NULL,
+	{"6: asks whether it is translated", 6, DIAG_ERROR, false, NULL,
 		{.iptables = NAT DNAT_BOTH END MANGLE
 			"-A PREROUTING -i eth1 -m conntrack --ctstate DNAT -j CONNMARK --set-xmark "
 			"0x2/0xff\n" RESTORE_REPLIES END,
@@ -94,7 +94,7 @@ static const struct example broken[] = {
 		{.iptables = NAT DNAT_BOTH END MANGLE "-A PREROUTING -i eth1 -j MARK --set-xmark "
 						      "0x2/0xff\n" END,
 			.more_rule = BY_MARK}},
-	{"9: behind a rule that takes all", 9, DIAG_WARNING, false, "rule add",
+	{"9: behind a rule that takes all", 9, DIAG_ERROR, false, "rule add",
 		{.iptables = NAT DNAT_BOTH END PINNED,
 			.more_rule = "999:\tfrom all lookup main\n" BY_MARK}},
 	{"9: goes nowhere", 9, DIAG_WARNING, true, NULL,
@@ -205,7 +205,7 @@ static const struct example broken[] = {
 	{"37: the address is gone", 37, DIAG_WARNING, true, NULL,
 		{.iptables = NAT "-A PREROUTING -d 9.9.9.9/32 -p tcp -m tcp --dport 80 -j DNAT "
 				 "--to-destination 192.168.0.2:80\n" END}},
-	{"37: the network is gone", 37, DIAG_ERROR, true, NULL,
+	{"37: the network is gone", 37, DIAG_WARNING, true, NULL,
 		{.iptables = NAT "-A PREROUTING -d 1.1.1.1/32 -p tcp -m tcp --dport 80 -j DNAT "
 				 "--to-destination 192.168.7.2:80\n" END}},
 	{"38: everything", 38, DIAG_WARNING, true, NULL,
@@ -226,7 +226,7 @@ static const struct example broken[] = {
 			"tcp-reset\n" END,
 			.more_rule = LOCAL_FIRST BY_MARK}},
 	{"48: all bits", 48, DIAG_WARNING, false, NULL,
-		{.iptables = NAT DNAT_BOTH END PINNED MANGLE
+		{.iptables = NAT DNAT_BOTH END MANGLE MARKED RESTORE_REPLIES
 			"-A PREROUTING -i tun0 -j MARK --set-xmark 0x100/0xffffffff\n" END,
 			.more_rule = LOCAL_FIRST BY_MARK
 			"1003:\tfrom all fwmark 0x100/0xff00 lookup 110\n",
@@ -253,7 +253,7 @@ static const struct example broken[] = {
 		{.iptables = NAT DNAT_ONE SNAT_IN END}},
 	{"57: the neighbours", 57, DIAG_WARNING, true, "-I FORWARD -i eth0",
 		{.iptables = NAT DNAT_ONE END}},
-	{"1: never answered", 1, DIAG_WARNING, true, NULL,
+	{"1: never answered", 1, DIAG_ERROR, true, "MASQUERADE",
 		{.iptables = NAT DNAT_ONE END,
 			.conntrack =
 				"tcp      6 100 SYN_SENT src=81.2.69.142 dst=1.1.1.1 sport=40000 "
@@ -506,6 +506,17 @@ static void test_sane(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+static void add_rule(struct planned *p, uint32_t preference, uint32_t table)
+{
+	struct net_rule *r = vec_add(p->a, &p->seen.rules);
+
+	*r = (struct net_rule){.family = IP_V4,
+		.preference = preference,
+		.action = RULE_LOOKUP,
+		.table = table,
+		.suppress_prefixlen = -1};
+}
+
 /* Portreeve's own plans, whatever is in them. */
 static void test_own_plans(void **state)
 {
@@ -527,6 +538,11 @@ static void test_own_plans(void **state)
 		struct netstate then = {0};
 
 		planned_init(&p, files[i]);
+		p.seen.have = HAVE_LINKS | HAVE_ADDRS | HAVE_ROUTES4 | HAVE_RULES4 | HAVE_SYSCTLS |
+			      HAVE_NFT | HAVE_LEGACY4;
+		add_rule(&p, 0, TABLE_LOCAL);
+		add_rule(&p, 32766, TABLE_MAIN);
+		add_rule(&p, 32767, TABLE_DEFAULT);
 		planned_make(&p);
 		assert_non_null(p.plan);
 		plan_overlay(p.a, &p.seen, &p.plan->want, &then);

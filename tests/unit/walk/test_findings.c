@@ -973,6 +973,7 @@ static void test_print(void **state)
 	assert_string_equal(strbuf_str(&b),
 		"error: another iptables rule set drops the maps' connections and their replies on "
 		"their way through\n"
+		"  pitfall 28: another-table-drops\n"
 		"  maps: web (does not work like this)\n"
 		"  seen: table ip filter, chain FORWARD: policy drop\n"
 		"  so: clients get no answer: the packets reach this gateway and go no further\n"

@@ -332,6 +332,177 @@ static void test_invalid_reply_leaks(void **state)
 	gw_end(&g);
 }
 
+/* The SYN's answer was not seen: what follows it is invalid. */
+static void test_untracked_answer(void **state)
+{
+	const struct journey_way *w;
+	struct nft_stmt *s;
+	struct nft_rule *r;
+	struct gateway_test g;
+
+	gw_begin(&g);
+	listen_on(&g, PROTO_TCP, "0.0.0.0", 80);
+	r = gw_new(&g, gw_chain(&g, "raw", CHAIN_FILTER, HOOK_OUTPUT, -300));
+	s = vec_add(g.a, &r->stmts);
+	s->kind = STMT_NOTRACK;
+	w = gw_walk(&g, "1.1.1.1");
+	assert_true(w->legs[LEG_LATER].walked);
+	assert_non_null(strstr(step_of(w, LEG_LATER, STAGE_CONNTRACK)->text, "invalid"));
+	gw_end(&g);
+}
+
+/* Nft's and iptables-legacy's nat chains at one priority: nft's are taken to come first. */
+static void test_both_tools_translate(void **state)
+{
+	struct nft_table *legacy;
+	struct nft_chain *c;
+	struct nft_rule *r;
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
+	legacy = nft_table_new(g.a, FAMILY_IP, "nat");
+	legacy->origin = ORIGIN_XT_LEGACY;
+	vec_push(g.a, &g.s.ruleset.tables, legacy);
+	c = nft_base_chain_new(g.a, legacy, "PREROUTING", CHAIN_NAT, HOOK_PREROUTING, -100);
+	r = gw_new(&g, c);
+	gw_dport(&g, r, 443);
+	gw_nat(&g, r, true, "192.168.0.3", 0);
+	assert_walk(&g, "1.1.1.1", "works");
+	assert_int_equal(g.j.ways.len, 1);
+	r->stmts.items[0].value[0] = 0; /* port 80, too */
+	r->stmts.items[0].value[1] = 80;
+	gw_walk(&g, "1.1.1.1");
+	assert_int_equal(g.j.ways.items[0].legs[LEG_REQUEST].last.daddr.bytes[3], 2);
+	assert_int_equal(g.j.assumed.len, 1);
+	assert_non_null(strstr(g.j.assumed.items[0].what, "iptables-legacy's rules were there"));
+	gw_end(&g);
+}
+
+/* A masqueraded connection that now leaves elsewhere is ended; a plainly translated one goes on. */
+static void test_way_out_moved(void **state)
+{
+	struct nft_rule *r;
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_route(&g, 102, "0.0.0.0/0", "2.2.2.254", "eth1");
+	gw_masquerade(&g, "eth0");
+	g.q.src = addr("192.168.0.9");
+	r = gw_new(&g, gw_prerouting_mangle(&g));
+	gw_iif(&g, r, "eth2");
+	nft_match_u32(g.a, r, nft_sel(g.a, SEL_CT_STATE), OP_EQ, CT_ESTABLISHED);
+	nft_set_mark(g.a, r, false, gw_mark(&g, 2));
+	gw_mark_rule(&g, 501, 2, 102);
+	assert_walk(&g, "8.8.8.8", "broken");
+	assert_why(&g, "a further request is dropped: masqueraded as of eth0, but leaves by eth1");
+	gw_end(&g);
+}
+
+/* 14: two gateways on one interface. */
+static void test_two_gateways_on_one_interface(void **state)
+{
+	struct gateway_test g;
+
+	gw_begin(&g);
+	listen_on(&g, PROTO_TCP, "0.0.0.0", 80);
+	gw_addr(&g, "eth0", "3.3.3.3/24");
+	gw_route(&g, 0, "3.3.3.0/24", NULL, "eth0");
+	gw_route(&g, 103, "0.0.0.0/0", "3.3.3.254", "eth0");
+	assert_walk(&g, "3.3.3.3", "broken");
+	assert_why(&g, "the reply leaves to 1.1.1.254, not to 3.3.3.254");
+	assert_walk(&g, "1.1.1.1", "works");
+	gw_rule(&g, 100, 103)->src = prefix("3.3.3.3");
+	assert_walk(&g, "3.3.3.3", "works");
+	gw_end(&g);
+}
+
+static void test_next_hops_that_are_down(void **state)
+{
+	const struct journey_way *w;
+	struct net_route *second;
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
+	second = gw_route(&g, 0, "0.0.0.0/0", "2.2.2.254", "eth1");
+	second->metric = 100;
+	g.s.routes.items[0].nexthops.items[0].linkdown = true;
+	assert_walk(&g, "1.1.1.1", "works");
+	gw_sysctl(&g, "ipv4.conf.eth0.ignore_routes_with_linkdown", "1");
+	w = gw_walk(&g, "1.1.1.1");
+	assert_string_equal(w->legs[LEG_REPLY].out, "eth1");
+	gw_end(&g);
+}
+
+/* What comes in on a port of a VRF is looked up in the VRF's table. */
+static void test_vrf(void **state)
+{
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
+	g.q.in = "eth0";
+	gw_link(&g, "red")->vrf_table = 10;
+	gw_conf(&g, "red");
+	g.s.links.items[1].master = 5;
+	g.s.links.items[3].master = 5;
+	gw_rule(&g, 1000, 0)->l3mdev = true;
+	g.s.rules.items[1].table = 0;
+	assert_walk(&g, "1.1.1.1", "works"); /* by main, since the VRF's table is empty */
+	gw_route(&g, 10, "0.0.0.0/0", NULL, NULL);
+	assert_walk(&g, "1.1.1.1", "broken");
+	assert_why(&g, "unreachable (table 10, rule 1000");
+	gw_end(&g);
+}
+
+static void test_neighbour(void **state)
+{
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
+	vec_push(g.a, &g.s.neighbours,
+		((struct net_neighbour){.interface = "eth2",
+			.addr = addr("192.168.0.2"),
+			.state = NEIGHBOUR_FAILED}));
+	assert_walk(&g, "1.1.1.1", "broken");
+	assert_why(&g, "192.168.0.2 does not answer on eth2");
+	gw_end(&g);
+}
+
+/* ---- parts that are missing ---- */
+
+static void test_missing_parts(void **state)
+{
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
+	g.s.have &= ~(uint32_t)HAVE_LEGACY4;
+	assert_walk(&g, "1.1.1.1", "works");
+	assert_string_equal(g.j.assumed.items[0].where, "`iptables-legacy-save`");
+	g.s.have &= ~(uint32_t)HAVE_RULES4;
+	g.s.rules.len = 0;
+	assert_walk(&g, "1.1.1.1", "unknown");
+	assert_string_equal(g.j.assumed.items[0].where, "`ip rule`");
+	gw_end(&g);
+}
+
+static void test_missing_table(void **state)
+{
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
+	gw_rule(&g, 100, 102);
+	g.s.have |= HAVE_ONLY_MAIN4;
+	assert_walk(&g, "1.1.1.1", "unknown");
+	assert_string_equal(g.j.ways.items[0].choices.items[0].fork.why,
+		"the routes of table 102 are not given");
+	gw_end(&g);
+}
+
 /* ---- ICMP errors ---- */
 
 static void test_icmp_errors(void **state)
@@ -386,6 +557,15 @@ int main(void)
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_notrack),
 		cmocka_unit_test(test_invalid_reply_leaks),
+		cmocka_unit_test(test_untracked_answer),
+		cmocka_unit_test(test_both_tools_translate),
+		cmocka_unit_test(test_way_out_moved),
+		cmocka_unit_test(test_two_gateways_on_one_interface),
+		cmocka_unit_test(test_next_hops_that_are_down),
+		cmocka_unit_test(test_vrf),
+		cmocka_unit_test(test_neighbour),
+		cmocka_unit_test(test_missing_parts),
+		cmocka_unit_test(test_missing_table),
 		cmocka_unit_test(test_icmp_errors),
 	};
 

@@ -166,7 +166,10 @@ static void test_selectors(void **state)
 	r->oif = "eth1"; /* bound sockets only */
 	assert_string_equal(way(&n), "eth0");
 	r->oif = NULL;
-	r->has_uid = true; /* likewise */
+	r->has_uid = true; /* what no socket sent counts as root's */
+	assert_string_equal(way(&n), "eth1");
+	r->uid[0] = 1;
+	r->uid[1] = 5;
 	assert_string_equal(way(&n), "eth0");
 	r->has_uid = false;
 	r->l3mdev = true;
