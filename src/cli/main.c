@@ -22,6 +22,7 @@ static const struct cli_command *const commands[] = {
 	&command_rehearse,
 	&command_snapshot,
 	&command_explain,
+	&command_trace,
 	&command_doctor,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -180,17 +180,18 @@ static const struct nft_rule *rule_by_handle(const struct nft_chain *c, uint64_t
 /* The end, where no frame tells it: by the last thing that a rule or a policy said. */
 static void judge_end(struct tracing *t, struct traced_packet *p)
 {
-	const struct observed_step *last;
-	const struct nft_table *table;
-	const struct nft_chain *chain;
-	const struct nft_rule *rule;
+	const struct observed_step *last =
+		p->leg.steps.len ? &p->leg.steps.items[p->leg.steps.len - 1] : NULL;
+	const struct ip_addr *to = last ? &last->packet.daddr : &p->leg.first.daddr;
+	const struct nft_table *table =
+		last ? nft_table_find(&t->net->ruleset, last->family, last->table) : NULL;
+	const struct nft_chain *chain = table ? nft_chain_find(table, last->chain) : NULL;
+	const struct nft_rule *rule = NULL;
 
-	if (p->leg.out || !p->leg.steps.len)
+	if (p->leg.out)
 		return;
-	last = &p->leg.steps.items[p->leg.steps.len - 1];
-	table = nft_table_find(&t->net->ruleset, last->family, last->table);
-	chain = table ? nft_chain_find(table, last->chain) : NULL;
-	rule = chain && last->kind == OBSERVED_RULE ? rule_by_handle(chain, last->handle) : NULL;
+	if (chain && last->kind == OBSERVED_RULE)
+		rule = rule_by_handle(chain, last->handle);
 	for (size_t i = 0; rule && i < rule->stmts.len; i++) {
 		const struct nft_stmt *s = &rule->stmts.items[i];
 
@@ -198,10 +199,10 @@ static void judge_end(struct tracing *t, struct traced_packet *p)
 			(s->kind == STMT_XT && s->xt.target && strcmp(s->xt.name, "REJECT") == 0))
 			p->leg.answered_refusal = true;
 	}
-	if (last->verdict == VERDICT_DROP || p->leg.answered_refusal)
+	if ((last && last->verdict == VERDICT_DROP) || p->leg.answered_refusal)
 		return;
 	VEC_EACH (&t->net->addrs, struct net_addr, a)
-		p->leg.delivered = p->leg.delivered || ip_equal(&a->addr, &last->packet.daddr);
+		p->leg.delivered = p->leg.delivered || ip_equal(&a->addr, to);
 }
 
 /* ---- the walk's word ---- */

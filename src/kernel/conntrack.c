@@ -256,25 +256,32 @@ static const char *tcp_state_in(const struct nlattr *info)
 	return state < sizeof(names) / sizeof(*names) ? names[state] : NULL;
 }
 
-static int on_flow(const struct nlmsghdr *nlh, void *data)
+bool kernel_conntrack_decode(const struct nlmsghdr *nlh, struct net_flow *f)
 {
 	const struct nlattr *t[CTA_MAX + 1];
-	struct flow_list *l = data;
-	struct net_flow f = {0};
 	bool ports;
 
 	kernel_attrs_of(t, CTA_MAX, nlh, sizeof(struct nfgenmsg));
-	if (!entry_in(&f, &ports, t))
+	if (!entry_in(f, &ports, t))
+		return false;
+	f->state = tcp_state_in(t[CTA_PROTOINFO]);
+	f->timeout_s = t[CTA_TIMEOUT] ? ntohl(mnl_attr_get_u32(t[CTA_TIMEOUT])) : 0;
+	f->zone = t[CTA_ZONE] ? ntohs(mnl_attr_get_u16(t[CTA_ZONE])) : 0;
+	f->offloaded = f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD);
+	return true;
+}
+
+static int on_flow(const struct nlmsghdr *nlh, void *data)
+{
+	struct flow_list *l = data;
+	struct net_flow f = {0};
+
+	if (!kernel_conntrack_decode(nlh, &f))
 		return MNL_CB_OK;
-	if (l->out->flows.len == FLOWS_MAX) {
+	if (l->out->flows.len == FLOWS_MAX)
 		l->too_many = true;
-		return MNL_CB_OK;
-	}
-	f.state = tcp_state_in(t[CTA_PROTOINFO]);
-	f.timeout_s = t[CTA_TIMEOUT] ? ntohl(mnl_attr_get_u32(t[CTA_TIMEOUT])) : 0;
-	f.zone = t[CTA_ZONE] ? ntohs(mnl_attr_get_u16(t[CTA_ZONE])) : 0;
-	f.offloaded = f.status & (IPS_OFFLOAD | IPS_HW_OFFLOAD);
-	vec_push(l->a, &l->out->flows, f);
+	else
+		vec_push(l->a, &l->out->flows, f);
 	return MNL_CB_OK;
 }
 

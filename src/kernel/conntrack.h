@@ -21,5 +21,8 @@ int kernel_conntrack_sweep_marked(struct kernel *k, uint32_t mark, uint32_t mask
  * not set. The kernel's module for conntrack is not loaded by this. */
 int kernel_observe_flows(
 	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
+/* One message of conntrack's (a dump's or an event's) into @f (zeroed by the caller). False: it is not
+ * understood. */
+bool kernel_conntrack_decode(const struct nlmsghdr *nlh, struct net_flow *f);
 
 #endif

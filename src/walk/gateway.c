@@ -448,6 +448,17 @@ static void infer_forwards(struct inference *x, enum nft_hook hook, uint8_t fami
 	}
 }
 
+bool gateway_serves(const struct gateway_uplink *u, uint8_t family)
+{
+	if (u->has_default[0] || u->has_default[1])
+		return u->has_default[family == IP_V6];
+	VEC_EACH (&u->addrs, struct ip_addr, a) {
+		if (a->family == family)
+			return true;
+	}
+	return false;
+}
+
 void gateway_infer(struct arena *a, const struct netstate *net, struct gateway *out)
 {
 	struct inference x = {.arena = a, .net = net, .out = out};

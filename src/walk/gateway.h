@@ -55,6 +55,9 @@ struct gateway {
 	VEC(struct gateway_forward) forwards; /* in the order in which they are tried */
 };
 
+/* Do forwards of the family come in by it? (One without a default route has what addresses it has.) */
+bool gateway_serves(const struct gateway_uplink *u, uint8_t family);
+
 void gateway_infer(struct arena *a, const struct netstate *net, struct gateway *out);
 
 #endif

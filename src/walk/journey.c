@@ -349,8 +349,6 @@ static void walk_reply(struct trip *t)
 	if (here) {
 		assume_bound(t, &request->last, &p);
 		trip_send(t, &p);
-		if (t->leg->steps.len && t->leg->first.saddr.family == IP_NONE)
-			t->leg->first.saddr = p.saddr;
 	} else {
 		trip_arrive(t, &p);
 	}

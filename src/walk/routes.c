@@ -107,6 +107,18 @@ uint32_t walk_rule_table(
 	return vrf ? vrf->vrf_table : r->table;
 }
 
+size_t walk_rule_goto(const struct netstate *net, size_t i)
+{
+	const struct net_rule *r = &net->rules.items[i];
+
+	while (++i < net->rules.len) {
+		if (net->rules.items[i].family == r->family &&
+			net->rules.items[i].preference == r->goto_preference)
+			return i;
+	}
+	return i;
+}
+
 /* Routes by an interface without carrier are passed over where a sysctl says so. */
 static bool ignores_linkdown(const struct netstate *net, uint8_t family, const char *interface)
 {
@@ -260,12 +272,8 @@ static void look_up(const struct lookup *l, size_t i, struct walk_route *out)
 		if (t == TRI_NO)
 			continue;
 		if (r->action == RULE_GOTO) {
-			size_t target = i + 1;
+			size_t target = walk_rule_goto(net, i);
 
-			while (target < net->rules.len &&
-				(net->rules.items[target].family != r->family ||
-					net->rules.items[target].preference < r->goto_preference))
-				target++;
 			if (target == net->rules.len) /* unresolved: as if it were not there */
 				continue;
 			look_up(l, target, &taken);

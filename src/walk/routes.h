@@ -49,6 +49,9 @@ enum tri walk_rule_matches(
 uint32_t walk_rule_table(
 	const struct netstate *net, const struct packet *p, const struct net_rule *r);
 
+/* Where rule number @i, a goto, leads: a later one's number; net->rules.len: nowhere. */
+size_t walk_rule_goto(const struct netstate *net, size_t i);
+
 /* The route that one table has for the packet: as netstate_route(), and by its TOS and source, past
  * next hops that are down. What the route's own type says is not looked at. NULL: none. */
 const struct net_route *walk_table_route(

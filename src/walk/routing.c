@@ -96,21 +96,6 @@ static bool rule_gives(
 	return true;
 }
 
-/* Where a goto leads; net->rules.len: nowhere (it is then as if it were not there). */
-static size_t goto_target(const struct netstate *net, size_t i)
-{
-	const struct net_rule *r = &net->rules.items[i];
-
-	while (++i < net->rules.len) {
-		if (net->rules.items[i].family == r->family &&
-			net->rules.items[i].preference >= r->goto_preference)
-			return net->rules.items[i].preference == r->goto_preference
-				       ? i
-				       : net->rules.len;
-	}
-	return i;
-}
-
 void trip_lookup(struct trip *t, const struct packet *key, struct trip_route *out)
 {
 	const struct netstate *net = t->net;
@@ -121,7 +106,7 @@ void trip_lookup(struct trip *t, const struct packet *key, struct trip_route *ou
 		if (r->family != key->family || !rule_applies(t, key, r))
 			continue;
 		if (r->action == RULE_GOTO) {
-			size_t target = goto_target(net, i);
+			size_t target = walk_rule_goto(net, i);
 
 			if (target < net->rules.len)
 				i = target - 1;

@@ -53,9 +53,34 @@ static enum tri match_never(const struct walk_xt_ask *q)
 	return TRI_NO;
 }
 
-static enum tri match_somehow(const struct walk_xt_ask *q)
+static enum tri match_content(const struct walk_xt_ask *q)
 {
-	return TRI_UNKNOWN; /* why: in the table */
+	return not_known(q, "it depends on what is in the packet");
+}
+
+static enum tri match_amount(const struct walk_xt_ask *q)
+{
+	return not_known(q, "it depends on how much has passed already");
+}
+
+static enum tri match_cgroup(const struct walk_xt_ask *q)
+{
+	return not_known(q, "it depends on the sender's cgroup");
+}
+
+static enum tri match_cpu(const struct walk_xt_ask *q)
+{
+	return not_known(q, "it depends on the processor that handles it");
+}
+
+static enum tri match_socket(const struct walk_xt_ask *q)
+{
+	return not_known(q, "it depends on the sockets of this machine");
+}
+
+static enum tri match_time(const struct walk_xt_ask *q)
+{
+	return not_known(q, "it depends on the time of day");
 }
 
 static enum tri match_mark(const struct walk_xt_ask *q)
@@ -334,30 +359,26 @@ static enum tri match_policy(const struct walk_xt_ask *q)
 	return tri_of(i.flags & XT_POLICY_MATCH_NONE);
 }
 
-#define CONTENT "it depends on what is in the packet"
-#define AMOUNT	"it depends on how much has passed already"
-
 /* By name, then revision. */
 static const struct xt_match {
 	const char *name;
 	uint32_t rev_first, rev_last;
 	uint32_t size; /* of the blob, at least; 0: it is not looked at */
 	walk_xt_decide decide;
-	const char *why; /* of an unknown answer; NULL: the decider says */
 } matches[] = {
 	{"addrtype", 0, 0, sizeof(struct xt_addrtype_info), match_addrtype},
 	{"addrtype", 1, 1, sizeof(struct xt_addrtype_info_v1), match_addrtype},
 	{"ah", 0, 0, 0, match_never}, /* of IPv6 extension headers, as are those below */
-	{"bpf", 0, 1, 0, match_somehow, CONTENT},
-	{"cgroup", 0, 2, 0, match_somehow, "it depends on the sender's cgroup"},
+	{"bpf", 0, 1, 0, match_content},
+	{"cgroup", 0, 2, 0, match_cgroup},
 	{"comment", 0, 0, 0, match_always},
-	{"connbytes", 0, 0, 0, match_somehow, AMOUNT},
+	{"connbytes", 0, 0, 0, match_amount},
 	{"connlimit", 0, 1, sizeof(struct xt_connlimit_info), match_connlimit},
 	{"connmark", 1, 1, sizeof(struct xt_connmark_mtinfo1), walk_xt_connmark},
 	{"conntrack", 1, 1, sizeof(struct xt_conntrack_mtinfo1), walk_xt_conntrack},
 	{"conntrack", 2, 2, sizeof(struct xt_conntrack_mtinfo2), walk_xt_conntrack},
 	{"conntrack", 3, 3, sizeof(struct xt_conntrack_mtinfo3), walk_xt_conntrack},
-	{"cpu", 0, 0, 0, match_somehow, "it depends on the processor that handles it"},
+	{"cpu", 0, 0, 0, match_cpu},
 	{"devgroup", 0, 0, sizeof(struct xt_devgroup_info), match_devgroup},
 	{"dscp", 0, 0, sizeof(struct xt_dscp_info), walk_xt_dscp},
 	{"dst", 0, 0, 0, match_never},
@@ -383,22 +404,22 @@ static const struct xt_match {
 	{"physdev", 0, 0, sizeof(struct xt_physdev_info), match_physdev},
 	{"pkttype", 0, 0, sizeof(struct xt_pkttype_info), match_pkttype},
 	{"policy", 0, 0, sizeof(struct xt_policy_info), match_policy},
-	{"quota", 0, 1, 0, match_somehow, AMOUNT},
+	{"quota", 0, 1, 0, match_amount},
 	{"recent", 0, 1, sizeof(struct xt_recent_mtinfo), match_recent},
 	{"rpfilter", 0, 0, sizeof(struct xt_rpfilter_info), match_rpfilter},
 	{"rt", 0, 0, 0, match_never},
 	{"sctp", 0, 0, sizeof(struct xt_sctp_info), walk_xt_sctp},
 	{"set", 1, 4, sizeof(struct xt_set_info), walk_xt_set},
-	{"socket", 0, 3, 0, match_somehow, "it depends on the sockets of this machine"},
+	{"socket", 0, 3, 0, match_socket},
 	{"state", 0, 0, sizeof(struct xt_state_info), walk_xt_state},
 	{"statistic", 0, 0, sizeof(struct xt_statistic_info), match_statistic},
-	{"string", 0, 1, 0, match_somehow, CONTENT},
+	{"string", 0, 1, 0, match_content},
 	{"tcp", 0, 0, sizeof(struct xt_tcp), walk_xt_tcp},
 	{"tcpmss", 0, 0, sizeof(struct xt_tcpmss_match_info), walk_xt_tcpmss},
-	{"time", 0, 0, 0, match_somehow, "it depends on the time of day"},
+	{"time", 0, 0, 0, match_time},
 	{"tos", 1, 1, sizeof(struct xt_tos_match_info), walk_xt_tos},
 	{"ttl", 0, 0, sizeof(struct ipt_ttl_info), walk_xt_ttl},
-	{"u32", 0, 0, 0, match_somehow, CONTENT},
+	{"u32", 0, 0, 0, match_content},
 	{"udp", 0, 0, sizeof(struct xt_udp), walk_xt_udp},
 };
 
@@ -421,6 +442,6 @@ enum tri walk_xt_match(const struct netstate *net, const struct packet *p, const
 				       : "this match cannot be looked into");
 	if (!m || (m->size && (x->hollow || !x->info || x->info_len < m->size)))
 		return TRI_UNKNOWN;
-	doubt->why = m->why ? m->why : "it depends on what is not known of the packet";
+	doubt->why = "it depends on what is not known of the packet";
 	return m->decide(&(struct walk_xt_ask){net, p, x, doubt});
 }

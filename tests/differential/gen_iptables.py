@@ -110,8 +110,11 @@ class Iptables:
             options = [o for o in ("--loose", "--validmark", "--accept-local", "--invert")
                        if rng.random() < 0.35]
             return " ".join(["-m rpfilter", *options])
+        if rng.random() < 0.1:
+            return "-m statistic --mode random --probability 0.5"
         return rng.choice(("-m comment --comment \"a comment\"", "-m pkttype --pkt-type unicast",
-                           "-m limit --limit 1000/sec --limit-burst 1000"))
+                           "-m limit --limit 1000/sec --limit-burst 1000", "-m dscp --dscp 0x04",
+                           "-m tos --tos 0x10/0x3f", "-m dscp ! --dscp 0x00"))
 
     def matches(self, table, chain, hooks):
         rng, p = self.rng, self.p

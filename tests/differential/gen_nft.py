@@ -139,6 +139,8 @@ class Nft:
                                "limit rate 1000/second burst 1000 packets"))
         if kind == 18 and self.kind == "inet":
             return f"meta nfproto {rng.choice(('ipv4', 'ipv6'))}"
+        if kind == 19:
+            return f"{self.ip(self.family())} dscp {self.op(0.4)}{rng.choice(('cs0', 'af41', '0x04'))}"
         return "counter"
 
     # ---- what a rule does ----
@@ -199,6 +201,10 @@ class Nft:
             lambda: f"ct mark set {p.mark():#x}",
             lambda: f"ct mark set meta mark & {p.mask():#x}",
             lambda: f"ct mark set ct mark | {p.mark():#x}",
+            lambda: f"{self.ip(self.family())} dscp set {rng.choice(('cs0', '0x04'))}",
+            lambda: "counter" if rng.random() < 0.9 else
+            f"meta mark set {rng.choice(('numgen random', f'jhash {self.ip(self.family())} saddr'))}"
+            " mod 2 offset 1",
         ))()
 
     def verdict(self, jumps):

@@ -22,6 +22,9 @@ QUIET = {
     "net/ipv4/ping_group_range": "0 0",
     "net/ipv4/conf/all/rp_filter": 0,
     "net/ipv4/conf/default/rp_filter": 0,
+    # An ICMP redirect passes OUTPUT as related to the connection, whose mark a rule there may change.
+    "net/ipv4/conf/all/send_redirects": 0,
+    "net/ipv4/conf/default/send_redirects": 0,
     "net/ipv6/conf/all/accept_dad": 0,
     "net/ipv6/conf/default/accept_dad": 0,
     "net/ipv6/conf/default/addr_gen_mode": 1,

@@ -11,7 +11,8 @@
 A case builds a broken site. The harness then holds it to all of this, in order: `works()` is false;
 doctor names exactly this pitfall (and `also`, where others are really there too) as an error or a
 warning, with evidence; each command of the remedy runs as printed; `works()` is true; and doctor has
-nothing to say any more.
+nothing to say any more. What most gateways lack, and no case is about unless it says so (ADVICE), may
+be warned of all the time.
 """
 
 import json
@@ -23,6 +24,7 @@ from topology import CLIENT, Site
 from traffic import DEAD_S, ask
 
 CASES = []
+ADVICE = {34, 57}  # maps from the inside; the LAN open to an uplink's neighbours
 
 
 @dataclass
@@ -79,7 +81,8 @@ def hold(lab, number, build):
     assert not broken.works(), "it is not broken"
 
     findings = doctor(portreeve, *broken.arguments)
-    assert serious(findings) == {number} | broken.also, \
+    others = ADVICE - {number}
+    assert serious(findings) - others == {number} | broken.also, \
         [(f["number"], f["severity"], f["title"]) for f in findings]
     mine = [f for f in findings if f["number"] == number]
     assert all(f["evidence"] and f["name"] for f in mine)
@@ -94,4 +97,4 @@ def hold(lab, number, build):
     if broken.after:
         broken.after()
     wait_for(broken.works, "cured: " + "; ".join(remedy), timeout=8)
-    assert serious(doctor(portreeve, *broken.arguments)) == broken.remains
+    assert serious(doctor(portreeve, *broken.arguments)) - others == broken.remains

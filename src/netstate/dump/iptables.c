@@ -5,7 +5,7 @@
  * People paste these with prompts, quotes of mail, wrapped lines, several dumps after another, or cut
  * off. One line of them at a time is taken to pieces here; rules are read by xt/parse.c.
  */
-#include "netstate/dump/dump.h"
+#include "netstate/dump/iptables.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -13,182 +13,10 @@
 
 #include "netstate/xt/extension.h"
 
-/* A table being filled: dumps of clusters have 10,000 chains, so they are found by hash. */
-struct table_index {
-	struct nft_table *t;
-	struct nft_chain **slots; /* open addressing, n_slots a power of two */
-	size_t n, n_slots;
-	uint32_t line;
-	bool implied;	/* by a command, not by "*table" */
-	bool has_rules; /* that commands added */
-	bool has_policies;
-	uint32_t inserted;
-	struct table_index *next;
-};
-
-struct text {
-	struct dump *d;
-	const struct dump_file *f;
-	uint8_t family; /* enum ip_family */
-	bool family_known;
-	enum nft_origin origin;
-	struct table_index *tables, *table; /* of this file; the present one or NULL */
-	const char *t_option;		    /* of the last command: the table of its output */
-	bool skipping;			    /* the present table was there already */
-	bool reopened;			    /* it was, in this file: perhaps it goes on */
-	bool committed;
-	unsigned int n_tables;
-	size_t at;	      /* what is behind the present line */
-	uint32_t line, lines; /* number of the present line, and how many are joined in it */
-	const char *text;
-	size_t len;
-	bool listing; /* of `iptables -L` */
-};
-
-/* ---- tables and chains ---- */
-
-#define MAX_TABLES  64	  /* of one file; the kernel has five per family */
-#define MAX_INSERTS 20000 /* into one table: each moves what is behind it */
-
-static const struct {
-	const char *table, *chain;
-	enum nft_chain_type type;
-	enum nft_hook hook;
-	int32_t prio;
-} builtins[] = {
-	{"filter", "INPUT", CHAIN_FILTER, HOOK_INPUT, 0},
-	{"filter", "FORWARD", CHAIN_FILTER, HOOK_FORWARD, 0},
-	{"filter", "OUTPUT", CHAIN_FILTER, HOOK_OUTPUT, 0},
-	{"nat", "PREROUTING", CHAIN_NAT, HOOK_PREROUTING, -100},
-	{"nat", "INPUT", CHAIN_NAT, HOOK_INPUT, 100},
-	{"nat", "OUTPUT", CHAIN_NAT, HOOK_OUTPUT, -100},
-	{"nat", "POSTROUTING", CHAIN_NAT, HOOK_POSTROUTING, 100},
-	{"mangle", "PREROUTING", CHAIN_FILTER, HOOK_PREROUTING, -150},
-	{"mangle", "INPUT", CHAIN_FILTER, HOOK_INPUT, -150},
-	{"mangle", "FORWARD", CHAIN_FILTER, HOOK_FORWARD, -150},
-	{"mangle", "OUTPUT", CHAIN_ROUTE, HOOK_OUTPUT, -150},
-	{"mangle", "POSTROUTING", CHAIN_FILTER, HOOK_POSTROUTING, -150},
-	{"raw", "PREROUTING", CHAIN_FILTER, HOOK_PREROUTING, -300},
-	{"raw", "OUTPUT", CHAIN_FILTER, HOOK_OUTPUT, -300},
-	{"security", "INPUT", CHAIN_FILTER, HOOK_INPUT, 50},
-	{"security", "FORWARD", CHAIN_FILTER, HOOK_FORWARD, 50},
-	{"security", "OUTPUT", CHAIN_FILTER, HOOK_OUTPUT, 50},
-};
-
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define MAX_INSERTS  20000 /* into one table: each moves what is behind it */
 
-static uint32_t hash_name(const char *name)
-{
-	uint32_t h = 2166136261u; /* FNV-1a */
-
-	for (; *name; name++)
-		h = (h ^ (uint8_t)*name) * 16777619u;
-	return h;
-}
-
-static void index_chain(struct arena *a, struct table_index *x, struct nft_chain *c)
-{
-	uint32_t slot;
-
-	if (2 * (x->n + 1) > x->n_slots) {
-		struct nft_chain **old = x->slots;
-		size_t n_old = x->n_slots;
-
-		x->n_slots = n_old ? 2 * n_old : 64;
-		x->slots = arena_alloc(a, x->n_slots * sizeof(*x->slots));
-		x->n = 0;
-		for (size_t i = 0; i < n_old; i++) {
-			if (old[i])
-				index_chain(a, x, old[i]);
-		}
-	}
-	slot = hash_name(c->name) & (x->n_slots - 1);
-	while (x->slots[slot])
-		slot = (slot + 1) & (x->n_slots - 1);
-	x->slots[slot] = c;
-	x->n++;
-}
-
-static struct nft_chain *find_chain(const struct table_index *x, const char *name)
-{
-	if (!x->n_slots)
-		return NULL;
-	for (uint32_t s = hash_name(name);; s++) {
-		struct nft_chain *c = x->slots[s & (x->n_slots - 1)];
-
-		if (!c || strcmp(c->name, name) == 0)
-			return c;
-	}
-}
-
-static struct nft_chain *chain_of(struct text *x, const char *name)
-{
-	struct arena *a = x->d->arena;
-	struct nft_chain *c = find_chain(x->table, name);
-
-	if (c)
-		return c;
-	name = arena_strdup(a, name);
-	for (size_t i = 0; i < COUNT(builtins); i++) {
-		if (strcmp(builtins[i].chain, name) == 0 &&
-			strcmp(builtins[i].table, x->table->t->name) == 0)
-			c = nft_base_chain_new(a, x->table->t, name, builtins[i].type,
-				builtins[i].hook, builtins[i].prio);
-	}
-	if (!c)
-		c = nft_chain_new(a, x->table->t, name);
-	index_chain(a, x->table, c);
-	return c;
-}
-
-static struct nft_table *table_of(
-	const struct nft_ruleset *r, enum nft_family f, enum nft_origin origin, const char *name)
-{
-	VEC_EACH (&r->tables, struct nft_table *, t) {
-		if ((*t)->family == f && (*t)->origin == origin && strcmp((*t)->name, name) == 0)
-			return *t;
-	}
-	return NULL;
-}
-
-static struct table_index *index_of(
-	struct text *x, enum nft_family f, enum nft_origin origin, const char *name)
-{
-	for (struct table_index *i = x->tables; i; i = i->next) {
-		if (i->t->family == f && i->t->origin == origin && strcmp(i->t->name, name) == 0)
-			return i;
-	}
-	return NULL;
-}
-
-static bool use_table(struct text *x, const char *name)
-{
-	enum nft_family f = x->family == IP_V6 ? FAMILY_IP6 : FAMILY_IP;
-	struct nft_ruleset *r = &x->d->out->ruleset;
-	struct table_index *i = index_of(x, f, x->origin, name);
-
-	x->table = NULL;
-	if (i) {
-		x->table = i;
-		return true;
-	}
-	if (table_of(r, f, x->origin, name) || x->n_tables == MAX_TABLES)
-		return false;
-	x->n_tables++;
-	i = arena_new_of(x->d->arena, struct table_index);
-	i->t = nft_table_new(x->d->arena, f, arena_strdup(x->d->arena, name));
-	i->t->origin = x->origin;
-	i->line = x->line;
-	i->next = x->tables;
-	x->tables = x->table = i;
-	vec_push(x->d->arena, &r->tables, i->t);
-	x->d->out->have |= x->origin != ORIGIN_XT_LEGACY ? HAVE_NFT
-			   : x->family == IP_V6		 ? HAVE_LEGACY6
-							 : HAVE_LEGACY4;
-	return true;
-}
-
-static void note(struct text *x, const char *why)
+static void note(struct iptables_text *x, const char *why)
 {
 	dump_note(x->d, x->f, x->line, x->text, x->len, why);
 }
@@ -196,7 +24,7 @@ static void note(struct text *x, const char *why)
 /* ---- rules ---- */
 
 /* The rules made of one line, which stand at the end of their chain from @from on. */
-static void settle_rules(struct text *x, struct nft_chain *c, size_t from)
+static void settle_rules(struct iptables_text *x, struct nft_chain *c, size_t from)
 {
 	const char *text = arena_strndup(x->d->arena, x->text, x->len);
 
@@ -218,8 +46,8 @@ static void move_rules(struct arena *a, struct nft_chain *c, size_t from, size_t
 	memcpy(c->rules.items + to, moved, n * sizeof(*moved));
 }
 
-static void add_rules(struct text *x, const struct xt_words *w, size_t from, struct nft_chain *c,
-	uint64_t packets, uint64_t bytes)
+static void add_rules(struct iptables_text *x, const struct xt_words *w, size_t from,
+	struct nft_chain *c, uint64_t packets, uint64_t bytes)
 {
 	size_t before = c->rules.len;
 	const char *why;
@@ -230,12 +58,12 @@ static void add_rules(struct text *x, const struct xt_words *w, size_t from, str
 		note(x, why);
 }
 
-static bool in_table(struct text *x)
+static bool in_table(struct iptables_text *x)
 {
 	if (x->skipping)
 		return false;
 	if (!x->table) {
-		if (!use_table(x, x->t_option ? x->t_option : "filter")) {
+		if (!iptables_use_table(x, x->t_option ? x->t_option : "filter")) {
 			note(x, "this table is there already, from another file");
 			return false;
 		}
@@ -265,9 +93,9 @@ static char command_of(const char *word)
 	return '\0';
 }
 
-static void set_policy(struct text *x, const char *chain, const char *policy)
+static void set_policy(struct iptables_text *x, const char *chain, const char *policy)
 {
-	struct nft_chain *c = chain_of(x, chain);
+	struct nft_chain *c = iptables_chain(x, chain);
 
 	x->table->has_policies = true;
 	if (strcmp(policy, "DROP") == 0)
@@ -281,8 +109,8 @@ static void set_policy(struct text *x, const char *chain, const char *policy)
 }
 
 /* "-I CHAIN [number] ..." */
-static void insert_rule(struct text *x, const struct xt_words *w, size_t at, struct nft_chain *c,
-	uint64_t packets, uint64_t bytes)
+static void insert_rule(struct iptables_text *x, const struct xt_words *w, size_t at,
+	struct nft_chain *c, uint64_t packets, uint64_t bytes)
 {
 	size_t before = c->rules.len, to = 0;
 
@@ -303,8 +131,8 @@ static void insert_rule(struct text *x, const struct xt_words *w, size_t at, str
 }
 
 /* Words of a command from its letter on. */
-static void run_command(
-	struct text *x, const struct xt_words *w, size_t at, uint64_t packets, uint64_t bytes)
+static void run_command(struct iptables_text *x, const struct xt_words *w, size_t at,
+	uint64_t packets, uint64_t bytes)
 {
 	char letter = command_of(w->word[at]);
 	const char *chain = at + 1 < w->n ? w->word[at + 1] : NULL;
@@ -320,9 +148,9 @@ static void run_command(
 		}
 		x->table->has_rules = true;
 		if (letter == 'A')
-			add_rules(x, w, at + 2, chain_of(x, chain), packets, bytes);
+			add_rules(x, w, at + 2, iptables_chain(x, chain), packets, bytes);
 		else
-			insert_rule(x, w, at + 2, chain_of(x, chain), packets, bytes);
+			insert_rule(x, w, at + 2, iptables_chain(x, chain), packets, bytes);
 		return;
 	case 'P':
 		if (!chain || at + 2 >= w->n)
@@ -332,7 +160,7 @@ static void run_command(
 		return;
 	case 'N':
 		if (chain)
-			chain_of(x, chain);
+			iptables_chain(x, chain);
 		return;
 	case 'F':
 	case 'X':
@@ -347,7 +175,7 @@ static void run_command(
 }
 
 /* A command line: the tool was the word before @at. */
-static void run_tool(struct text *x, struct xt_words *w, size_t at)
+static void run_tool(struct iptables_text *x, struct xt_words *w, size_t at)
 {
 	const char *table = "filter";
 	size_t command = 0;
@@ -395,7 +223,7 @@ static bool has_sign(const char *s, size_t len, const char *const *signs)
 #define MAX_GUESSED 65536 /* bytes that are looked at to tell */
 
 /* The family of the table that starts here, when nothing says so: by what is in it, or in the file. */
-static uint8_t guess_family(const struct text *x)
+static uint8_t guess_family(const struct iptables_text *x)
 {
 	static const char *const six[] = {"ipv6-icmp", "icmp6", "icmpv6", "ip6tables", "::/",
 		"/128 ", " fe80:", "--to-destination [", "--to-source [", NULL};
@@ -416,14 +244,14 @@ static uint8_t guess_family(const struct text *x)
 	return IP_V6;
 }
 
-static void start_table(struct text *x, const char *name)
+static void start_table(struct iptables_text *x, const char *name)
 {
-	struct table_index *before = x->tables;
+	struct iptables_table *before = x->tables;
 
 	x->t_option = NULL;
 	if (!x->family_known)
 		x->family = guess_family(x);
-	x->skipping = !use_table(x, name);
+	x->skipping = !iptables_use_table(x, name);
 	x->committed = false;
 	x->reopened = x->tables == before && !x->skipping && !x->table->implied;
 	if (x->skipping)
@@ -431,7 +259,7 @@ static void start_table(struct text *x, const char *name)
 			"not read");
 }
 
-static void declare_chain(struct text *x, const struct xt_words *w)
+static void declare_chain(struct iptables_text *x, const struct xt_words *w)
 {
 	const char *name = w->word[0] + 1;
 	struct nft_chain *c;
@@ -444,12 +272,12 @@ static void declare_chain(struct text *x, const struct xt_words *w)
 	}
 	/* One that only adds rules is gone on with; one that declares its chains anew is of another
 	 * dump, say of another day. */
-	if (x->reopened && find_chain(x->table, name)) {
+	if (x->reopened && iptables_find_chain(x->table, name)) {
 		note(x, "this table is there already: this second one is not read");
 		x->skipping = true;
 		return;
 	}
-	c = chain_of(x, name);
+	c = iptables_chain(x, name);
 	if (w->n > 1 && strcmp(w->word[1], "-") != 0)
 		set_policy(x, name, w->word[1]);
 	if (w->n > 2)
@@ -457,7 +285,7 @@ static void declare_chain(struct text *x, const struct xt_words *w)
 }
 
 /* "# Generated by ip6tables-nft-save v1.8.9 (nf_tables) on ..." starts a dump. */
-static void read_comment(struct text *x)
+static void read_comment(struct iptables_text *x)
 {
 	if (!contains(x->text, x->len, "enerated by") || !contains(x->text, x->len, "tables-"))
 		return;
@@ -474,7 +302,7 @@ static void read_comment(struct text *x)
 
 /* ---- lines ---- */
 
-static bool starts(const struct text *x, const char *word)
+static bool starts(const struct iptables_text *x, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -524,7 +352,7 @@ static bool find_command(const struct xt_words *w)
 	return strchr("-[:", w->word[0][0]) || find_tool(w, &family);
 }
 
-static void read_words(struct text *x, struct xt_words *w)
+static void read_words(struct iptables_text *x, struct xt_words *w)
 {
 	uint64_t packets = 0, bytes = 0;
 	uint8_t family = IP_NONE;
@@ -545,7 +373,7 @@ static void read_words(struct text *x, struct xt_words *w)
 }
 
 /* What `iptables -L` prints leaves out much; none of it is read. */
-static bool read_listing(struct text *x, const struct xt_words *w)
+static bool read_listing(struct iptables_text *x, const struct xt_words *w)
 {
 	if (strcmp(w->word[0], "Chain") == 0 && w->n > 2 && w->word[2][0] == '(')
 		x->listing = true;
@@ -556,7 +384,7 @@ static bool read_listing(struct text *x, const struct xt_words *w)
 	return x->listing;
 }
 
-static void read_line(struct text *x)
+static void read_line(struct iptables_text *x)
 {
 	struct xt_words w;
 
@@ -640,7 +468,7 @@ static bool goes_on(const char *line, size_t len, const char *next, size_t next_
 #define MAX_WRAPPED 64 /* lines that are one */
 
 /* The next line with those that continue it, in x->text. */
-static void take_joined(struct text *x, size_t *at)
+static void take_joined(struct iptables_text *x, size_t *at)
 {
 	const char *line, *next;
 	size_t len, next_len, after;
@@ -670,28 +498,10 @@ static void take_joined(struct text *x, size_t *at)
 	x->lines = lines;
 }
 
-/* Jumps to chains that never came are not understood. */
-static void settle_jumps(struct text *x, struct table_index *i)
-{
-	VEC_EACH (&i->t->chains, struct nft_chain *, c) {
-		VEC_EACH (&(*c)->rules, struct nft_rule, r) {
-			struct nft_stmt *s = &r->stmts.items[r->stmts.len - 1];
-
-			if (s->kind != STMT_VERDICT || !s->chain || find_chain(i, s->chain))
-				continue;
-			s->kind = STMT_UNKNOWN;
-			s->text = arena_printf(x->d->arena, "-%c %s",
-				s->verdict == VERDICT_GOTO ? 'g' : 'j', s->chain);
-			dump_note(x->d, x->f, r->at.line, r->text, strlen(r->text),
-				"there is no such chain or target");
-		}
-	}
-}
-
 void dump_read_iptables(
 	struct dump *d, const struct dump_file *f, uint8_t family, enum nft_origin origin)
 {
-	struct text x = {.d = d,
+	struct iptables_text x = {.d = d,
 		.f = f,
 		.family = family,
 		.family_known = family != IP_NONE,
@@ -711,8 +521,8 @@ void dump_read_iptables(
 	if (!x.committed)
 		dump_note(
 			d, f, 0, "", 0, "the last table ends without COMMIT: rules may be missing");
-	for (struct table_index *i = x.tables; i; i = i->next) {
-		settle_jumps(&x, i);
+	for (struct iptables_table *i = x.tables; i; i = i->next) {
+		iptables_settle_jumps(&x, i);
 		if (!i->has_policies && i->has_rules)
 			dump_note(d, f, i->line, i->t->name, strlen(i->t->name),
 				"no policies are said for this table: ACCEPT is taken");

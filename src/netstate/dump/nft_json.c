@@ -218,7 +218,7 @@ static void put_nothing(struct nft_script *x, const json_t *o)
 {
 }
 
-static const struct form objects[] = {
+static const struct nft_json_form objects[] = {
 	{"metainfo", put_nothing},
 	{"flowtable", put_nothing}, /* rules name them, and that is all */
 	{"table", put_table},

@@ -15,6 +15,14 @@ struct nft_script {
 	bool broken; /* something was no JSON */
 };
 
+#define NFT_JSON_MAX_NESTING 16
+
+/* How one kind of object or expression is written. */
+struct nft_json_form {
+	const char *key;
+	void (*put)(struct nft_script *x, const json_t *v);
+};
+
 const char *nft_json_string(const json_t *o, const char *key);
 /* The one member of an object that names what it is; *@key NULL: it has none. */
 const json_t *nft_json_only_member(const json_t *o, const char **key);

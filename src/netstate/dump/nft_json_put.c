@@ -656,12 +656,7 @@ static void put_xt(struct nft_script *x, const json_t *v)
 
 /* ---- by name ---- */
 
-struct form {
-	const char *key;
-	void (*put)(struct nft_script *x, const json_t *v);
-};
-
-static const struct form expressions[] = {
+static const struct nft_json_form expressions[] = {
 	{"set", put_set},
 	{"concat", put_concat},
 	{"map", put_map},
@@ -753,7 +748,7 @@ static void put_object(struct nft_script *x, const json_t *o)
 
 static void put(struct nft_script *x, const json_t *e)
 {
-	if (!e || x->depth >= NFT_READ_MAX_NESTING) {
+	if (!e || x->depth >= NFT_JSON_MAX_NESTING) {
 		strbuf_add(&x->text, "?");
 		return;
 	}

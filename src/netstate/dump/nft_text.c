@@ -336,17 +336,27 @@ static bool read_declaration(struct nft_reader *r)
 
 static void read_table_flags(struct nft_reader *r)
 {
+	uint32_t line;
 	static const struct {
 		const char *word;
 		uint32_t flag; /* NFT_TABLE_F_* */
 	} flags[] = {{"dormant", 1}, {"owner", 2}, {"persist", 4}};
 
+	line = r->token.line;
 	nft_collect(r, false);
-	for (; r->at < r->tokens.len; r->at++) {
+	for (r->at = 1; r->at < r->tokens.len; r->at++) {
+		bool known = nft_token_is_sign(nft_peek(r), ',');
+
 		for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
-			if (nft_token_is(nft_peek(r), flags[i].word))
+			if (nft_token_is(nft_peek(r), flags[i].word)) {
 				r->table->flags |= flags[i].flag;
+				known = true;
+			}
 		}
+		/* JSON of nft 1.0.6 has the table's name in the place of its flags. */
+		if (!known)
+			nft_reader_note(r, line, r->table->name,
+				"its flags are not understood: it may be dormant");
 	}
 }
 

@@ -50,12 +50,12 @@ struct xt_given {
 };
 
 /* How many arguments an option has. */
-enum xt_args { ARGS_0, ARGS_1, ARGS_2, ARGS_0_OR_1 };
+enum xt_args { ARGS_0, ARGS_1, ARGS_2 };
 
 struct xt_option {
 	const char *name;
 	uint8_t id;
-	uint8_t args; /* enum xt_args */
+	uint8_t args; /* how many arguments: enum xt_args */
 	bool invertible;
 };
 

@@ -76,12 +76,8 @@ static bool parse_option(struct xt_rule *rd, struct xt_loaded *l, const struct x
 	bool inverted, const char *attached)
 {
 	struct xt_given g = {.id = o->id, .inverted = inverted, .arg = {"", ""}};
-	unsigned int n = o->args == ARGS_2 ? 2 : o->args == ARGS_1 ? 1 : 0;
 
-	if (o->args == ARGS_0_OR_1 && !attached && rd->at < rd->w->n &&
-		!looks_like_option(rd->w->word[rd->at]))
-		n = 1;
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < o->args; i++) {
 		bool *may_invert = i == 0 && o->invertible ? &g.inverted : NULL;
 
 		g.arg[i] = i == 0 && attached ? attached : take_arg(rd, may_invert);

@@ -50,11 +50,10 @@ static bool tcp_parse(struct xt_reading *r, const struct xt_given *o, void *info
 		i->invflags |= o->inverted ? XT_TCP_INV_DSTPT : 0;
 		return xt_read_ports(r, o->arg[0], ':', i->dpts);
 	case FLAGS:
-		if (!xt_read_bits(r, o->arg[0], tcp_flags, &mask) ||
-			!xt_read_bits(r, o->arg[1], tcp_flags, &cmp))
-			return false;
-		/* fall through */
 	case SYN:
+		if (o->id == FLAGS && (!xt_read_bits(r, o->arg[0], tcp_flags, &mask) ||
+					      !xt_read_bits(r, o->arg[1], tcp_flags, &cmp)))
+			return false;
 		i->flg_mask = (uint8_t)mask;
 		i->flg_cmp = (uint8_t)cmp;
 		i->invflags |= o->inverted ? XT_TCP_INV_FLAGS : 0;

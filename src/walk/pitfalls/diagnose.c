@@ -62,17 +62,6 @@ const char *diagnose_step_text(struct diagnosis *d, const struct journey_step *s
 	return s->text ? arena_strdup(d->q->arena, s->text) : "";
 }
 
-bool uplink_serves(const struct gateway_uplink *u, uint8_t family)
-{
-	if (u->has_default[0] || u->has_default[1])
-		return u->has_default[family == IP_V6];
-	VEC_EACH (&u->addrs, struct ip_addr, a) {
-		if (a->family == family)
-			return true;
-	}
-	return false;
-}
-
 static bool is_at(const struct gateway_uplink *u, const struct journey *j)
 {
 	return j->in && strcmp(u->interface, j->in) == 0;

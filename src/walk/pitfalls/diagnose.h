@@ -47,8 +47,6 @@ const struct journey_step *diagnose_rule(
 	const struct journey_leg *leg, uint8_t did, const struct journey_step *end);
 /* A step with its place, and what it did. */
 const char *diagnose_step_text(struct diagnosis *d, const struct journey_step *s);
-/* Do forwards of the family come in by it? (One without a default route has what addresses it has.) */
-bool uplink_serves(const struct gateway_uplink *u, uint8_t family);
 /* The uplink that requests come in by; NULL: not by one. */
 const struct gateway_uplink *diagnose_uplink(const struct diagnosis *d);
 const char *diagnose_client(

@@ -63,8 +63,9 @@ static uint8_t judge_request(struct diagnosis *d, enum journey_leg_kind kind,
 
 	if (late && late->preference > policy->preference)
 		return 55;
+	/* A mark that the connection keeps is meant for its replies; one that it does not is not. */
 	if (!restored)
-		return 8;
+		return d->way->flow.mark & policy->mask ? 7 : 8;
 	if (kind != LEG_LATER || !marks_written(marked->rule.rule, false, &bits, &value, &known))
 		return 7;
 	/* A whole mark is taken though the uplinks' are only a part of it, or not by portreeve. */

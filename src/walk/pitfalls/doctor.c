@@ -10,178 +10,14 @@
 #include <string.h>
 
 #include "walk/pitfalls/diagnose.h"
+#include "walk/tour.h"
 
 #define JOURNEYS_MAX 8192
-#define CLIENT_PORT  50123 /* any port that clients use */
-#define ECHO_ID	     4711
 
-struct tour {
+struct round {
 	struct inquiry *q;
 	size_t walked, left_out;
 };
-
-/* ---- clients ---- */
-
-static unsigned int family_index(uint8_t family)
-{
-	return family == IP_V6;
-}
-
-static bool is_taken(const struct inquiry *q, const struct ip_addr *addr)
-{
-	VEC_EACH (&q->then.addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return true;
-	}
-	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
-		if (ip_equal(&u->next[family_index(addr->family)], addr))
-			return true;
-	}
-	VEC_EACH (&q->gateway->forwards, struct gateway_forward, f) {
-		if (ip_equal(&f->to, addr))
-			return true;
-	}
-	return false;
-}
-
-/* A host in @network that nobody else is. */
-static bool neighbour_in(
-	const struct inquiry *q, const struct ip_prefix *network, struct ip_addr *out)
-{
-	unsigned int last = ip_bytes(network->addr.family) - 1;
-	unsigned int room = ip_bits(network->addr.family) - network->len;
-
-	if (room < 2)
-		return false;
-	*out = network->addr;
-	for (unsigned int host = room >= 8 ? 77 : 1; host < (room >= 8 ? 255u : 1u << room) - 1;
-		host++) {
-		out->bytes[last] = (uint8_t)(network->addr.bytes[last] | host);
-		if (!is_taken(q, out))
-			return true;
-	}
-	return false;
-}
-
-/* Those that a forward is limited to may be reached another way than by this uplink: over a VPN. */
-static bool comes_by(
-	const struct inquiry *q, const struct gateway_uplink *u, const struct ip_addr *client)
-{
-	const struct net_route *r = netstate_route(&q->then, TABLE_MAIN, client);
-
-	return !r || r->dst.len == 0 || walk_route_leaves_by(r, u->interface) != TRI_NO;
-}
-
-/* A public address that is on no network of this machine, and that the forward is for. */
-static bool far_client(const struct inquiry *q, const struct gateway_uplink *u,
-	const struct gateway_forward *f, struct ip_addr *out)
-{
-	struct ip_addr some[INQUIRY_CLIENTS];
-	size_t n = inquiry_clients(NULL, f->family, some);
-
-	if (f->src.addr.family) {
-		*out = ip_prefix_last(&f->src);
-		/* A broadcast address is nobody's. */
-		if (f->src.len < ip_bits(f->family) - 1)
-			out->bytes[ip_bytes(f->family) - 1] &= 0xfe;
-		return comes_by(q, u, out);
-	}
-	for (size_t i = 0; i < n; i++) {
-		bool near = false;
-
-		VEC_EACH (&q->then.routes, struct net_route, r) {
-			if (r->family == f->family && r->dst.len > 1 &&
-				ip_in_prefix(&some[i], &r->dst))
-				near = true;
-		}
-		if (!near) {
-			*out = some[i];
-			return true;
-		}
-	}
-	return false;
-}
-
-static uint8_t prefix_len(
-	const struct inquiry *q, const char *interface, const struct ip_addr *addr)
-{
-	VEC_EACH (&q->then.addrs, struct net_addr, a) {
-		if (strcmp(a->interface, interface) == 0 && ip_equal(&a->addr, addr))
-			return a->prefix_len;
-	}
-	return (uint8_t)ip_bits(addr->family);
-}
-
-static bool near_client(const struct inquiry *q, const struct gateway_uplink *u,
-	const struct gateway_forward *f, struct ip_addr *out)
-{
-	VEC_EACH (&u->addrs, struct ip_addr, a) {
-		struct ip_prefix network;
-
-		if (a->family != f->family)
-			continue;
-		network = ip_prefix_of(a, prefix_len(q, u->interface, a));
-		if (neighbour_in(q, &network, out) &&
-			(!f->src.addr.family || ip_in_prefix(out, &f->src)))
-			return true;
-	}
-	return false;
-}
-
-/* ---- what is asked ---- */
-
-static bool name_fits(const char *pattern, bool inverted, const char *name)
-{
-	size_t len = pattern ? strlen(pattern) : 0;
-	bool wild = len && (pattern[len - 1] == '*' || pattern[len - 1] == '+');
-
-	if (!pattern)
-		return true;
-	return (wild ? strncmp(pattern, name, len - 1) == 0 : strcmp(pattern, name) == 0) !=
-	       inverted;
-}
-
-/* The public address of the forward on this uplink. */
-static bool public_address(
-	const struct gateway_uplink *u, const struct gateway_forward *f, struct ip_addr *out)
-{
-	VEC_EACH (&u->addrs, struct ip_addr, a) {
-		if (a->family != f->family || (f->dst.addr.family && !ip_in_prefix(a, &f->dst)))
-			continue;
-		*out = *a;
-		return true;
-	}
-	return false;
-}
-
-/* Is the address on another uplink's interface? */
-static bool is_elsewhere(
-	const struct inquiry *q, const struct gateway_uplink *u, const struct ip_addr *addr)
-{
-	VEC_EACH (&q->then.addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr) && strcmp(a->interface, u->interface) != 0)
-			return true;
-	}
-	return false;
-}
-
-static struct journey_question question_of(
-	const struct gateway_forward *f, const struct ip_addr *src, const struct ip_addr *dst)
-{
-	struct journey_question a = {.proto = f->proto ? f->proto : PROTO_TCP,
-		.src = *src,
-		.dst = *dst,
-		.sport = CLIENT_PORT,
-		.dport = f->first		 ? f->first
-			 : f->last == UINT16_MAX ? 80
-						 : f->last};
-
-	if (a.proto == PROTO_ICMP || a.proto == PROTO_ICMPV6) {
-		a.sport = ECHO_ID;
-		a.dport = 0;
-	}
-	return a;
-}
 
 /* ---- walking ---- */
 
@@ -200,7 +36,7 @@ static bool depends_on_backend(const struct journey *j)
 	return j->verdict == JOURNEY_UNKNOWN && j->question.returns == RETURN_ASK;
 }
 
-static void walk_one(struct tour *t, const struct gateway_forward *f, const char *text,
+static void walk_one(struct round *t, const struct gateway_forward *f, const char *text,
 	const struct journey_question *a)
 {
 	struct arena *scratch;
@@ -232,67 +68,13 @@ static void walk_one(struct tour *t, const struct gateway_forward *f, const char
 	arena_free(scratch);
 }
 
-static void from_uplinks(struct tour *t, const struct gateway_forward *f, const char *text)
-{
-	VEC_EACH (&t->q->gateway->uplinks, struct gateway_uplink, u) {
-		struct ip_addr dst, src;
-		struct journey_question a;
-
-		if (!uplink_serves(u, f->family) ||
-			!name_fits(f->in, f->in_inverted, u->interface) ||
-			!public_address(u, f, &dst) || is_elsewhere(t->q, u, &dst))
-			continue;
-		if (far_client(t->q, u, f, &src)) {
-			a = question_of(f, &src, &dst);
-			a.in = u->interface;
-			walk_one(t, f, text, &a);
-		}
-		if (near_client(t->q, u, f, &src)) {
-			a = question_of(f, &src, &dst);
-			a.in = u->interface;
-			walk_one(t, f, text, &a);
-		}
-	}
-}
-
-/* The address that everyone is told: the first uplink's that has one. */
-static bool told_address(const struct tour *t, const struct gateway_forward *f, struct ip_addr *out)
-{
-	VEC_EACH (&t->q->gateway->uplinks, struct gateway_uplink, u) {
-		if (uplink_serves(u, f->family) &&
-			(!f->in || f->in_inverted || name_fits(f->in, false, u->interface)) &&
-			public_address(u, f, out))
-			return true;
-	}
-	return false;
-}
-
-static void from_inside(struct tour *t, const struct gateway_forward *f, const char *text)
-{
-	struct ip_addr dst, src;
-	struct journey_question a;
-
-	if (f->src.addr.family || !told_address(t, f, &dst))
-		return;
-	VEC_EACH (&t->q->gateway->insides, struct gateway_inside, i) {
-		if (i->network.addr.family != f->family || !neighbour_in(t->q, &i->network, &src))
-			continue;
-		a = question_of(f, &src, &dst);
-		a.in = i->interface;
-		walk_one(t, f, text, &a);
-	}
-	a = question_of(f, &dst, &dst);
-	a.from_here = true;
-	walk_one(t, f, text, &a);
-}
-
 static bool same_but_ports(const struct gateway_forward *a, const struct gateway_forward *b)
 {
 	return a->rule == b->rule && a->proto == b->proto && ip_prefix_equal(&a->dst, &b->dst) &&
 	       ip_equal(&a->to, &b->to);
 }
 
-static void walk_forwards(struct tour *t)
+static void walk_forwards(struct round *t)
 {
 	const struct gateway *g = t->q->gateway;
 	size_t places = 2 * g->uplinks.len + g->insides.len + 1;
@@ -300,6 +82,7 @@ static void walk_forwards(struct tour *t)
 	const struct gateway_forward *before = NULL;
 
 	VEC_EACH (&g->forwards, struct gateway_forward, f) {
+		struct tour tour = {0};
 		const char *text;
 
 		if (f->output)
@@ -310,8 +93,9 @@ static void walk_forwards(struct tour *t)
 		}
 		before = f;
 		text = inquiry_forward_text(t->q, f);
-		from_uplinks(t, f, text);
-		from_inside(t, f, text);
+		tour_of(t->q->arena, g, f, &tour);
+		VEC_EACH (&tour.stops, struct tour_stop, stop)
+			walk_one(t, f, text, &stop->question);
 	}
 	if (t->left_out)
 		finding_untold(t->q, 28,
@@ -353,22 +137,19 @@ static void remedy_guard(struct inquiry *q, struct finding *f, const struct gate
 }
 
 static void look_at_guard(
-	struct tour *t, const struct gateway_uplink *u, const struct gateway_inside *i)
+	struct round *t, const struct tour_stop *beside, const struct tour_stop *inside)
 {
-	struct gateway_forward any = {
-		.family = i->network.addr.family, .proto = PROTO_TCP, .first = 80};
-	struct journey_question a;
+	const struct gateway_uplink *u = beside->uplink;
+	const struct gateway_inside *i = inside->inside;
+	struct journey_question a = beside->question;
 	struct journey j = {0};
-	struct ip_addr src, dst;
 	struct finding *f;
 	char from[IP_STRLEN], to[PREFIX_STRLEN];
 	bool made;
 
-	if (!ip_is_private(&i->network.addr) || !uplink_serves(u, any.family) ||
-		!near_client(t->q, u, &any, &src) || !neighbour_in(t->q, &i->network, &dst))
+	if (!ip_is_private(&i->network.addr))
 		return;
-	a = question_of(&any, &src, &dst);
-	a.in = u->interface;
+	a.dst = inside->question.src;
 	a.returns = RETURN_THROUGH_US;
 	journey_walk(t->q->arena, t->q->seen, &a, &j);
 	if (j.verdict == JOURNEY_BROKEN || !j.ways.len || j.ways.items[0].dnat ||
@@ -385,16 +166,24 @@ static void look_at_guard(
 	f->evidence = arena_printf(t->q->arena,
 		"a request from %s that comes in by %s for %s is forwarded, though no rule "
 		"translated it",
-		ip_format(&src, from), u->interface, ip_prefix_format(&i->network, to));
+		ip_format(&a.src, from), u->interface, ip_prefix_format(&i->network, to));
 	f->consequence = "whoever shares the provider's network can use it without any forward";
 	remedy_guard(t->q, f, u, i);
 }
 
-static void look_at_guards(struct tour *t)
+static void look_at_guards(struct round *t)
 {
-	VEC_EACH (&t->q->gateway->uplinks, struct gateway_uplink, u) {
-		VEC_EACH (&t->q->gateway->insides, struct gateway_inside, i)
-			look_at_guard(t, u, i);
+	for (int v6 = 0; v6 < 2; v6++) {
+		const struct gateway_forward web = {
+			.family = v6 ? IP_V6 : IP_V4, .proto = PROTO_TCP, .first = 80, .last = 80};
+		struct tour tour = {0};
+
+		tour_of(t->q->arena, t->q->gateway, &web, &tour);
+		VEC_EACH (&tour.stops, struct tour_stop, beside)
+			VEC_EACH (&tour.stops, struct tour_stop, inside) {
+				if (beside->place == TOUR_BESIDE && inside->place == TOUR_INSIDE)
+					look_at_guard(t, beside, inside);
+			}
 	}
 }
 
@@ -507,7 +296,7 @@ void walk_doctor(struct arena *a, const struct netstate *net, const struct forei
 	struct findings *out)
 {
 	struct inquiry q;
-	struct tour t = {.q = &q};
+	struct round t = {.q = &q};
 
 	begin(&q, a, net, facts, out);
 	walk_forwards(&t);

@@ -76,6 +76,7 @@ static void look_at_nat(struct inquiry *q, const struct marker *m)
 	f->consequence = before ? "what is translated is never marked"
 				: "all further packets of a connection are routed without a mark";
 	remedy_pin(q, f, m->table->family == FAMILY_IP6 ? IP_V6 : IP_V4, false);
+	remedy_delete(q, f, m->table, m->chain, m->rule);
 	f->advice = "move it to mangle PREROUTING (nft: a filter chain with hook prerouting and "
 		    "priority mangle)";
 }
@@ -95,6 +96,7 @@ static void look_at_state(struct inquiry *q, const struct marker *m)
 	f->consequence = "it never matches the first packet: the first reply goes astray, and TCP "
 			 "connections never open";
 	remedy_pin(q, f, m->table->family == FAMILY_IP6 ? IP_V6 : IP_V4, false);
+	remedy_delete(q, f, m->table, m->chain, m->rule);
 	f->advice =
 		"ask for the interface and `ct state new` instead (iptables: -i IF -m conntrack "
 		"--ctstate NEW)";

@@ -275,15 +275,17 @@ static void remedy_jump(
 				 nat.kind == WALK_NAT_MASQUERADE;
 		}
 	hook = source ? HOOK_POSTROUTING : HOOK_PREROUTING;
+	/* iptables-nft makes its base chains as they are used. */
+	if (table_command(q, t)) {
+		finding_remedy(q, f, "%s -A %s -j %s", table_command(q, t),
+			source ? "POSTROUTING" : "PREROUTING", c->name);
+		return;
+	}
 	VEC_EACH (&t->chains, struct nft_chain *, base) {
 		if (!(*base)->base || (*base)->type != CHAIN_NAT || (*base)->hook != hook)
 			continue;
-		if (table_command(q, t))
-			finding_remedy(q, f, "%s -A %s -j %s", table_command(q, t), (*base)->name,
-				c->name);
-		else
-			finding_remedy(q, f, "nft add rule %s %s %s jump %s",
-				tool_family(t->family), t->name, (*base)->name, c->name);
+		finding_remedy(q, f, "nft add rule %s %s %s jump %s", tool_family(t->family),
+			t->name, (*base)->name, c->name);
 		return;
 	}
 }

@@ -208,7 +208,7 @@ static void collect(struct inquiry *q, uint8_t family, struct pins *out)
 	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
 		struct pin *p;
 
-		if (!uplink_serves(u, family) || out->len == PINS_MAX)
+		if (!gateway_serves(u, family) || out->len == PINS_MAX)
 			continue;
 		p = &out->items[out->len++];
 		p->uplink = u;

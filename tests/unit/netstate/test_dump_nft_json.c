@@ -227,6 +227,23 @@ static void test_cut_off(void **state)
 	}
 }
 
+/* And for `flags dormant` it writes the table's name. */
+static void test_table_flags(void **state)
+{
+	struct dumped d;
+
+	read_json(&d, LIST("{\"table\": {\"family\": \"inet\", \"name\": \"t\", \"handle\": 1, "
+			   "\"flags\": [\"dormant\"]}}"));
+	assert_int_equal(d.net.ruleset.tables.items[0]->flags, 1);
+	assert_no_notes(&d);
+	dumped_end(&d);
+	read_json(&d, LIST("{\"table\": {\"family\": \"inet\", \"name\": \"t\", \"handle\": 1, "
+			   "\"flags\": \"t\"}}"));
+	assert_string_equal(dumped_notes(&d),
+		"nft.json:0: its flags are not understood: it may be dormant: t\n");
+	dumped_end(&d);
+}
+
 /* Names that the language cannot say do no harm; nesting without end neither. */
 static void test_hostile(void **state)
 {
@@ -265,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_cut_off),
+		cmocka_unit_test(test_table_flags),
 		cmocka_unit_test(test_hostile),
 	};
 

@@ -61,6 +61,9 @@ static void test_dnat_and_snat(void **state)
 	assert_true(ip_equal(
 		&w->legs[LEG_REQUEST].last.saddr, &(struct ip_addr){IP_V4, {192, 168, 0, 1}}));
 	assert_int_equal(w->legs[LEG_REPLY].last.sport, 80);
+	assert_int_equal(w->legs[LEG_REQUEST].last.ct_state, CT_NEW);
+	assert_int_equal(w->legs[LEG_REPLY].last.ct_state, CT_ESTABLISHED);
+	assert_int_equal(w->legs[LEG_LATER].last.ct_state, CT_ESTABLISHED);
 	assert_walk(&g, "2.2.2.2", "broken");
 	assert_why(&g, "the reply leaves by eth0, not by eth1");
 	assert_int_equal(g.j.ways.items[0].home, TRI_NO);
