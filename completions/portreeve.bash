@@ -5,7 +5,7 @@
 _portreeve()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" word
-	local commands="check show diff apply confirm rollback remove rehearse explain doctor snapshot trace"
+	local commands="check show diff apply confirm rollback remove rehearse explain doctor snapshot trace import"
 	local options="--json --color --help"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
@@ -32,6 +32,7 @@ _portreeve()
 	doctor) options="$options --live --state --list" ;;
 	snapshot) options="$options --anonymise --force" ;;
 	trace) options="$options --packets --seconds" ;;
+	import) options="$options --live --state" ;;
 	'') options="$options --version" ;;
 	esac
 	if [[ $cur == -* ]]; then

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fish completion for portreeve(8)
 
-set -l commands check show diff apply confirm rollback remove rehearse explain doctor snapshot trace help
+set -l commands check show diff apply confirm rollback remove rehearse explain doctor snapshot trace import help
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c portreeve -f
@@ -22,6 +22,7 @@ complete -c portreeve -n $none -a explain -d 'Why a packet and its reply get thr
 complete -c portreeve -n $none -a doctor -d 'What is wrong with a gateway, whoever configured it'
 complete -c portreeve -n $none -a snapshot -d 'The whole network state, for a bug report or for --state'
 complete -c portreeve -n $none -a trace -d 'Live packets, rule by rule'
+complete -c portreeve -n $none -a import -d 'A config that does what the rules of this machine do'
 complete -c portreeve -n $none -a help -d 'Help of a command'
 
 complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse doctor' -F
@@ -58,3 +59,6 @@ complete -c portreeve -n '__fish_seen_subcommand_from snapshot' -l force -d 'Wri
 complete -c portreeve -n '__fish_seen_subcommand_from trace' -a 'tcp udp sctp icmp port sport from to in'
 complete -c portreeve -n '__fish_seen_subcommand_from trace' -l packets -x -d 'Stop after so many'
 complete -c portreeve -n '__fish_seen_subcommand_from trace' -l seconds -x -d 'Stop after so long'
+
+complete -c portreeve -n '__fish_seen_subcommand_from import' -l live -d 'Look at this machine as it is'
+complete -c portreeve -n '__fish_seen_subcommand_from import' -l state -x -a '(__fish_complete_directories)' -d 'Look at a snapshot or at pasted dumps'

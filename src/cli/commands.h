@@ -16,6 +16,7 @@ extern const struct cli_command command_rehearse;
 extern const struct cli_command command_snapshot;
 extern const struct cli_command command_explain;
 extern const struct cli_command command_trace;
+extern const struct cli_command command_import;
 extern const struct cli_command command_doctor;
 
 #endif

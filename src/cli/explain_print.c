@@ -83,39 +83,42 @@ static const char *step_label(const struct journey_step *s)
 	return stages[s->stage] ? stages[s->stage] : explain_hook_name(s->hook);
 }
 
-static void print_place(struct printer *p, const struct journey_step *s)
+/* "[iptables-save.txt:12]", "[handle 7]" */
+static void add_where(struct strbuf *out, const struct explain_place *at)
 {
-	struct strbuf line = STRBUF_INIT;
-	struct explain_place at;
-
-	explain_place(p->arena, p->e, s, &at);
-	if (at.rule && at.rule[0])
-		strbuf_addf(&line, "%s %s: %s", at.table, at.chain, at.rule);
-	if (at.file)
-		strbuf_addf(&line, "%s[%s:%u]", line.len ? "  " : "", at.file, at.line);
-	else if (at.handle)
-		strbuf_addf(&line, "  [handle %llu]", (unsigned long long)at.handle);
-	if (line.len) {
-		strbuf_fill(p->out, ' ', LABEL_WIDTH + 4);
-		paint(p, PAINT_FAINT, strbuf_str(&line));
-		strbuf_addch(p->out, '\n');
-	}
-	strbuf_fini(&line);
+	if (at->file)
+		strbuf_addf(out, "  [%s:%u]", at->file, at->line);
+	else if (at->handle)
+		strbuf_addf(out, "  [handle %llu]", (unsigned long long)at->handle);
 }
 
 static void print_step(struct printer *p, const struct journey_step *s)
 {
-	const char *label = step_label(s);
+	struct strbuf line = STRBUF_INIT;
+	struct explain_place at;
 
-	strbuf_addf(p->out, "  %-*s  ", LABEL_WIDTH, label);
+	strbuf_addf(p->out, "  %-*s  ", LABEL_WIDTH, step_label(s));
 	if (s->stops)
 		paint(p, PAINT_RED, s->text);
 	else if (s->stage == STAGE_FORK)
 		paint(p, PAINT_YELLOW, s->text);
 	else
 		strbuf_add(p->out, s->text);
+	explain_place(p->arena, p->e, s, &at);
+	if (at.rule && at.rule[0]) {
+		/* iptables' own words name the chain. */
+		bool named = strncmp(at.rule, "-A ", 3) == 0;
+
+		strbuf_addf(&line, "%s%s%s: %s", at.table, named ? "" : " ",
+			named ? "" : at.chain, at.rule);
+		strbuf_addch(p->out, '\n');
+		strbuf_fill(p->out, ' ', LABEL_WIDTH + 4);
+	}
+	add_where(&line, &at);
+	if (line.len)
+		paint(p, PAINT_FAINT, strbuf_str(&line));
 	strbuf_addch(p->out, '\n');
-	print_place(p, s);
+	strbuf_fini(&line);
 }
 
 static void print_leg(struct printer *p, const struct journey_way *w, enum journey_leg_kind kind,

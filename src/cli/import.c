@@ -81,7 +81,9 @@ static void print_comparison(const struct importing *i)
 		cmp->journeys);
 	VEC_EACH (&cmp->differences, const struct import_difference, d) {
 		fprintf(stderr, "  %s: %s\n    before: %s: %s\n    after:  %s: %s\n", d->what,
-			d->regresses ? "WORSE" : d->pitfalls.len ? "cured" : "differs",
+			d->regresses	  ? "WORSE"
+			: d->pitfalls.len ? "cured"
+					  : "differs",
 			explain_verdict_name(d->before), d->why_before,
 			explain_verdict_name(d->after), d->why_after);
 		VEC_EACH (&d->pitfalls, const struct pitfall *, p)
@@ -164,8 +166,10 @@ const struct cli_command command_import = {
 	.details =
 		"Writes on standard output a config that does what the port forwards, SNAT rules,\n"
 		"connection marks and policy routes of this machine do, or of dumps; comments say\n"
-		"where each line came from and what could not be carried over. Then it walks both,\n"
-		"the old rules and the new plan, for every port, uplink and place of a client, and\n"
+		"where each line came from and what could not be carried over. Then it walks "
+		"both,\n"
+		"the old rules and the new plan, for every port, uplink and place of a client, "
+		"and\n"
 		"shows where they differ and which pitfalls the config cures.\n"
 		"\n"
 		"Exit status 1 if something was not carried over or would be worse than before.\n",

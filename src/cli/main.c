@@ -23,6 +23,7 @@ static const struct cli_command *const commands[] = {
 	&command_snapshot,
 	&command_explain,
 	&command_trace,
+	&command_import,
 	&command_doctor,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "kernel/legacy.h"
 #include "kernel/observe.h"
 #include "rehearse/prove_parts.h"
 
@@ -445,10 +444,9 @@ static int observe(struct hearing *h)
 	h->net = arena_new_of(h->proof->arena, struct netstate);
 	if (err == 0)
 		err = kernel_observe(h->kernel, h->proof->arena,
-			OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_RULESET | OBSERVE_ELEMENTS,
+			OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_RULESET | OBSERVE_ELEMENTS |
+				OBSERVE_IPSETS | OBSERVE_LEGACY,
 			h->net, &e);
-	if (err == 0)
-		err = kernel_observe_legacy(h->kernel, h->proof->arena, h->net, &e);
 	if (err)
 		return prove_fail(h->proof, -err, "cannot look at the sandbox: %s", e.text);
 	return 0;

@@ -80,15 +80,30 @@ const char *inquiry_text(struct inquiry *q, struct strbuf *b)
 	return text;
 }
 
+/* Commands are to be pasted once, whatever they cure; a second `ip rule add` fails. */
+static bool is_given(const struct inquiry *q, const char *command)
+{
+	VEC_EACH (&q->out->items, struct finding, f) {
+		VEC_EACH (&f->remedy, const char *, it) {
+			if (strcmp(*it, command) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 void finding_remedy(struct inquiry *q, struct finding *f, const char *fmt, ...)
 {
 	struct strbuf b = STRBUF_INIT;
+	const char *command;
 	va_list ap;
 
 	va_start(ap, fmt);
 	strbuf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	vec_push(q->arena, &f->remedy, inquiry_text(q, &b));
+	command = inquiry_text(q, &b);
+	if (strncmp(command, "nft add ", 8) == 0 || !is_given(q, command))
+		vec_push(q->arena, &f->remedy, command);
 }
 
 void finding_keep(struct inquiry *q, struct finding *f, const char *fmt, ...)

@@ -173,6 +173,17 @@ static void draft_forward(struct drafting *d, const struct gateway_forward *f)
 
 /* ---- how replies come back ---- */
 
+/* Does the rule leave the choice of the address to the kernel? */
+static bool masquerades(const struct nft_rule *r)
+{
+	VEC_EACH (&r->stmts, const struct nft_stmt, s) {
+		if (s->kind == STMT_MASQUERADE || (s->kind == STMT_XT && s->xt.target &&
+							  strcmp(s->xt.name, "MASQUERADE") == 0))
+			return true;
+	}
+	return false;
+}
+
 static void ask_walk(struct drafting *d, struct draft *m)
 {
 	const struct gateway_uplink *u = m->uplinks.len ? m->uplinks.items[0] : NULL;
@@ -206,7 +217,10 @@ static void ask_walk(struct drafting *d, struct draft *m)
 		m->note = "there is no SNAT: the backend must have this gateway for its way out";
 		return;
 	}
-	m->returns = arena_printf(d->arena, "{snat: [%s]}", ip_format(&way->flow.reply.dst, buf));
+	m->returns = way->snat_rule && masquerades(way->snat_rule)
+			     ? "snat"
+			     : arena_printf(d->arena, "{snat: [%s]}",
+				       ip_format(&way->flow.reply.dst, buf));
 }
 
 /* ---- names ---- */
@@ -260,19 +274,21 @@ static const char *map_name(struct drafting *d, const struct gateway_forward *f)
 
 static void add_gateways(struct strbuf *y, const struct gateway_uplink *u)
 {
+	bool both = u->has_default[0] && u->has_default[1];
 	char buf[IP_STRLEN];
-	size_t n = 0;
 
+	strbuf_add(y, u->has_default[0] || u->has_default[1] ? ", gateway: " : "");
+	strbuf_add(y, both ? "[" : "");
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!u->has_default[i])
 			continue;
-		strbuf_add(y, n++ ? ", " : ", gateway: [");
+		strbuf_add(y, both && i ? ", " : "");
 		if (u->next[i].family == IP_NONE)
 			strbuf_add(y, "onlink");
 		else
 			strbuf_addf(y, i ? "\"%s\"" : "%s", ip_format(&u->next[i], buf));
 	}
-	strbuf_add(y, n ? "]" : "");
+	strbuf_add(y, both ? "]" : "");
 }
 
 static const char *uplink_name(struct drafting *d, const struct gateway_uplink *u)
@@ -347,10 +363,14 @@ static void add_map(struct drafting *d, struct strbuf *y, const struct draft *m)
 {
 	char buf[PREFIX_STRLEN];
 
-	VEC_EACH (&m->forwards, const struct gateway_forward *, f)
-		strbuf_addf(y, "  # %s%s%s\n", nft_rule_place(d->arena, (*f)->rule),
-			*nft_rule_place(d->arena, (*f)->rule) ? ": " : "",
+	VEC_EACH (&m->forwards, const struct gateway_forward *, f) {
+		const char *place = nft_rule_place(d->arena, (*f)->rule);
+
+		if (f != m->forwards.items && f[-1]->rule == (*f)->rule)
+			continue;
+		strbuf_addf(y, "  # %s%s%s\n", place, *place ? ": " : "",
 			nft_rule_words(d->arena, (*f)->table, (*f)->chain, (*f)->rule));
+	}
 	if (m->note)
 		strbuf_addf(y, "  # note: %s\n", m->note);
 	strbuf_addf(y, "  %s: {", m->name);

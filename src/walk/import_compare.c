@@ -62,8 +62,17 @@ static void take_pitfalls(struct arena *a, const struct netstate *net, const str
 	}
 }
 
-static void compare_one(struct arena *a, const struct gateway *g, const struct netstate *then,
-	const struct tour_stop *s, struct import_comparison *out)
+/* Did the request come to a backend of the forward at all? */
+static bool is_forwarded(const struct journey *j, const struct gateway_forward *f)
+{
+	const struct journey_leg *leg = &j->ways.items[0].legs[LEG_REQUEST];
+
+	return leg->end == JOURNEY_FORWARDED && packet_knows(&leg->last, PKT_DADDR) &&
+	       ip_equal(&leg->last.daddr, &f->to);
+}
+
+static void compare_one(struct arena *a, const struct gateway *g, const struct gateway_forward *f,
+	const struct netstate *then, const struct tour_stop *s, struct import_comparison *out)
 {
 	struct journey before, after;
 	struct import_difference *d;
@@ -82,7 +91,7 @@ static void compare_one(struct arena *a, const struct gateway *g, const struct n
 	d->after = after.verdict;
 	d->why_before = before.ways.items[0].why;
 	d->why_after = after.ways.items[0].why;
-	d->regresses = before.verdict != JOURNEY_BROKEN &&
+	d->regresses = before.verdict != JOURNEY_BROKEN && is_forwarded(&before, f) &&
 		       (after.verdict == JOURNEY_BROKEN || !same);
 	if (!d->regresses)
 		take_pitfalls(a, g->net, &before, d);
@@ -98,6 +107,6 @@ void import_compare(struct arena *a, const struct gateway *g, const struct impor
 			continue;
 		tour_of(a, g, f, &tour);
 		VEC_EACH (&tour.stops, const struct tour_stop, s)
-			compare_one(a, g, then, s, out);
+			compare_one(a, g, f, then, s, out);
 	}
 }

@@ -11,7 +11,7 @@ struct import_difference {
 	const char *what; /* "tcp 2.2.2.2:80, a client far away by eth1" */
 	enum journey_verdict before, after;
 	const char *why_before, *why_after;
-	bool regresses;				/* it worked, and would not, or goes elsewhere */
+	bool regresses;			      /* it worked, and would not, or goes elsewhere */
 	VEC(const struct pitfall *) pitfalls; /* of before, that after has not */
 };
 

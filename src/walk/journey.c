@@ -150,7 +150,7 @@ static void prepare_rules(struct prepared *p)
 }
 
 /* No dump tells whether iptables-legacy's chains or nft's were registered first, which counts at equal
- * priority. Taken to be there first: modules of the kernel's past, before what a service loads. */
+ * priority (the last one runs first). Legacy's are taken to be the earlier ones. */
 static void put_legacy_first(struct prepared *p)
 {
 	struct nft_ruleset *rs = &p->net.ruleset;

@@ -247,9 +247,12 @@ class Kernel:
             if leg == 0:
                 own.bind(("::" if wire.is_v6(q["dst"]) else "0.0.0.0",
                           q["sport"] if q["proto"] != "icmp" else 0))
-                own.connect((q["dst"], q["dport"]))
-            if q["proto"] != "tcp":
+                if q["proto"] != "icmp":
+                    own.connect((q["dst"], q["dport"]))
+            if q["proto"] == "udp":
                 own.send(wire.own_payload(q, tag, leg))
+            elif q["proto"] == "icmp":
+                own.sendto(wire.own_payload(q, tag, leg), (q["dst"], 0))
         except BlockingIOError:
             pass
         except OSError:

@@ -12,6 +12,7 @@ LENGTH = {4: 24, 6: 64}
 CLIENTS = {4: ["8.8.8.8", "9.9.9.9", "100.64.1.5", "1.2.3.4"],
            6: ["2001:db8:ff::1", "2001:db8:fe::2", "2a00:1::5"]}
 BEYOND_LAN = {4: ("10.20.0.{}", "10.20.0.0/24"), 6: ("fd00:20::{}", "fd00:20::/64")}
+_NETMAPPED = ("1", "2", "3", "4", "5", "6", "9", "10", "11", "12")  # last parts of all addresses
 PORTS = (22, 53, 80, 443, 2222, 3389, 5000, 5001, 8080, 8443)
 MARKS = (1, 2, 3, 0x10, 0x11, 0x100)
 MASKS = (0xFF, 0xF, 0x3, 0x10, 0xFFFFFFFF)
@@ -123,7 +124,9 @@ def addresses(p):
                 lines.append(f"addr add {address}/{LENGTH[family]} dev {link}"
                              + (" nodad" if family == 6 else ""))
             known = p.hosts[family][link] + [p.router(family, link)]
-            for host in dict.fromkeys(known):
+            if family == 6:  # who answers there may meet a rule in INPUT: a netmap's hosts too
+                known += [p.net(6, link)[:-len("/64")] + n for n in _NETMAPPED]
+            for host in sorted(set(known) - set(p.own[family][link])):
                 lines.append(f"neigh add {host} lladdr {netns.mac_text(netns.far_mac(i))} "
                              f"dev {link} nud permanent")
         if 6 in p.families:

@@ -13,6 +13,7 @@ _UNTOLD = (
     "which of them were there first",  # chains of nft and of legacy at one hook
 )
 PICKED = range(30000, 31001)  # ports of the rules that give a range
+_PATIENCE_S = 60
 LEGS = ("request", "reply", "later")
 _ICMP_ERRORS = {wire.ICMP: 3, wire.ICMPV6: 1}
 # What an ICMP error says about who made it: no route, or a rule. Where both may, it is in both.
@@ -38,7 +39,8 @@ def predict(portreeve, case, directory):
         state.dump(case, directory)
         argv += ["--state", directory]
     lines = "".join(_line(q) + "\n" for q in case["questions"])
-    done = subprocess.run(argv, input=lines, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, input=lines, capture_output=True, text=True, check=False,
+                          timeout=_PATIENCE_S)
     answers = [json.loads(line) for line in done.stdout.split("\n")[:-1]]
     if len(answers) != len(case["questions"]):
         raise RuntimeError(f"{' '.join(argv)}: exit status {done.returncode}, {len(answers)} answers: "

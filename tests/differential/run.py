@@ -21,6 +21,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -94,7 +95,7 @@ def make_small(case, number, where, portreeve):
     def still(candidate):
         try:
             differences = run_case(candidate, portreeve).differences
-        except (netns.LoadError, RuntimeError, kernel.Lost, ValueError):
+        except (netns.LoadError, RuntimeError, kernel.Lost, ValueError, subprocess.SubprocessError):
             return False
         return any(d.where == where for _, d in differences)
 

@@ -24,7 +24,7 @@ NFT_DNAT = """
     table ip nat {
         chain prerouting {
             type nat hook prerouting priority dstnat;
-            ip daddr { 1.1.1.1, 2.2.2.2 } tcp dport 80 dnat to 192.168.0.2
+            iifname { "eth0", "eth1" } tcp dport 80 dnat to 192.168.0.2
         }
     }"""
 NFT_MARKS = """
@@ -224,8 +224,8 @@ def two_lines_on_one_interface(lab):
 @pitfall(15)
 def only_tcp_is_pinned(lab):
     site = gateway(lab, FWMARK, RESTORED_ON_REPLIES,
-                   "iptables -t nat -A PREROUTING -d 1.1.1.1 -j DNAT --to-destination 192.168.0.2",
-                   "iptables -t nat -A PREROUTING -d 2.2.2.2 -j DNAT --to-destination 192.168.0.2",
+                   "iptables -t nat -A PREROUTING -i eth0 -j DNAT --to-destination 192.168.0.2",
+                   "iptables -t nat -A PREROUTING -i eth1 -j DNAT --to-destination 192.168.0.2",
                    "iptables -t mangle -A PREROUTING -i eth0 -p tcp -m conntrack --ctstate NEW"
                    " -j CONNMARK --set-mark 1",
                    "iptables -t mangle -A PREROUTING -i eth1 -p tcp -m conntrack --ctstate NEW"
@@ -266,8 +266,8 @@ def rules_without_preference(lab):
 def wg_quick_restores_whole_marks(lab):
     site = gateway(
         lab, TABLES,
-        "iptables -t nat -A PREROUTING -d 1.1.1.1 -p udp --dport 53 -j DNAT --to 192.168.0.2",
-        "iptables -t nat -A PREROUTING -d 2.2.2.2 -p udp --dport 53 -j DNAT --to 192.168.0.2",
+        "iptables -t nat -A PREROUTING -i eth0 -p udp --dport 53 -j DNAT --to 192.168.0.2",
+        "iptables -t nat -A PREROUTING -i eth1 -p udp --dport 53 -j DNAT --to 192.168.0.2",
         "iptables -t mangle -A PREROUTING -i eth0 -m conntrack --ctstate NEW"
         " -j CONNMARK --set-xmark 0x1000000/0xff000000",
         "iptables -t mangle -A PREROUTING -i eth1 -m conntrack --ctstate NEW"
@@ -277,7 +277,7 @@ def wg_quick_restores_whole_marks(lab):
         "ip rule add pref 1000 fwmark 0x1000000/0xff000000 lookup 1000",
         "ip rule add pref 1001 fwmark 0x2000000/0xff000000 lookup 1001")
     assert talks_udp(site, TELECOM) and talks_udp(site, UNICOM)
-    site.gw.run("iptables -t mangle -A PREROUTING -p udp -j CONNMARK --restore-mark")
+    site.gw.run("iptables -t mangle -I PREROUTING -p udp -j CONNMARK --restore-mark")
     return Broken(site, works=lambda: talks_udp(site, TELECOM) and talks_udp(site, UNICOM))
 
 

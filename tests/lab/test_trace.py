@@ -97,6 +97,21 @@ def test_a_drop_is_shown_where_it_happens(site, portreeve):
     assert packet["differences"] == []
 
 
+def test_where_reality_differs_it_says_so(site, portreeve):
+    portreeve.apply(ARTICLE)
+    trace = Trace(portreeve, "tcp", "port", "80", packets=1)
+    site.gw.nft("""table inet late {
+        chain forward {
+            type filter hook forward priority filter;
+            tcp dport 80 drop
+        }
+    }""")
+    assert ask(site.world, "1.1.1.1", 80, source=CLIENT, timeout=DEAD_S) is None
+    packet, = trace.result()
+    assert trace.process.returncode == 1
+    assert any("the walk: forwarded; the kernel: dropped" in d for d in packet["differences"])
+
+
 def test_udp_and_the_gateways_own_service(site, portreeve):
     serve(site.gw, udp=[5353], address="1.1.1.1")
     trace = Trace(portreeve, "udp", "port", "5353", packets=2)

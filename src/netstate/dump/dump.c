@@ -188,20 +188,20 @@ static void read_kind(struct reading *g, enum dump_kind kind)
 
 /* ---- rulesets ---- */
 
-/* nft's JSON says more than its text; the text stands in where the JSON brought no table. */
+/*
+ * nft's text is the better of the two: its JSON (1.0.6) leaves out that a set is dynamic and some
+ * dependencies of rules, and breaks off at a table that has flags. JSON stands in where there is no text,
+ * or the text brought no table.
+ */
 static void read_nft(struct reading *g)
 {
 	size_t before = g->d->out->ruleset.tables.len;
-	bool json = false, broken;
 
-	for (size_t i = 0; i < g->n; i++)
-		json = json || (g->inputs[i].is.kind == DUMP_NFT_JSON && g->inputs[i].file->len);
-	read_kind(g, DUMP_NFT_JSON);
-	broken = json && g->d->out->ruleset.tables.len == before;
-	for (size_t i = 0; json && !broken && i < g->n; i++)
-		if (g->inputs[i].is.kind == DUMP_NFT_TEXT)
-			g->inputs[i].done = true;
 	read_kind(g, DUMP_NFT_TEXT);
+	for (size_t i = 0; g->d->out->ruleset.tables.len > before && i < g->n; i++)
+		if (g->inputs[i].is.kind == DUMP_NFT_JSON)
+			g->inputs[i].done = true;
+	read_kind(g, DUMP_NFT_JSON);
 }
 
 static bool is_saved(const struct nft_ruleset *rs, size_t n, const struct nft_table *t)

@@ -336,13 +336,12 @@ static bool read_declaration(struct nft_reader *r)
 
 static void read_table_flags(struct nft_reader *r)
 {
-	uint32_t line;
 	static const struct {
 		const char *word;
 		uint32_t flag; /* NFT_TABLE_F_* */
 	} flags[] = {{"dormant", 1}, {"owner", 2}, {"persist", 4}};
+	uint32_t line = r->token.line;
 
-	line = r->token.line;
 	nft_collect(r, false);
 	for (r->at = 1; r->at < r->tokens.len; r->at++) {
 		bool known = nft_token_is_sign(nft_peek(r), ',');

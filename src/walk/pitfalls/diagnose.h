@@ -27,6 +27,9 @@ struct diagnosis {
 /* Everything that explains @j, added to q->out. */
 void diagnose_journey(struct inquiry *q, const struct journey *j, const char *forward);
 
+/* Of a request from one inside network to another: it goes out to the Internet instead. */
+void diagnose_between(struct inquiry *q, const struct journey *j);
+
 /* @leg was stopped at its last step; true: that is explained. */
 bool diagnose_stopped(
 	struct diagnosis *d, enum journey_leg_kind kind, const struct journey_step *at);

@@ -47,30 +47,32 @@ static const struct net_rule *local_first(const struct diagnosis *d, uint8_t fam
 	return NULL;
 }
 
-static bool takes_connection_mark(struct diagnosis *d, const struct journey_step *by)
+static bool takes_connection_mark(const struct journey_step *by)
 {
-	return by && diagnose_restores(by->rule.rule);
+	return diagnose_restores(by->rule.rule);
 }
 
-/* Which of the pitfalls led the request away. */
-static uint8_t judge_request(struct diagnosis *d, enum journey_leg_kind kind,
-	const struct net_rule *policy, const struct journey_step *marked)
+/* Does the rule copy all of the connection's mark, though the uplinks' is but a part of it? */
+static bool copies_too_much(const struct journey_step *by, const struct net_rule *policy)
 {
-	const struct net_rule *late = local_first(d, policy->family);
-	bool restored = takes_connection_mark(d, marked);
 	uint32_t bits, value;
 	bool known;
 
+	return marks_written(by->rule.rule, false, &bits, &value, &known) && bits == UINT32_MAX &&
+	       policy->mask != UINT32_MAX;
+}
+
+/* Which of the pitfalls led the request away. */
+static uint8_t judge_request(
+	struct diagnosis *d, const struct net_rule *policy, const struct journey_step *marked)
+{
+	const struct net_rule *late = local_first(d, policy->family);
+
 	if (late && late->preference > policy->preference)
 		return 55;
-	/* A mark that the connection keeps is meant for its replies; one that it does not is not. */
-	if (!restored)
-		return d->way->flow.mark & policy->mask ? 7 : 8;
-	if (kind != LEG_LATER || !marks_written(marked->rule.rule, false, &bits, &value, &known))
-		return 7;
-	/* A whole mark is taken though the uplinks' are only a part of it, or not by portreeve. */
-	if (d->way->legs[LEG_REQUEST].end == JOURNEY_FORWARDED &&
-		((bits == UINT32_MAX && policy->mask != UINT32_MAX) || d->q->own))
+	if (!marked || d->inside)
+		return 8;
+	if (takes_connection_mark(marked) && (d->q->own || copies_too_much(marked, policy)))
 		return 58;
 	return 7;
 }
@@ -126,6 +128,26 @@ static bool explain_no_way(
 	return true;
 }
 
+static bool restores_early(struct diagnosis *d)
+{
+	VEC_EACH (&marks_of(d->q)->items, const struct marker, m) {
+		if (m->restores && m->early)
+			return true;
+	}
+	return false;
+}
+
+/* The mark that led the request away was meant for its reply: see that it gets there. */
+static void remedy_reply(struct diagnosis *d, struct finding *f, const struct net_rule *policy)
+{
+	uint8_t family = d->j->question.dst.family;
+
+	if ((d->way->flow.mark ^ policy->mark) & policy->mask)
+		remedy_pin(d->q, f, family, false);
+	else if (!restores_early(d))
+		remedy_restore(d->q, f, family, policy->mask, false);
+}
+
 bool diagnose_request_astray(struct diagnosis *d, enum journey_leg_kind kind)
 {
 	const struct journey_leg *leg = &d->way->legs[kind];
@@ -146,7 +168,7 @@ bool diagnose_request_astray(struct diagnosis *d, enum journey_leg_kind kind)
 	if (!route->policy || route->policy->table == TABLE_MAIN)
 		return false;
 	marked = route->policy->mask ? diagnose_rule(leg, DID_MARK, route) : NULL;
-	pitfall = judge_request(d, kind, route->policy, marked);
+	pitfall = judge_request(d, route->policy, marked);
 	f = diagnose_add(d,
 		pitfall == 58	? "foreign-restore"
 		: pitfall == 55 ? "rule-without-preference"
@@ -164,10 +186,20 @@ bool diagnose_request_astray(struct diagnosis *d, enum journey_leg_kind kind)
 	if (pitfall == 55)
 		f->advice = "give every ip rule a `pref` of its own: without it the kernel puts it "
 			    "before all that are there";
-	/* A mark that is the packet's alone never comes back with the reply. */
-	if (pitfall == 8 && marked)
-		remedy_pin(d->q, f, d->j->question.dst.family, false);
+	if (marked && !d->inside)
+		remedy_reply(d, f, route->policy);
 	return true;
+}
+
+void diagnose_between(struct inquiry *q, const struct journey *j)
+{
+	VEC_EACH (&j->ways, struct journey_way, way) {
+		struct diagnosis d = {
+			.q = q, .j = j, .way = way, .severity = DIAG_WARNING, .inside = true};
+
+		if (way->legs[LEG_REQUEST].end == JOURNEY_FORWARDED && !way->dnat)
+			diagnose_request_astray(&d, LEG_REQUEST);
+	}
 }
 
 /* ---- replies ---- */

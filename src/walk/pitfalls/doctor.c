@@ -171,7 +171,44 @@ static void look_at_guard(
 	remedy_guard(t->q, f, u, i);
 }
 
-static void look_at_guards(struct round *t)
+static void look_at_guards(struct round *t, const struct tour *tour)
+{
+	VEC_EACH (&tour->stops, struct tour_stop, beside) {
+		VEC_EACH (&tour->stops, struct tour_stop, inside) {
+			if (beside->place == TOUR_BESIDE && inside->place == TOUR_INSIDE)
+				look_at_guard(t, beside, inside);
+		}
+	}
+}
+/* ---- from one inside network to another (pitfall 8) ---- */
+
+static void look_between(
+	struct round *t, const struct tour_stop *here, const struct tour_stop *there)
+{
+	struct journey_question a = here->question;
+	struct journey j = {0};
+
+	if (here->place != TOUR_INSIDE || there->place != TOUR_INSIDE ||
+		strcmp(here->inside->interface, there->inside->interface) == 0 ||
+		t->walked++ >= JOURNEYS_MAX)
+		return;
+	a.dst = there->question.src;
+	a.returns = RETURN_THROUGH_US;
+	journey_walk(t->q->arena, t->q->seen, &a, &j);
+	diagnose_between(t->q, &j);
+}
+
+static void look_at_insides(struct round *t, const struct tour *tour)
+{
+	VEC_EACH (&tour->stops, struct tour_stop, here) {
+		VEC_EACH (&tour->stops, struct tour_stop, there)
+			look_between(t, here, there);
+	}
+}
+
+/* ---- without a forward ---- */
+
+static void walk_without_forward(struct round *t)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
 		const struct gateway_forward web = {
@@ -179,11 +216,8 @@ static void look_at_guards(struct round *t)
 		struct tour tour = {0};
 
 		tour_of(t->q->arena, t->q->gateway, &web, &tour);
-		VEC_EACH (&tour.stops, struct tour_stop, beside)
-			VEC_EACH (&tour.stops, struct tour_stop, inside) {
-				if (beside->place == TOUR_BESIDE && inside->place == TOUR_INSIDE)
-					look_at_guard(t, beside, inside);
-			}
+		look_at_guards(t, &tour);
+		look_at_insides(t, &tour);
 	}
 }
 
@@ -300,7 +334,7 @@ void walk_doctor(struct arena *a, const struct netstate *net, const struct forei
 
 	begin(&q, a, net, facts, out);
 	walk_forwards(&t);
-	look_at_guards(&t);
+	walk_without_forward(&t);
 	for (size_t i = 0; i < sizeof(lints) / sizeof(*lints); i++)
 		lints[i](&q);
 	tell_unread_forwards(&q);

@@ -131,9 +131,16 @@ static const struct gateway_uplink *twin_of(const struct inquiry *q, const struc
 	return NULL;
 }
 
-static bool is_told_apart(const struct marker *m)
+/* Has one of the two a mark by its own address, so that the other's may be for all the rest? */
+static bool is_told_apart(
+	struct inquiry *q, const struct gateway_uplink *u, const struct gateway_uplink *twin)
 {
-	return m->scope.dst.addr.family || m->scope.more;
+	VEC_EACH (&marks_of(q)->items, const struct marker, m) {
+		if ((m->scope.dst.addr.family || m->scope.more) &&
+			(marks_uplink(m, u) || marks_uplink(m, twin)))
+			return true;
+	}
+	return false;
 }
 
 static void look_at_twins(struct inquiry *q, const struct gateway_uplink *u)
@@ -143,8 +150,10 @@ static void look_at_twins(struct inquiry *q, const struct gateway_uplink *u)
 	struct finding *f;
 	bool made;
 
+	if (!twin || is_told_apart(q, u, twin))
+		return;
 	VEC_EACH (&marks_of(q)->items, const struct marker, m) {
-		if (!twin || is_told_apart(m) || (!marks_uplink(m, u) && !marks_uplink(m, twin)))
+		if (!marks_uplink(m, u) && !marks_uplink(m, twin))
 			continue;
 		f = finding_once(
 			q, "two-gateways-one-interface", 14, DIAG_WARNING, u->interface, &made);
@@ -164,6 +173,21 @@ static void look_at_twins(struct inquiry *q, const struct gateway_uplink *u)
 	}
 }
 
+/* Is anything forwarded that is none of those protocols? Else only the machine itself is concerned. */
+static bool forwards_others(
+	const struct inquiry *q, const struct marks *marks, const struct gateway_uplink *u)
+{
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, f) {
+		bool pinned = false;
+
+		VEC_EACH (&marks->items, const struct marker, m)
+			pinned = pinned || (marks_uplink(m, u) && m->scope.proto == f->proto);
+		if (!pinned)
+			return true;
+	}
+	return false;
+}
+
 static void look_at_protocols(struct inquiry *q, const struct gateway_uplink *u)
 {
 	const struct marker *limited = NULL;
@@ -179,7 +203,8 @@ static void look_at_protocols(struct inquiry *q, const struct gateway_uplink *u)
 	}
 	if (!limited)
 		return;
-	f = finding_once(q, "only-tcp-and-udp-pinned", 15, DIAG_WARNING, u->interface, &made);
+	f = finding_once(q, "only-tcp-and-udp-pinned", 15,
+		forwards_others(q, marks_of(q), u) ? DIAG_WARNING : DIAG_INFO, u->interface, &made);
 	if (!made)
 		return;
 	f->title = arena_printf(
