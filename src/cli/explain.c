@@ -98,9 +98,32 @@ static bool check_interface(struct cli_context *c, const struct netstate *net, c
 	return false;
 }
 
+static void print_answer(
+	struct cli_context *c, const struct explanation *e, const struct prove_result *proof)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	print_notes(e->source);
+	explain_print(&out, e, cli_given(c, "all"), c->colour_out);
+	if (proof)
+		explain_prove_print(&out, proof, c->colour_out);
+	fputs(strbuf_str(&out), stdout);
+	strbuf_fini(&out);
+}
+
+static json_t *answer_json(const struct explanation *e, const struct prove_result *proof)
+{
+	json_t *j = explain_json(e);
+
+	json_object_set_new(j, "not_understood", cli_state_notes_json(&e->source->notes));
+	json_object_set_new(j, "proof", proof ? explain_prove_json(proof) : json_null());
+	return j;
+}
+
 static int one(struct cli_context *c, const struct cli_source *source, struct journey_question *q)
 {
 	struct explanation e = {.source = source, .file = config_name(c)};
+	struct prove_result *proof = NULL;
 	const char *why;
 	json_t *j = NULL;
 
@@ -111,18 +134,17 @@ static int one(struct cli_context *c, const struct cli_source *source, struct jo
 	if (!check_interface(c, source->net, q->in))
 		return cli_finish(c, NULL, CLI_USAGE);
 	answer(c->arena, q, &e);
-	if (c->json) {
-		j = explain_json(&e);
-		json_object_set_new(j, "not_understood", cli_state_notes_json(&source->notes));
-	} else {
-		struct strbuf out = STRBUF_INIT;
-
-		print_notes(source);
-		explain_print(&out, &e, cli_given(c, "all"), c->colour_out);
-		fputs(strbuf_str(&out), stdout);
-		strbuf_fini(&out);
+	if (cli_given(c, "prove")) {
+		proof = arena_new_of(c->arena, struct prove_result);
+		if (!explain_prove(c, &e, proof))
+			return cli_finish(c, NULL, CLI_SYSTEM);
 	}
-	return cli_finish(c, j, e.journey.verdict == JOURNEY_WORKS ? CLI_OK : CLI_NO);
+	if (c->json)
+		j = answer_json(&e, proof);
+	else
+		print_answer(c, &e, proof);
+	return cli_finish(c, j,
+		e.journey.verdict == JOURNEY_WORKS && (!proof || proof->agrees) ? CLI_OK : CLI_NO);
 }
 
 /* ---- many questions ---- */
@@ -202,7 +224,7 @@ const struct cli_command command_explain = {
 		"PROTO is tcp, udp, sctp or icmp; SRC may be 'self', this machine. With FILE the\n"
 		"packet meets that config's plan in force.\n"
 		"\n"
-		"Exit status 1 if it is broken or cannot be told.\n",
+		"Exit status 1 if it is broken or cannot be told, or if the kernel disagrees.\n",
 	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE,
 		{"in", "INTERFACE",
 			"where the request comes in; else found out from the addresses"},
@@ -210,6 +232,7 @@ const struct cli_command command_explain = {
 			"the backend's replies come back: through this machine, or bypass it"},
 		{"size", "BYTES", "of large packets, for limits of MTU"},
 		{"mark", "NUMBER", "the mark that the request starts with"},
+		{"prove", NULL, "try it in a namespace, and say whether the kernel agrees"},
 		{"all", NULL, "print every way where it can go several"},
 		{"batch", NULL, "questions on standard input, a line each; answers as JSON lines"}},
 	.max_args = 4,

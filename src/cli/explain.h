@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/source.h"
+#include "rehearse/prove.h"
 #include "walk/journey.h"
 
 /* The answer to one question. */
@@ -31,6 +32,8 @@ json_t *explain_json(const struct explanation *e);
 /* "works", "broken", "unknown" */
 const char *explain_verdict_name(enum journey_verdict v);
 const char *explain_hook_name(enum nft_hook h);
+/* The verdict's reason in one line. */
+const char *explain_why(struct arena *a, const struct journey *j);
 
 /* The rule, its place in the ruleset, and in a dump or a config: NULL where there is none of them. */
 struct explain_place {
@@ -47,5 +50,10 @@ const char *explain_end_name(enum journey_end e);
 
 void explain_place(struct arena *a, const struct explanation *e, const struct journey_step *s,
 	struct explain_place *out);
+
+/* Try @e's journey in a namespace. False: that could not be, and the diag says why. */
+bool explain_prove(struct cli_context *c, const struct explanation *e, struct prove_result *out);
+void explain_prove_print(struct strbuf *out, const struct prove_result *r, bool colour);
+json_t *explain_prove_json(const struct prove_result *r);
 
 #endif

@@ -87,6 +87,16 @@ const char *explain_hook_name(enum nft_hook h)
 	return "";
 }
 
+const char *explain_why(struct arena *a, const struct journey *j)
+{
+	const struct journey_way *first = &j->ways.items[0];
+
+	if (j->verdict == JOURNEY_UNKNOWN && first->verdict == JOURNEY_WORKS)
+		return arena_printf(
+			a, "it works if what is taken for granted is so: %s", first->why);
+	return first->why;
+}
+
 static json_t *text(const char *s)
 {
 	return s ? json_string(s) : json_null();
@@ -213,7 +223,7 @@ json_t *explain_json(const struct explanation *e)
 	struct arena *a = arena_new();
 
 	json_object_set_new(j, "verdict", json_string(explain_verdict_name(journey->verdict)));
-	json_object_set_new(j, "why", text(first->why));
+	json_object_set_new(j, "why", text(explain_why(a, journey)));
 	json_object_set_new(j, "source", json_string(e->source->name));
 	json_object_set_new(j, "in", text(journey->in));
 	json_object_set_new(j, "home", home_json(first->home));

@@ -109,8 +109,8 @@ static void print_step(struct printer *p, const struct journey_step *s)
 		/* iptables' own words name the chain. */
 		bool named = strncmp(at.rule, "-A ", 3) == 0;
 
-		strbuf_addf(&line, "%s%s%s: %s", at.table, named ? "" : " ",
-			named ? "" : at.chain, at.rule);
+		strbuf_addf(&line, "%s%s%s: %s", at.table, named ? "" : " ", named ? "" : at.chain,
+			at.rule);
 		strbuf_addch(p->out, '\n');
 		strbuf_fill(p->out, ' ', LABEL_WIDTH + 4);
 	}
@@ -234,7 +234,7 @@ void explain_print(struct strbuf *out, const struct explanation *e, bool all, bo
 			strbuf_addch(out, '\n');
 		}
 	}
-	print_verdict(&p, j->verdict, first->why);
+	print_verdict(&p, j->verdict, explain_why(p.arena, j));
 	if (!all)
 		print_other_ways(&p);
 	print_assumed(&p);

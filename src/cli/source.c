@@ -43,7 +43,7 @@ static enum cli_exit machine(struct cli_context *c, const struct model *m, struc
 	out->net = net;
 	if (dir) {
 		out->name = arena_printf(c->arena, "the dumps in %s", dir);
-		return cli_state_read(c, dir, net, &out->notes) ? CLI_OK : CLI_USAGE;
+		return cli_state_read(c, dir, net, &out->files, &out->notes) ? CLI_OK : CLI_USAGE;
 	}
 	if (m && !cli_given(c, "live") && !cli_is_our_machine(c, m)) {
 		plan_paper_netstate(c->arena, m, net);

@@ -4,7 +4,7 @@
 #define CLI_SOURCE_H
 
 #include "cli/cli.h"
-#include "netstate/dump/dump.h"
+#include "cli/state_dir.h"
 #include "plan/plan.h"
 #include "walk/findings.h"
 
@@ -24,7 +24,8 @@ struct cli_source {
 	const struct netstate *net;
 	const struct plan *plan; /* whose plan is laid over the machine; NULL: of none */
 	struct foreign_facts facts;
-	struct dump notes; /* of dumps: what was not understood */
+	struct state_files files; /* the dumps; empty: this machine, or one made up */
+	struct dump notes;	  /* of dumps: what was not understood */
 };
 
 /*

@@ -120,8 +120,8 @@ static bool read_directory(struct state *s, const char *path, DIR *d)
 	return good;
 }
 
-bool cli_state_read(
-	struct cli_context *c, const char *path, struct netstate *out, struct dump *notes)
+bool cli_state_read(struct cli_context *c, const char *path, struct netstate *out,
+	struct state_files *files, struct dump *notes)
 {
 	struct state s = {.c = c};
 	DIR *d = opendir(path);
@@ -139,6 +139,7 @@ bool cli_state_read(
 	if (!good || err < 0)
 		return false;
 	netstate_read(c->arena, s.files.items, s.files.len, out, notes);
+	*files = (struct state_files){s.files.items, s.files.len};
 	VEC_EACH (&s.left_out, const struct left_out, l) {
 		const struct dump_file f = {.name = l->name};
 

@@ -9,13 +9,19 @@
 #define LIMIT_STATE_FILES 256u
 #define LIMIT_STATE_BYTES (64u << 20) /* of one file */
 
+/* The texts that were read. */
+struct state_files {
+	const struct dump_file *items;
+	size_t len;
+};
+
 /*
- * Read a directory of dumps, or a single one, into @out (zeroed by the caller). Everything lives in
- * c->arena. False: nothing could be read, and the diag says why. What could not be understood is in
- * @notes, which is no error.
+ * Read a directory of dumps, or a single one, into @out (zeroed by the caller); its texts are told in
+ * @files. Everything lives in c->arena. False: nothing could be read, and the diag says why. What could
+ * not be understood is in @notes, which is no error.
  */
-bool cli_state_read(
-	struct cli_context *c, const char *path, struct netstate *out, struct dump *notes);
+bool cli_state_read(struct cli_context *c, const char *path, struct netstate *out,
+	struct state_files *files, struct dump *notes);
 
 /*
  * The notes for people, at most @max lines, those of a file that have the same reason as one:

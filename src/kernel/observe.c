@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <sys/socket.h>
 
 #include <linux/fib_rules.h>
@@ -628,8 +629,11 @@ static int observe_rules(struct kernel *k, struct arena *a, unsigned int what, s
 int kernel_observe(struct kernel *k, struct arena *a, unsigned int what, struct netstate *out,
 	struct kernel_error *e)
 {
+	struct utsname running;
 	int err = 0;
 
+	if (uname(&running) == 0)
+		out->release = arena_strdup(a, running.release);
 	if (what & (OBSERVE_NETWORK | OBSERVE_NEIGHBOURS))
 		err = observe_network(k, a, what & OBSERVE_NEIGHBOURS, out, e);
 	if (!err && what & OBSERVE_SYSCTLS) {

@@ -31,6 +31,9 @@ static void add_conf(struct paper *p, const char *interface)
 {
 	add_sysctl(p, netstate_conf_key(p->a, IP_V4, interface, "rp_filter"), "2");
 	add_sysctl(p, netstate_conf_key(p->a, IP_V4, interface, "forwarding"), "0");
+	add_sysctl(p, netstate_conf_key(p->a, IP_V4, interface, "src_valid_mark"), "0");
+	add_sysctl(p, netstate_conf_key(p->a, IP_V4, interface, "accept_local"), "0");
+	add_sysctl(p, netstate_conf_key(p->a, IP_V4, interface, "route_localnet"), "0");
 	add_sysctl(p, netstate_conf_key(p->a, IP_V6, interface, "forwarding"), "0");
 	add_sysctl(p, netstate_conf_key(p->a, IP_V6, interface, "accept_ra"), "1");
 }
@@ -187,13 +190,39 @@ static void add_snat_addresses(struct paper *p, const struct map *m)
 	}
 }
 
+/* The ip rules that every machine has. */
+static void add_rules(struct paper *p, uint8_t family)
+{
+	static const struct {
+		uint32_t preference, table;
+	} usual[] = {{0, TABLE_LOCAL}, {32766, TABLE_MAIN}, {32767, TABLE_DEFAULT}};
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++) {
+		*vec_add(p->a, &p->out->rules) = (struct net_rule){.family = family,
+			.preference = usual[i].preference,
+			.protocol = 2, /* RTPROT_KERNEL */
+			.action = RULE_LOOKUP,
+			.table = usual[i].table,
+			.suppress_prefixlen = -1};
+	}
+}
+
 void plan_paper_netstate(struct arena *a, const struct model *m, struct netstate *out)
 {
 	struct paper p = {.a = a, .m = m, .out = out};
 	unsigned int index = 0;
 
+	/* Nothing else is there, and that is known; but who listens is up to its owner. */
+	out->have = HAVE_LINKS | HAVE_ADDRS | HAVE_ROUTES4 | HAVE_ROUTES6 | HAVE_RULES4 |
+		    HAVE_RULES6 | HAVE_SYSCTLS | HAVE_NFT | HAVE_LEGACY4 | HAVE_LEGACY6 |
+		    HAVE_IPSETS | HAVE_NEIGHBOURS | HAVE_FLOWS;
 	add_link(&p, "lo")->loopback = true;
+	add_rules(&p, IP_V4);
+	add_rules(&p, IP_V6);
 	add_sysctl(&p, "net.ipv4.ip_forward", "0");
+	add_sysctl(&p, "net.ipv4.fwmark_reflect", "0");
+	add_sysctl(&p, "net.ipv6.fwmark_reflect", "0");
+	add_sysctl(&p, "net.ipv4.tcp_fwmark_accept", "0");
 	add_conf(&p, "all");
 	add_conf(&p, "default");
 	VEC_EACH (&m->uplinks, struct uplink, u) {

@@ -219,10 +219,15 @@ static void bring_nft_json(struct proof *p, const struct dump_file *f)
 	json_decref(all);
 }
 
+static bool is_legacy(const struct dump_file *f)
+{
+	return strstr(f->name, "legacy") != NULL;
+}
+
 static void bring_iptables(
 	struct proof *p, const struct dump_file *f, uint8_t family, const char *text)
 {
-	bool legacy = strstr(f->name, "legacy") != NULL;
+	bool legacy = is_legacy(f);
 	const char *const argv[] = {
 		family == IP_V6 ? (legacy ? "ip6tables-legacy-restore" : "ip6tables-nft-restore")
 				: (legacy ? "iptables-legacy-restore" : "iptables-nft-restore"),
@@ -269,9 +274,13 @@ static void bring_rules(struct proof *p)
 	static const enum dump_kind order[] = {
 		DUMP_IPSET, DUMP_IPTABLES_SAVE, DUMP_NFT_TEXT, DUMP_NFT_JSON};
 
+	/* Of chains with one priority the last one registered comes first. Which was there first is not in
+	 * dumps: as the walk has it, legacy's were. */
 	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
-		for (size_t i = 0; i < p->n_files; i++)
-			bring_file(p, &p->files[i], order[k]);
+		for (unsigned int newer = 0; newer < 2; newer++)
+			for (size_t i = 0; i < p->n_files; i++)
+				if (is_legacy(&p->files[i]) != newer)
+					bring_file(p, &p->files[i], order[k]);
 	bring_own_table(p);
 }
 

@@ -138,10 +138,12 @@ static size_t write_echo(uint8_t *b, const struct packet *p)
 
 void prove_write(struct prove_packet *out, const struct packet *p, uint32_t seq, uint32_t ack)
 {
-	uint8_t *head = out->bytes, *body = head + (p->family == IP_V6 ? 40 : 20);
+	uint8_t *head, *body;
 	size_t len, at;
 
 	memset(out, 0, sizeof(*out));
+	head = out->bytes;
+	body = head + (p->family == IP_V6 ? 40 : 20);
 	if (p->proto == PROTO_TCP) {
 		len = write_tcp(body, p, seq, ack);
 		at = 16;

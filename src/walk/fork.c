@@ -43,7 +43,7 @@ static void bytes_text(
 		addr = ip_from_bytes(type == NFT_T_IPV4 ? IP_V4 : IP_V6, b);
 		snprintf(out, size, "%s", ip_format(&addr, text));
 	} else if (len == 2) {
-		snprintf(out, size, "%u", b[0] << 8 | b[1]);
+		snprintf(out, size, "%u", (unsigned int)b[0] << 8 | b[1]);
 	} else if (type == NFT_T_IFNAME) {
 		snprintf(out, size, "%.15s", (const char *)b);
 	} else if (type == NFT_T_PROTO && len == 1) {

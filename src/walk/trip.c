@@ -10,13 +10,11 @@
 struct journey_step *trip_step(struct trip *t, enum journey_stage stage, enum nft_hook hook,
 	const struct packet *after, const char *text)
 {
-	struct journey_step *s = vec_add(t->a, &t->leg->steps);
+	struct journey_step step = {.stage = stage, .hook = hook, .text = text, .after = *after};
 
-	s->stage = stage;
-	s->hook = hook;
-	s->text = text;
-	s->after = *after;
-	return s;
+	/* (@after may be in one of these very steps, which move as they become more.) */
+	vec_push(t->a, &t->leg->steps, step);
+	return &t->leg->steps.items[t->leg->steps.len - 1];
 }
 
 void trip_stop(struct trip *t, struct journey_step *s, enum journey_end end)

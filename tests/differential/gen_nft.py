@@ -105,7 +105,7 @@ class Nft:
             kinds += [f"fib saddr . iif oif {rng.choice(('missing', 'exists', '0'))}",
                       f"fib saddr . mark . iif oif {rng.choice(('missing', 'exists'))}",
                       "fib daddr . iif type local", "fib saddr oif missing",
-                      f"fib saddr . mark oifname {self.p.link()}"]
+                      f"fib saddr oifname {self.p.link()}"]
         return rng.choice(kinds)
 
     def match(self, hook):

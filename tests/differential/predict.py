@@ -11,6 +11,7 @@ import wire
 _UNTOLD = (
     "what a service answers",  # depends on how its socket is bound
     "which of them were there first",  # chains of nft and of legacy at one hook
+    "depends on its version",  # the next hop of the gateway's own packets, with several
 )
 PICKED = range(30000, 31001)  # ports of the rules that give a range
 _PATIENCE_S = 60

@@ -128,4 +128,4 @@ def dump(case, directory):
             _write(directory, name, netns.tool([f"{family}tables-{kind}-save", "-c"]))
     _write(directory, "ipset.txt", netns.tool(["ipset", "save"]))
     _write(directory, "conntrack.txt", "")
-    _write(directory, "meta.json", json.dumps({"portreeve": 1}))
+    _write(directory, "meta.json", json.dumps({"kernel": " ".join(os.uname()[::2])}))

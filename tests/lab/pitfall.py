@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 
 from gateway import Portreeve
 from lab import wait_for
-from topology import CLIENT, Site
+from topology import CLIENT, CLIENT6, Site
 from traffic import DEAD_S, ask
 
 CASES = []
-ADVICE = {34, 57}  # maps from the inside; the LAN open to an uplink's neighbours
+ADVICE = {34, 35, 57}  # maps from the inside; the LAN open to an uplink's neighbours
 
 
 @dataclass
@@ -60,7 +60,7 @@ def article(lab, backend_uses_gateway=False, forwarding=True, **options):
 
 def reaches(site, address, port=80, proto="tcp", host=None, timeout=DEAD_S):
     """Does a new connection from the world's client (or @host) get an answer?"""
-    source = {} if host else {"source": CLIENT}
+    source = {} if host else {"source": CLIENT6 if ":" in address else CLIENT}
     return ask(host or site.world, address, port, proto, timeout=timeout, **source) is not None
 
 
@@ -97,4 +97,6 @@ def hold(lab, number, build):
     if broken.after:
         broken.after()
     wait_for(broken.works, "cured: " + "; ".join(remedy), timeout=8)
-    assert serious(doctor(portreeve, *broken.arguments)) - others == broken.remains
+    findings = doctor(portreeve, *broken.arguments)
+    assert serious(findings) - others == broken.remains, \
+        [(f["number"], f["severity"], f["title"], f["evidence"]) for f in findings]

@@ -57,8 +57,10 @@ def test_stage_as_curl_has_it(site, portreeve, lab, name):
     portreeve.run("snapshot", where)
     for options in (["--live"], ["--state", where]):
         for target, uplink in TARGETS.items():
-            answer = explain(portreeve, target, *options)
+            answer = explain(portreeve, target, "--prove", *options)
             assert answer["verdict"] == ("works" if answers[uplink] else "broken"), answer["why"]
+            assert answer["proof"]["agrees"], answer["proof"]
+            assert answer["proof"]["complete"], answer["proof"]["notes"]
             numbers = {p["number"] for p in answer["pitfalls"] if p["severity"] == "error"}
             if answers[uplink]:
                 assert numbers == set()
@@ -88,6 +90,20 @@ def test_own_plan_before_it_is_in_force(site, portreeve):
         assert answer["pitfalls"] == []
         config_lines = {s["line"] for s in answer["request"]["steps"] if s["config"]}
         assert 6 in config_lines  # the map's own line
+
+
+def test_where_the_kernel_disagrees_it_says_so(site, portreeve, lab):
+    """A match that the reader understands otherwise than the kernel would: two dumps of one machine
+    that contradict each other. What is loaded is what the kernel takes."""
+    for command in STAGES["dnat, snat"].commands:
+        site.gw.run(command)
+    where = lab.path("snapshot")
+    portreeve.run("snapshot", where)
+    with open(f"{where}/sysctl.txt", "a", encoding="ascii") as file:
+        file.write("net.ipv4.conf.eth1.rp_filter = 1\n")
+    answer = explain(portreeve, "2.2.2.2:80", "--prove", "--state", where)
+    assert answer["verdict"] == "broken"
+    assert answer["proof"]["request"] is not None
 
 
 def test_text_names_the_rule_and_where_it_stands(site, portreeve, lab):

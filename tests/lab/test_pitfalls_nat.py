@@ -424,8 +424,12 @@ def small_mtu(lab, *commands):
     site = single(lab, *commands)
     site.gw.ip("link set eth0 mtu 1400")
     site.isp["telecom"].ip("link set customer mtu 1400")
-    site.backend.nft("""table ip deaf { chain input {
-        type filter hook input priority 0; meta l4proto icmp drop; } }""")
+    site.backend.nft("""table ip deaf {
+            chain input {
+                type filter hook input priority filter;
+                meta l4proto icmp drop
+            }
+        }""")
     Server(site.world, tcp=[8080])
     big = b"x" * 30000
 

@@ -8,7 +8,7 @@ import pytest
 
 from pitfall import CASES, Broken, article, hold, pitfall, reaches
 from test_article import CONNMARK, DNAT, FWMARK_RULES, REPLY_ONLY, SNAT, TABLES
-from topology import CLIENT, Machine, Uplink, lan, telecom
+from topology import CLIENT, Machine, Uplink, lan, telecom, telecom6, unicom6
 from traffic import DEAD_S, Server, together
 
 BEFORE = len(CASES)
@@ -112,6 +112,29 @@ def rules_for_the_public_address_miss(lab):
     site = gateway(lab, DNAT, TABLES, "ip rule add from 1.1.1.1 lookup 1000",
                    "ip rule add from 2.2.2.2 lookup 1001")
     return Broken(site, works=lambda: both(site))
+
+
+@pitfall(2)
+def many_have_tried(lab):
+    """Their entries in conntrack stay behind, and are no finding of their own."""
+    site = gateway(lab, DNAT, TABLES)
+    sources = clients_of(site)
+    return Broken(site, works=lambda: all_reach(site, sources, UNICOM))
+
+
+@pitfall(2)
+def ipv6(lab):
+    backend = lan(Machine("backend", ["192.168.0.2/24", "fd00:a::2/64"], gateway=True),
+                  addresses=["192.168.0.1/24", "fd00:a::1/64"])
+    site = gateway(lab, "sysctl -qw net.ipv6.conf.all.forwarding=1",
+                   "ip6tables -t nat -A PREROUTING -i eth0 -p tcp --dport 80"
+                   " -j DNAT --to-destination fd00:a::2",
+                   "ip6tables -t nat -A PREROUTING -i eth1 -p tcp --dport 80"
+                   " -j DNAT --to-destination fd00:a::2",
+                   "ip -6 route add default via 2001:db8:2::fe dev eth1 metric 2000",
+                   uplinks=[telecom6(), unicom6()], inside=[backend])
+    return Broken(site, works=lambda: all(together(
+        lambda: reaches(site, "2001:db8:1::1"), lambda: reaches(site, "2001:db8:2::2"))))
 
 
 @pitfall(2)
@@ -253,6 +276,45 @@ def marked_hosts_do_not_reach_other_networks(lab):
                    inside=[people, servers])
     Server(site.dmz, tcp=[80])
     return Broken(site, works=lambda: reaches(site, "10.0.0.2", host=site.backend))
+
+
+@pitfall(7)
+def mark_is_on_requests_too_nft(lab):
+    site = gateway(lab, NFT_DNAT, FWMARK, """
+        table ip marks {
+            chain prerouting {
+                type filter hook prerouting priority mangle;
+                iifname "eth0" ct state new ct mark set 1
+                iifname "eth1" ct state new ct mark set 2
+                meta mark set ct mark
+            }
+        }""")
+    for _ in range(3):
+        assert not both(site)
+    return Broken(site, works=lambda: both(site))
+
+
+@pitfall(7)
+def mark_is_set_on_requests_alone(lab):
+    site = gateway(lab, DNAT, FWMARK,
+                   "iptables -t mangle -A PREROUTING -i eth0 -j MARK --set-mark 1",
+                   "iptables -t mangle -A PREROUTING -i eth1 -j MARK --set-mark 2")
+    return Broken(site, works=lambda: both(site))
+
+
+@pitfall(7)
+def marked_requests_and_nothing_restored(lab):
+    site = gateway(lab, DNAT, FWMARK,
+                   "iptables -t mangle -A PREROUTING -i eth0 -j MARK --set-mark 1",
+                   "iptables -t mangle -A PREROUTING -i eth1 -j MARK --set-mark 2",
+                   "iptables -t mangle -A PREROUTING -m mark ! --mark 0 -j CONNMARK --save-mark")
+    return Broken(site, works=lambda: both(site))
+
+
+@pitfall(8)
+def line_has_a_table_by_interface(lab):
+    site = gateway(lab, DNAT, REPLY_ONLY, FWMARK, "ip rule add pref 500 iif eth1 lookup 1001")
+    return Broken(site, works=lambda: both(site))
 
 
 @pitfall(55)

@@ -48,11 +48,22 @@ static void known_empty(struct dump *d, const char *what)
 		d->out->have |= HAVE_IPSETS;
 }
 
+/* "Linux 6.18.4 x86_64", as uname(1) says it: the word that begins with a number. */
+static const char *release_in(struct arena *a, const char *kernel)
+{
+	const char *digit = strpbrk(kernel, "0123456789");
+
+	return digit ? arena_strndup(a, digit, strcspn(digit, " ")) : NULL;
+}
+
 static void each_meta(struct dump_record *r, const json_t *meta, void *data)
 {
+	const char *kernel = dump_json_text(r->d->arena, meta, "kernel");
 	const json_t *item;
 	size_t i;
 
+	if (kernel)
+		r->d->out->release = release_in(r->d->arena, kernel);
 	json_array_foreach(json_object_get(meta, "known_empty"), i, item) if (json_is_string(item))
 		known_empty(r->d, json_string_value(item));
 	json_array_foreach(json_object_get(meta, "missing"), i, item)

@@ -393,10 +393,8 @@ static void read_line(struct iptables_text *x)
 		return;
 	}
 	if (x->text[0] == '*' && x->len > 1) {
-		struct xt_words name;
-
-		if (xt_split(&name, x->text + 1, x->len - 1) && name.n)
-			start_table(x, name.word[0]);
+		if (xt_split(&w, x->text + 1, x->len - 1) && w.n)
+			start_table(x, w.word[0]);
 		return;
 	}
 	if (starts(x, "COMMIT")) {

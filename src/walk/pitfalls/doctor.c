@@ -180,6 +180,7 @@ static void look_at_guards(struct round *t, const struct tour *tour)
 		}
 	}
 }
+
 /* ---- from one inside network to another (pitfall 8) ---- */
 
 static void look_between(
