@@ -332,7 +332,6 @@ static void run_rule(struct chain_walk *c, const struct nft_chain *chain,
 		.matched = TRI_YES};
 	struct parting p;
 
-	hit.open = false; /* until an undecided match parts the ways */
 	for (size_t i = first; i < rule->stmts.len && r.now->open && r.matched != TRI_NO; i++)
 		rule_run_stmt(&r, &rule->stmts.items[i]);
 	c->run.n_draws = 0;

@@ -80,14 +80,27 @@ const char *inquiry_text(struct inquiry *q, struct strbuf *b)
 	return text;
 }
 
-/* Commands are to be pasted once, whatever they cure; a second `ip rule add` fails. */
-static bool is_given(const struct inquiry *q, const char *command)
+static bool is_in(const char *command, const struct finding *f)
 {
+	VEC_EACH (&f->remedy, const char *, it) {
+		if (strcmp(*it, command) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Commands are to be pasted once, whatever they cure: a second `ip rule add` fails. Those that make a
+ * table or a chain may be, and which finding is pasted first is not known. */
+static bool is_given(const struct inquiry *q, const struct finding *to, const char *command)
+{
+	if (is_in(command, to))
+		return true;
+	if (strncmp(command, "nft add table", 13) == 0 ||
+		strncmp(command, "nft 'add chain", 14) == 0)
+		return false;
 	VEC_EACH (&q->out->items, struct finding, f) {
-		VEC_EACH (&f->remedy, const char *, it) {
-			if (strcmp(*it, command) == 0)
-				return true;
-		}
+		if (is_in(command, f))
+			return true;
 	}
 	return false;
 }
@@ -102,7 +115,7 @@ void finding_remedy(struct inquiry *q, struct finding *f, const char *fmt, ...)
 	strbuf_vaddf(&b, fmt, ap);
 	va_end(ap);
 	command = inquiry_text(q, &b);
-	if (strncmp(command, "nft add ", 8) == 0 || !is_given(q, command))
+	if (!is_given(q, f, command))
 		vec_push(q->arena, &f->remedy, command);
 }
 

@@ -194,9 +194,11 @@ static uint8_t target_tos(struct packet *p, const struct nft_xt *x)
 {
 	struct xt_tos_target_info i;
 
-	if (!readable(x, &i, sizeof(i)))
+	if (!readable(x, &i, sizeof(i))) {
 		forget(p, PKT_TOS);
-	else if (i.tos_mask == 0xff)
+		return DID_MANGLE;
+	}
+	if (i.tos_mask == 0xff)
 		p->known |= PKT_TOS;
 	if (packet_knows(p, PKT_TOS))
 		p->tos = (uint8_t)((p->tos & ~i.tos_mask) ^ i.tos_value);
