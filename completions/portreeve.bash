@@ -28,8 +28,8 @@ _portreeve()
 	show) options="$options --as --paper" ;;
 	apply) options="$options --confirm --force" ;;
 	rehearse) options="$options --naive --live --pcap --keep" ;;
-	explain) options="$options --live --state --in --return --size --mark --all --prove --batch" ;;
-	doctor) options="$options --live --state --list" ;;
+	explain) options="$options --live --state --paper --in --return --size --mark --all --prove --batch" ;;
+	doctor) options="$options --live --state --paper --list" ;;
 	snapshot) options="$options --anonymise --force" ;;
 	trace) options="$options --packets --seconds" ;;
 	import) options="$options --live --state" ;;

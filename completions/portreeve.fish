@@ -62,3 +62,4 @@ complete -c portreeve -n '__fish_seen_subcommand_from trace' -l seconds -x -d 'S
 
 complete -c portreeve -n '__fish_seen_subcommand_from import' -l live -d 'Look at this machine as it is'
 complete -c portreeve -n '__fish_seen_subcommand_from import' -l state -x -a '(__fish_complete_directories)' -d 'Look at a snapshot or at pasted dumps'
+complete -c portreeve -n '__fish_seen_subcommand_from explain doctor' -l paper -d 'On a machine made up from the file'

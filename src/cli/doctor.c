@@ -158,7 +158,7 @@ const struct cli_command command_doctor = {
 		"With FILE, the machine as it would be with that config in force.\n"
 		"\n"
 		"Exit status 1 if anything is found that keeps a forward from working.\n",
-	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE,
+	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE, CLI_SOURCE_PAPER,
 		{"list", NULL, "print the catalogue of pitfalls, and how each is found"}},
 	.max_args = 1,
 	.run = run,

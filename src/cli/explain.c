@@ -225,7 +225,7 @@ const struct cli_command command_explain = {
 		"packet meets that config's plan in force.\n"
 		"\n"
 		"Exit status 1 if it is broken or cannot be told, or if the kernel disagrees.\n",
-	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE,
+	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE, CLI_SOURCE_PAPER,
 		{"in", "INTERFACE",
 			"where the request comes in; else found out from the addresses"},
 		{"return", "HOW",

@@ -45,7 +45,8 @@ static enum cli_exit machine(struct cli_context *c, const struct model *m, struc
 		out->name = arena_printf(c->arena, "the dumps in %s", dir);
 		return cli_state_read(c, dir, net, &out->files, &out->notes) ? CLI_OK : CLI_USAGE;
 	}
-	if (m && !cli_given(c, "live") && !cli_is_our_machine(c, m)) {
+	if (m && (cli_given(c, "paper") ||
+			 (!cli_given(c, "live") && !cli_is_our_machine(c, m)))) {
 		plan_paper_netstate(c->arena, m, net);
 		out->name = "a machine made up from the file";
 		return CLI_OK;
@@ -77,8 +78,13 @@ enum cli_exit cli_source(struct cli_context *c, struct cli_source *out)
 	if (ours)
 		plan_read_memory(c->arena, ours, &memory);
 	out->plan = plan_make(c->arena, m, out->net, &memory, &c->diag);
-	if (!out->plan)
+	if (!out->plan) {
+		if (out->live)
+			diag_info(&c->diag, NOWHERE,
+				"if this file is for another machine, --paper plans it without "
+				"looking at this one");
 		return CLI_NO;
+	}
 	plan_overlay(c->arena, out->net, &out->plan->want, laid);
 	out->net = laid;
 	out->name = arena_printf(c->arena, "%s with %s in force", out->name, cli_file(c));

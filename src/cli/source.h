@@ -17,6 +17,9 @@
 	{                                                                                          \
 		"state", "DIR", "look at a snapshot, or at pasted dumps, in DIR"                   \
 	}
+/* For those that take a FILE. */
+#define CLI_SOURCE_PAPER                                                                           \
+	{"paper", NULL, "with FILE: on a machine made up from it, not on this one"}
 
 struct cli_source {
 	const char *name; /* for people: "this machine", "the dumps in DIR", ... */
@@ -31,7 +34,7 @@ struct cli_source {
 /*
  * --state DIR: the dumps there; else --live or nothing: this machine. With a FILE argument the
  * machine as it would be with that config in force; a file for a machine that is neither given nor
- * here is planned on paper. Text and all else live in c->arena. CLI_OK, or the exit status, with the
+ * here, or with --paper, is planned on paper. Text and all else live in c->arena. CLI_OK, or the exit status, with the
  * reason in the diag.
  */
 enum cli_exit cli_source(struct cli_context *c, struct cli_source *out);

@@ -192,6 +192,9 @@ enum nft_selector {
 	SEL_FIB_SADDR_OIFNAME, /* IFNAME: of the way back */
 	SEL_FIB_SADDR_IIF_OIFNAME,
 	SEL_FIB_DADDR_OIFNAME,
+	SEL_FIB_SADDR_MARK_OIFNAME,
+	SEL_FIB_SADDR_MARK_IIF_OIFNAME,
+	SEL_FIB_DADDR_MARK_OIFNAME,
 	SEL_TCP_FLAGS,
 	SEL_TCP_MAXSEG, /* tcp option maxseg size; U16; absent where there is none */
 	SEL_IP_DSCP,
@@ -254,13 +257,13 @@ struct nft_expr {
 	uint8_t mask[16], xor[16];  /* MASKED: in the byte order of the selector's type */
 	uint8_t value[16];	    /* VALUE */
 	uint8_t value_len;
+	uint8_t n_parts;    /* CONCAT */
+	bool incremental;   /* NUMGEN: in turn, not at random */
 	enum nft_type type; /* VALUE: its type; others: what it yields, where it is one field */
 	struct nft_expr *parts[NFT_MAX_FIELDS]; /* CONCAT */
-	uint8_t n_parts;
 	struct nft_expr *key;	    /* MAP, JHASH */
 	struct nft_set *set;	    /* MAP */
 	uint32_t mod, seed, offset; /* JHASH, SYMHASH, NUMGEN: gives offset to offset + mod - 1 */
-	bool incremental;	    /* NUMGEN: in turn, not at random */
 	const char *text;	    /* UNKNOWN: what is known of it */
 };
 

@@ -302,15 +302,18 @@ int prove_connect(struct prove_traffic *t, const struct journey_question *q)
 	t->client = socket(family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, echo ? q->proto : 0);
 	if (t->client < 0 || bind(t->client, &from.any, from_len) != 0)
 		return -errno;
-	if (connect(t->client, &to.any, to_len) != 0 && errno != EINPROGRESS)
+	if (!echo && connect(t->client, &to.any, to_len) != 0 && errno != EINPROGRESS)
 		return -errno;
 	if (q->proto == PROTO_TCP)
 		return 0;
-	prove_write(&packet, &p, 0, 0);
 	if (!echo)
 		return send(t->client, payload, sizeof(payload) - 1, 0) < 0 ? -errno : 0;
-	/* The kernel makes the checksum of ICMPv6; that of ICMP does not know addresses. */
-	return send(t->client, packet.bytes + head, packet.len - head, 0) < 0 ? -errno : 0;
+	/* As ping(8) does, unconnected. The kernel makes the checksum of ICMPv6; that of ICMP does not
+	 * know addresses. */
+	prove_write(&packet, &p, 0, 0);
+	if (sendto(t->client, packet.bytes + head, packet.len - head, 0, &to.any, to_len) < 0)
+		return -errno;
+	return 0;
 }
 
 /* From the address that it was sent to, as a careful service does. */

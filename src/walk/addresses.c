@@ -157,6 +157,14 @@ struct ip_addr trip_select_address(struct trip *t, uint8_t family, const char *i
 			       : select_v4(t, interface, next, scope);
 }
 
+struct ip_addr walk_masquerade_address(const struct netstate *net, uint8_t family,
+	const char *interface, const struct ip_addr *next)
+{
+	struct trip t = {.net = net};
+
+	return trip_select_address(&t, family, interface, next, 0);
+}
+
 struct ip_addr trip_redirect_address(struct trip *t, const struct packet *p, enum nft_hook hook)
 {
 	struct ip_addr a = {.family = p->family};

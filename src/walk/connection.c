@@ -20,9 +20,9 @@ struct packet_tuple trip_tuple(const struct packet *p)
 	return (struct packet_tuple){p->saddr, p->daddr, p->sport, p->dport};
 }
 
-struct packet_tuple trip_inverse(const struct packet_tuple *u)
+struct packet_tuple trip_inverse(const struct packet_tuple *tuple)
 {
-	return (struct packet_tuple){u->daddr, u->saddr, u->dport, u->sport};
+	return (struct packet_tuple){tuple->daddr, tuple->saddr, tuple->dport, tuple->sport};
 }
 
 static struct packet_tuple of_flow(const struct flow_tuple *f)

@@ -249,8 +249,8 @@ enum tri walk_fib_way(const struct netstate *net, const struct packet *p,
 	*oif = NULL;
 	if (!packet_knows(p, to) || (q->iif && !packet_knows(p, PKT_IIF)))
 		return TRI_UNKNOWN;
-	if (q->hook == HOOK_PREROUTING && packet_knows(p, PKT_IIF) && p->iif &&
-		is_loopback_device(net, p->iif)) {
+	if ((q->hook == HOOK_PREROUTING || q->hook == HOOK_INPUT) && packet_knows(p, PKT_IIF) &&
+		p->iif && is_loopback_device(net, p->iif)) {
 		*oif = p->iif;
 		return TRI_YES;
 	}

@@ -180,6 +180,13 @@ long inquiry_conf(struct inquiry *q, const char *interface, const char *what)
 		&q->then, netstate_conf_key(q->arena, IP_V4, interface, what), -1);
 }
 
+const char *inquiry_conf_text(struct inquiry *q, const char *interface, const char *what)
+{
+	long value = inquiry_conf(q, interface, what);
+
+	return value < 0 ? "not known" : arena_printf(q->arena, "%ld", value);
+}
+
 static const char *end_text(struct inquiry *q, const struct ip_addr *addr, const char *other,
 	uint16_t first, uint16_t last)
 {

@@ -80,9 +80,9 @@ void walk_diagnose(
 enum pitfall_found { PITFALL_STATIC = 1 << 0, PITFALL_LIVE = 1 << 1 };
 struct pitfall {
 	uint8_t number;
+	unsigned int found; /* enum pitfall_found: by what doctor tells it; 0: it cannot */
 	const char *name;   /* a slug: "reply-routed-before-un-nat" */
 	const char *title;  /* one line */
-	unsigned int found; /* enum pitfall_found: by what doctor tells it; 0: it cannot */
 	const char *limit;  /* why it cannot be found so, or not tried in a lab here; NULL */
 };
 #define PITFALLS 60

@@ -22,7 +22,7 @@ struct import_comparison {
 
 /* Every forward that was carried over, from every place that a client can be. @then: the machine with
  * the config in force. */
-void import_compare(struct arena *a, const struct gateway *before, const struct import *im,
+void import_compare(struct arena *a, const struct gateway *g, const struct import *im,
 	const struct netstate *then, struct import_comparison *out);
 
 #endif

@@ -63,4 +63,9 @@ bool walk_hop_alive(const struct netstate *net, uint8_t family, const struct net
 /* Do all next hops (yes), none (no) or some (unknown) leave by @interface? */
 enum tri walk_route_leaves_by(const struct net_route *r, const char *interface);
 
+/* The address that is put in the place of the source by masquerading on @interface, towards @next
+ * (family IP_NONE: the destination itself, somewhere far away). IP_NONE: there is none. */
+struct ip_addr walk_masquerade_address(const struct netstate *net, uint8_t family,
+	const char *interface, const struct ip_addr *next);
+
 #endif

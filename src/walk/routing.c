@@ -252,8 +252,9 @@ bool trip_route_out(struct trip *t, enum journey_stage stage, enum nft_hook hook
 		p->saddr = source_of(t, p, r);
 		if (p->saddr.family != IP_NONE)
 			p->known |= PKT_SADDR;
-		/* Connecting, IPv4 looks again, now with that source (ip_route_connect()). */
-		if (p->family == IP_V4 && packet_knows(p, PKT_SADDR))
+		/* Connecting, IPv4 looks again, now with that source (ip_route_connect()). An echo
+		 * request is only sent. */
+		if (p->family == IP_V4 && packet_knows(p, PKT_SADDR) && p->proto != PROTO_ICMP)
 			look_up_out(t, p);
 	}
 	p->oif = r->type == ROUTE_LOCAL ? "lo" : r->hop ? r->hop->interface : NULL;

@@ -347,6 +347,9 @@ static void select_fib(const struct walk_run *run, const struct packet *p, enum 
 		{SEL_FIB_SADDR_OIFNAME, false, false, false, true},
 		{SEL_FIB_SADDR_IIF_OIFNAME, false, false, true, true},
 		{SEL_FIB_DADDR_OIFNAME, true, false, false, true},
+		{SEL_FIB_SADDR_MARK_OIFNAME, false, true, false, true},
+		{SEL_FIB_SADDR_MARK_IIF_OIFNAME, false, true, true, true},
+		{SEL_FIB_DADDR_MARK_OIFNAME, true, true, false, true},
 	};
 
 	for (size_t i = 0; i < sizeof(questions) / sizeof(*questions); i++) {
@@ -480,6 +483,9 @@ void walk_select(const struct walk_run *run, const struct packet *p, enum nft_se
 	case SEL_FIB_SADDR_OIFNAME:
 	case SEL_FIB_SADDR_IIF_OIFNAME:
 	case SEL_FIB_DADDR_OIFNAME:
+	case SEL_FIB_SADDR_MARK_OIFNAME:
+	case SEL_FIB_SADDR_MARK_IIF_OIFNAME:
+	case SEL_FIB_DADDR_MARK_OIFNAME:
 		select_fib(run, p, s, v);
 		return;
 	case SEL_RT_MTU: {

@@ -215,28 +215,53 @@ static void read_nft(struct reading *g)
 	read_kind(g, DUMP_NFT_JSON);
 }
 
-static bool is_saved(const struct nft_ruleset *rs, size_t n, const struct nft_table *t)
+static bool has_rules(const struct nft_table *t)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct nft_table *saved = rs->tables.items[i];
-
-		if (saved->origin == ORIGIN_XT_NFT && saved->family == t->family &&
-			strcmp(saved->name, t->name) == 0)
+	VEC_EACH (&t->chains, struct nft_chain *, c)
+		if ((*c)->rules.len)
 			return true;
-	}
 	return false;
+}
+
+/* The one of tables @from to @to that is called as @t is, and is nft's; NULL: none. */
+static const struct nft_table *namesake(
+	const struct nft_ruleset *rs, size_t from, size_t to, const struct nft_table *t)
+{
+	for (size_t i = from; i < to; i++) {
+		const struct nft_table *it = rs->tables.items[i];
+
+		if (it->origin != ORIGIN_XT_LEGACY && it->family == t->family &&
+			strcmp(it->name, t->name) == 0)
+			return it;
+	}
+	return NULL;
+}
+
+static bool is_saved_twice(
+	const struct nft_ruleset *rs, size_t n, size_t at, const struct nft_table *t)
+{
+	const struct nft_table *other;
+
+	/* Of a table that is nft's own, iptables-save shows the name only: "incompatible". */
+	if (at < n) {
+		other = namesake(rs, n, rs->tables.len, t);
+		return t->origin == ORIGIN_XT_NFT && !has_rules(t) && other && has_rules(other);
+	}
+	other = namesake(rs, 0, n, t);
+	return other && (has_rules(other) || !has_rules(t));
 }
 
 /* The first @n tables are of iptables-save, with all their words. The same tables in nft's dump, where
  * matches have lost their arguments, go. */
-static void drop_hollow(struct nft_ruleset *rs, size_t n)
+static void drop_hollow(struct arena *a, struct nft_ruleset *rs, size_t n)
 {
-	size_t kept = n;
+	struct nft_ruleset all = *rs;
 
-	for (size_t i = n; i < rs->tables.len; i++)
-		if (!is_saved(rs, n, rs->tables.items[i]))
-			rs->tables.items[kept++] = rs->tables.items[i];
-	rs->tables.len = kept;
+	rs->tables.items = NULL;
+	rs->tables.len = rs->tables.cap = 0;
+	for (size_t i = 0; i < all.tables.len; i++)
+		if (!is_saved_twice(&all, n, i, all.tables.items[i]))
+			vec_push(a, &rs->tables, all.tables.items[i]);
 }
 
 static void read_rulesets(struct reading *g)
@@ -248,7 +273,7 @@ static void read_rulesets(struct reading *g)
 	read_kind(g, DUMP_IPTABLES_SAVE);
 	saved = rs->tables.len;
 	read_nft(g);
-	drop_hollow(rs, saved);
+	drop_hollow(g->d->arena, rs, saved);
 }
 
 /* ---- what is known ---- */

@@ -289,10 +289,14 @@ static void explain_redirects(struct diagnosis *d, const char *interface)
 	f->title = arena_printf(
 		d->q->arena, "the gateway sends ICMP redirects to hosts behind %s", interface);
 	f->evidence = arena_printf(d->q->arena,
-		"net.ipv4.conf.all.send_redirects = %ld, of %s %ld: one is enough; and %s is "
+		"net.ipv4.conf.all.send_redirects is %s, of %s %s: one is enough; and %s is "
 		"forwarded by the interface that it came in on",
-		all, interface, own, d->forward ? d->forward : "the connection");
-	f->consequence = "clients go to the backend directly, past the translation";
+		inquiry_conf_text(d->q, "all", "send_redirects"), interface,
+		inquiry_conf_text(d->q, interface, "send_redirects"),
+		d->forward ? d->forward : "the connection");
+	f->consequence = "whoever asks a neighbour's private address through this machine is told "
+			 "to go there directly, past connection tracking (the kernel keeps back "
+			 "redirects about what it translates)";
 	style_sysctl(d->q, f, "net.ipv4.conf.all.send_redirects", "0");
 	style_sysctl(
 		d->q, f, netstate_conf_key(d->q->arena, IP_V4, interface, "send_redirects"), "0");

@@ -79,6 +79,14 @@ const char *table_command(struct inquiry *q, const struct nft_table *t);
 /* Take the rule away; false: it cannot be named in a command. */
 bool remedy_delete(struct inquiry *q, struct finding *f, const struct nft_table *t,
 	const struct nft_chain *c, const struct nft_rule *r);
+/* Put a rule of @words (iptables' or nft's, as the table has it) right before @r, or in its place. */
+bool remedy_before(struct inquiry *q, struct finding *f, const struct nft_table *t,
+	const struct nft_chain *c, const struct nft_rule *r, const char *words);
+bool remedy_replace(struct inquiry *q, struct finding *f, const struct nft_table *t,
+	const struct nft_chain *c, const struct nft_rule *r, const char *words);
+/* The rule's words before @what; NULL: that is not in them. */
+const char *words_up_to(struct inquiry *q, const struct nft_table *t, const struct nft_chain *c,
+	const struct nft_rule *r, const char *what);
 /* The same forward, for what comes in by @interface, instead of for an address. */
 void remedy_by_interface(struct inquiry *q, struct finding *f, const struct gateway_forward *w,
 	const char *interface);
@@ -88,6 +96,8 @@ void remedy_pin(struct inquiry *q, struct finding *f, uint8_t family, bool local
 /* What connections are marked with already is put on their replies. */
 void remedy_restore(
 	struct inquiry *q, struct finding *f, uint8_t family, uint32_t mask, bool local);
+/* Likewise on what this machine itself sends for them. */
+void remedy_restore_output(struct inquiry *q, struct finding *f, uint8_t family);
 /* Networks that main has a route to are asked for there before @rule is. */
 void remedy_local_first(struct inquiry *q, struct finding *f, const struct net_rule *rule);
 

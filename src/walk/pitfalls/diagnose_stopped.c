@@ -9,6 +9,8 @@
 #include "walk/pitfalls/homes.h"
 #include "walk/pitfalls/tool.h"
 
+#define ADD_DEFAULT "ip route add default "
+
 /* ---- the kernel's own checks ---- */
 
 static const char *leg_words(enum journey_leg_kind kind)
@@ -36,8 +38,9 @@ static const struct gateway_uplink *best_uplink(const struct diagnosis *d)
 static const char *filter_text(struct diagnosis *d, const char *interface)
 {
 	return arena_printf(d->q->arena,
-		"rp_filter of %s is %ld, of all %ld: in effect is the larger one", interface,
-		inquiry_conf(d->q, interface, "rp_filter"), inquiry_conf(d->q, "all", "rp_filter"));
+		"rp_filter of %s is %s, of all %s: in effect is the larger one", interface,
+		inquiry_conf_text(d->q, interface, "rp_filter"),
+		inquiry_conf_text(d->q, "all", "rp_filter"));
 }
 
 static const char *way_back_text(struct diagnosis *d, const struct journey_step *s)
@@ -51,6 +54,18 @@ static const char *way_back_text(struct diagnosis *d, const struct journey_step 
 		s->policy ? inquiry_rule_text(d->q, s->policy) : "");
 }
 
+/* One such route is enough for all interfaces. */
+static bool has_remedy_default(const struct diagnosis *d, const struct finding *except)
+{
+	VEC_EACH (&d->q->out->items, struct finding, f)
+		VEC_EACH (&f->remedy, const char *, line) {
+			if (f->pitfall == 18 && f != except &&
+				strncmp(*line, ADD_DEFAULT, strlen(ADD_DEFAULT)) == 0)
+				return true;
+		}
+	return false;
+}
+
 static void remedy_default(struct diagnosis *d, struct finding *f, const char *interface)
 {
 	const struct gateway_uplink *u = best_uplink(d);
@@ -62,12 +77,12 @@ static void remedy_default(struct diagnosis *d, struct finding *f, const char *i
 			"0");
 		return;
 	}
-	if (u->next[0].family)
-		finding_remedy(d->q, f, "ip route add default via %s%s dev %s metric 20000",
+	if (!has_remedy_default(d, f) && u->next[0].family)
+		finding_remedy(d->q, f, ADD_DEFAULT "via %s%s dev %s metric 20000",
 			u->next[0].family == IP_V6 ? "inet6 " : "", ip_format(&u->next[0], buf),
 			u->interface);
-	else
-		finding_remedy(d->q, f, "ip route add default dev %s metric 20000", u->interface);
+	else if (!has_remedy_default(d, f))
+		finding_remedy(d->q, f, ADD_DEFAULT "dev %s metric 20000", u->interface);
 	/* Strict mode would still want it to be by this interface. */
 	if (inquiry_conf(d->q, interface, "rp_filter") != 2)
 		style_sysctl(d->q, f, netstate_conf_key(d->q->arena, IP_V4, interface, "rp_filter"),
@@ -80,6 +95,19 @@ static bool mark_is_looked_up(struct diagnosis *d, const char *interface)
 {
 	return inquiry_conf(d->q, "all", "src_valid_mark") == 1 ||
 	       inquiry_conf(d->q, interface, "src_valid_mark") == 1;
+}
+
+/* Where the mark leads nowhere, or back to this machine, no mode of rp_filter is loose enough. */
+static void remedy_mark(struct diagnosis *d, struct finding *f, const char *interface)
+{
+	const char *const names[] = {"all", interface};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (inquiry_conf(d->q, names[i], "src_valid_mark") == 1)
+			style_sysctl(d->q, f,
+				netstate_conf_key(d->q->arena, IP_V4, names[i], "src_valid_mark"),
+				"0");
+	}
 }
 
 static bool explain_source(
@@ -117,10 +145,10 @@ static bool explain_source(
 				  "src_valid_mark makes rp_filter of %s drop marked packets", in)
 			: arena_printf(d->q->arena, "strict rp_filter drops %s that come in by %s",
 				  leg_words(kind), in);
-	style_sysctl(d->q, f, netstate_conf_key(d->q->arena, IP_V4, in, "rp_filter"),
-		pitfall == 19 ? "0" : "2");
-	if (pitfall == 19 && inquiry_conf(d->q, "all", "rp_filter") > 0)
-		style_sysctl(d->q, f, "net.ipv4.conf.all.rp_filter", "0");
+	if (pitfall == 19 && (none || s->route->type == ROUTE_LOCAL))
+		remedy_mark(d, f, in);
+	else
+		style_sysctl(d->q, f, netstate_conf_key(d->q->arena, IP_V4, in, "rp_filter"), "2");
 	return true;
 }
 
@@ -139,8 +167,8 @@ static bool explain_loopback(
 	if (!f)
 		return true;
 	f->title = "a forward to 127.0.0.0/8 is dropped: such addresses never come from outside";
-	f->evidence = arena_printf(d->q->arena, "%s = %ld; %s", key,
-		inquiry_conf(d->q, in, "route_localnet"),
+	f->evidence = arena_printf(d->q->arena, "%s is %s; %s", key,
+		inquiry_conf_text(d->q, in, "route_localnet"),
 		d->way->dnat_rule
 			? diagnose_step_text(d, diagnose_rule(&d->way->legs[kind], DID_NAT, NULL))
 			: "");
@@ -247,7 +275,8 @@ static bool lets_through(struct diagnosis *d, const struct nft_rule *r, const st
 	vec_push(d->q->arena, &any.items, scope_any(p->family));
 	scopes_rule(d->q->arena, &d->q->then, r, &any, &all);
 	VEC_EACH (&all.items, struct scope, s)
-		named = named || s->dst.addr.family || s->first > 0 || s->last < UINT16_MAX;
+		named = named || s->dst.addr.family || s->first > 0 || s->last < UINT16_MAX ||
+			s->only_dnat;
 	if (!named)
 		return false;
 	vec_push(d->q->arena, &within.items, scope_of(p));
@@ -410,6 +439,40 @@ static void remedy_established(struct diagnosis *d, struct finding *f, const str
 	style_keep_rules(d->q, f);
 }
 
+/* The rule that put a packet into another zone of connection tracking than its connection's; NULL:
+ * none did. */
+static const struct journey_step *splits_zones(const struct diagnosis *d)
+{
+	for (int i = 0; i < LEG_COUNT_; i++) {
+		const struct journey_leg *leg = &d->way->legs[i];
+
+		for (size_t s = 1; leg->walked && s < leg->steps.len; s++) {
+			const struct journey_step *at = &leg->steps.items[s];
+
+			if (at->rule.rule && at->after.ct_zone != at[-1].after.ct_zone)
+				return at;
+		}
+	}
+	return NULL;
+}
+
+static void explain_invalid(struct diagnosis *d, struct finding *f)
+{
+	const struct journey_step *zone = splits_zones(d);
+
+	if (zone) {
+		f->evidence =
+			arena_printf(d->q->arena, "%s; the other direction is in another zone: %s",
+				f->evidence, diagnose_step_text(d, zone));
+		remedy_delete(d->q, f, zone->rule.table, zone->rule.chain, zone->rule.rule);
+		f->advice = "or let both directions be in the same zone";
+		return;
+	}
+	style_sysctl(d->q, f, "net.netfilter.nf_conntrack_tcp_be_liberal", "1");
+	f->advice = "connections must pass this machine both ways: find where the other "
+		    "direction goes";
+}
+
 static bool asks_invalid(struct diagnosis *d, const struct nft_rule *r)
 {
 	struct scopes any = {0}, all = {0};
@@ -446,13 +509,10 @@ static bool explain_rule(
 		return true;
 	f->title = title_of(d, pitfall, tool, kind);
 	tell_stopped(d, f, s, kind, more);
-	if (pitfall == 31)
-		style_sysctl(d->q, f, "net.netfilter.nf_conntrack_tcp_be_liberal", "1");
 	if (pitfall == 22 && tool != TOOL_FIREWALLD)
 		remedy_delete(d->q, f, s->rule.table, s->rule.chain, s->rule.rule);
 	if (pitfall == 31)
-		f->advice = "connections must pass this machine both ways: find where the other "
-			    "direction goes";
+		explain_invalid(d, f);
 	else if (pitfall == 30 && tool != TOOL_FIREWALLD)
 		remedy_established(d, f, s);
 	else

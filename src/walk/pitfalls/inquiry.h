@@ -95,6 +95,7 @@ const char *inquiry_place_text(struct inquiry *q, const struct nft_table *t,
 	const struct nft_chain *c, const struct nft_rule *r);
 /* "net.ipv4.conf.IF.what"'s number; -1: not known. */
 long inquiry_conf(struct inquiry *q, const char *interface, const char *what);
+const char *inquiry_conf_text(struct inquiry *q, const char *interface, const char *what);
 /* A forward for people: "tcp 1.1.1.1:80 -> 192.168.0.2:80". */
 const char *inquiry_forward_text(struct inquiry *q, const struct gateway_forward *f);
 

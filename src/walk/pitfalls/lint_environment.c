@@ -64,13 +64,24 @@ static bool is_reject(const struct nft_stmt *s)
 	       (s->kind == STMT_XT && s->xt.target && strcmp(s->xt.name, "REJECT") == 0);
 }
 
+/* Do requests, too, carry the mark? Only then can the kernel take it over for its answers. */
+static bool marks_requests(struct inquiry *q)
+{
+	VEC_EACH (&marks_of(q)->items, const struct marker, m) {
+		if (!m->ct && m->hooked && m->hook == HOOK_PREROUTING && m->scope.direction != 2)
+			return true;
+	}
+	return false;
+}
+
 /* Are marks restored on what the machine itself sends? */
 static bool restores_output(struct inquiry *q)
 {
 	if (q->own)
 		return true;
 	VEC_EACH (&marks_of(q)->items, const struct marker, m) {
-		if (m->restores && m->hooked && m->hook == HOOK_OUTPUT)
+		if ((m->restores || (!m->ct && m->scope.ct_mark_mask)) && m->hooked &&
+			m->hook == HOOK_OUTPUT)
 			return true;
 	}
 	return false;
@@ -78,13 +89,13 @@ static bool restores_output(struct inquiry *q)
 
 void lint_own_packets(struct inquiry *q)
 {
+	bool reflectable = marks_requests(q), made;
 	struct statement_place at;
 	struct finding *f;
-	bool made;
 
-	if (!marked_uplinks(q) ||
-		netstate_sysctl_int(&q->then, "net.ipv4.fwmark_reflect", -1) != 0 ||
-		restores_output(q) ||
+	if (!marked_uplinks(q) || restores_output(q) ||
+		(reflectable &&
+			netstate_sysctl_int(&q->then, "net.ipv4.fwmark_reflect", -1) != 0) ||
 		(!find_statement(q, is_reject, HOOK_FORWARD, &at) &&
 			!find_statement(q, is_reject, HOOK_INPUT, &at)))
 		return;
@@ -92,11 +103,14 @@ void lint_own_packets(struct inquiry *q)
 	if (!made)
 		return;
 	f->title = "resets and ICMP errors that the kernel sends follow no mark";
-	f->evidence = arena_printf(q->arena,
-		"net.ipv4.fwmark_reflect = 0, no rule restores marks in output; %s",
+	f->evidence = arena_printf(q->arena, "%s, and no rule restores marks in output; %s",
+		reflectable ? "net.ipv4.fwmark_reflect = 0" : "requests carry no mark",
 		place_text(q, &at));
 	f->consequence = "who is refused on any but the default uplink hears nothing, and waits";
-	style_sysctl(q, f, "net.ipv4.fwmark_reflect", "1");
+	if (reflectable)
+		style_sysctl(q, f, "net.ipv4.fwmark_reflect", "1");
+	else
+		remedy_restore_output(q, f, IP_V4);
 }
 
 /* ---- offloading (49) ---- */

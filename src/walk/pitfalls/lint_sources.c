@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Finds what is wrong with translated source addresses as they are written (37, 38, 43, 56). */
+/* Finds what is wrong with translated source addresses as they are written (37 to 39, 43, 56). */
 #include <string.h>
 
 #include "walk/pitfalls/diagnose.h"
@@ -28,6 +28,36 @@ static bool is_inside(const struct inquiry *q, const char *interface)
 			return true;
 	}
 	return false;
+}
+
+/* What nft's families of both kinds of addresses want before "to". */
+static const char *family_word(const struct source_rule *r)
+{
+	if (r->table->family != FAMILY_INET)
+		return "";
+	return r->nat.first.family == IP_V6 ? "ip6 " : "ip ";
+}
+
+/* The rule's words before its translation, and then @words, in iptables' or in nft's way. */
+static const char *translate_words(
+	struct inquiry *q, const struct source_rule *r, const char *iptables, const char *nft)
+{
+	bool masquerade = r->nat.kind == WALK_NAT_MASQUERADE;
+	const char *own = r->table->origin != ORIGIN_NFT ? masquerade ? "-j MASQUERADE" : "-j SNAT"
+			  : masquerade			 ? "masquerade"
+							 : "snat ";
+	const char *start = words_up_to(q, r->table, r->chain, r->rule, own);
+
+	if (!start)
+		return NULL;
+	return arena_printf(
+		q->arena, "%s%s", start, r->table->origin == ORIGIN_NFT ? nft : iptables);
+}
+
+static void remedy_translate(struct inquiry *q, struct finding *f, const struct source_rule *r,
+	const char *iptables, const char *nft)
+{
+	remedy_replace(q, f, r->table, r->chain, r->rule, translate_words(q, r, iptables, nft));
 }
 
 /* By the uplinks only. */
@@ -102,26 +132,127 @@ static void look_at_literal(struct inquiry *q, const struct source_rule *r)
 		"connections are given %s for source, which is nowhere on this machine", addr);
 	f->evidence = rule_text(q, r);
 	f->consequence = "unless that address is routed here, answers never come back";
-	if (table_command(q, r->table) && r->scopes.items.len == 1 &&
-		r->scopes.items.items[0].out && !r->scopes.items.items[0].out_inverted &&
-		remedy_delete(q, f, r->table, r->chain, r->rule))
-		finding_remedy(q, f, "%s -A %s -o %s -j MASQUERADE", table_command(q, r->table),
-			r->chain->name, r->scopes.items.items[0].out);
+	if (r->scopes.items.len == 1 && r->scopes.items.items[0].out &&
+		!r->scopes.items.items[0].out_inverted)
+		remedy_translate(q, f, r, "-j MASQUERADE", "masquerade");
 	f->advice = "masquerade, if the address comes by DHCP or PPPoE; else name the present one";
 }
 
 /* The same rule without its ports. */
 static void remedy_ports(struct inquiry *q, struct finding *f, const struct source_rule *r)
 {
-	const char *words = rule_words(q, r->table, r->chain, r->rule);
-	const char *to = words ? strstr(words, "--to-source ") : NULL;
-	char addr[IP_STRLEN];
+	const char *first, *last;
+	char a[IP_STRLEN], b[IP_STRLEN];
 
-	if (!to || !r->nat.first.family || !ip_equal(&r->nat.first, &r->nat.last) ||
-		!remedy_delete(q, f, r->table, r->chain, r->rule))
+	if (r->nat.kind == WALK_NAT_MASQUERADE) {
+		remedy_translate(q, f, r, "-j MASQUERADE", "masquerade");
 		return;
-	finding_remedy(q, f, "%s -A %s %.*s--to-source %s", table_command(q, r->table),
-		r->chain->name, (int)(to - words), words, ip_format(&r->nat.first, addr));
+	}
+	if (!r->nat.first.family || r->nat.addr_unknown)
+		return;
+	first = ip_format(&r->nat.first, a);
+	last = r->nat.last.family ? ip_format(&r->nat.last, b) : first;
+	if (strcmp(first, last) != 0)
+		first = arena_printf(q->arena, "%s-%s", first, last);
+	remedy_translate(q, f, r, arena_printf(q->arena, "-j SNAT --to-source %s", first),
+		arena_printf(q->arena, "snat %sto %s", family_word(r), first));
+}
+
+/* Pitfall 39: masquerading as somebody else than the line's address. */
+
+/* The default route by the uplink that names a source; NULL: none. */
+static const struct net_route *route_with_source(
+	const struct inquiry *q, const struct gateway_uplink *u)
+{
+	VEC_EACH (&q->then.routes, struct net_route, r) {
+		if (r->family == IP_V4 && r->dst.len == 0 && r->prefsrc.family &&
+			walk_route_leaves_by(r, u->interface) == TRI_YES)
+			return r;
+	}
+	return NULL;
+}
+
+static bool is_beside(
+	const struct inquiry *q, const struct ip_addr *addr, const struct ip_addr *next)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a) {
+		struct ip_prefix n = ip_prefix_of(&a->addr, a->prefix_len);
+
+		if (ip_equal(&a->addr, addr) && ip_in_prefix(next, &n))
+			return true;
+	}
+	return false;
+}
+
+static void add_masquerade(struct inquiry *q, const struct source_rule *r,
+	const struct gateway_uplink *u, const struct ip_addr *is, const struct ip_addr *should,
+	const char *why)
+{
+	bool own = r->scopes.items.len == 1 && r->scopes.items.items[0].out &&
+		   strcmp(r->scopes.items.items[0].out, u->interface) == 0;
+	bool beside = is_beside(q, is, &u->next[0]);
+	char a[IP_STRLEN], b[IP_STRLEN];
+	struct finding *f;
+	const char *words;
+	bool made;
+
+	f = finding_once(q, "masquerade-address", 39, beside ? DIAG_INFO : DIAG_WARNING,
+		arena_printf(q->arena, "%s %s", u->interface, rule_text(q, r)), &made);
+	if (!made)
+		return;
+	ip_format(is, a);
+	ip_format(should, b);
+	f->title = arena_printf(
+		q->arena, "masquerading on %s takes %s for source, not %s", u->interface, a, b);
+	f->evidence = arena_printf(q->arena,
+		"%s; it takes the first address in the next hop's network, or else the first of "
+		"the interface, which is %s; %s",
+		rule_text(q, r), a, why);
+	f->consequence = "answers go to that address, or the provider drops what carries it";
+	words = translate_words(q, r,
+		arena_printf(q->arena, "%s%s%s-j SNAT --to-source %s", own ? "" : "-o ",
+			own ? "" : u->interface, own ? "" : " ", b),
+		arena_printf(q->arena, "%s%s%ssnat %sto %s", own ? "" : "oifname \"",
+			own ? "" : u->interface, own ? "" : "\" ",
+			r->table->family == FAMILY_INET ? "ip " : "", b));
+	if (own)
+		remedy_replace(q, f, r->table, r->chain, r->rule, words);
+	else
+		remedy_before(q, f, r->table, r->chain, r->rule, words);
+	f->advice = "or let the address that is meant be the first one of its interface";
+}
+
+static bool leaves_by(const struct source_rule *r, const char *interface)
+{
+	VEC_EACH (&r->scopes.items, struct scope, s) {
+		if (!s->out || (strcmp(s->out, interface) == 0) != s->out_inverted)
+			return true;
+	}
+	return false;
+}
+
+static void look_at_masquerade(struct inquiry *q, const struct source_rule *r)
+{
+	if (r->nat.kind != WALK_NAT_MASQUERADE || r->table->family == FAMILY_IP6 ||
+		!(q->seen->have & HAVE_ADDRS))
+		return;
+	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
+		const struct net_route *route = route_with_source(q, u);
+		struct ip_addr is;
+
+		if (!u->has_default[0] || !leaves_by(r, u->interface))
+			continue;
+		is = walk_masquerade_address(&q->then, IP_V4, u->interface, &u->next[0]);
+		if (is.family && route && !ip_equal(&is, &route->prefsrc))
+			add_masquerade(q, r, u, &is, &route->prefsrc,
+				arena_printf(q->arena, "the route names another one: %s",
+					inquiry_route_text(q, route)));
+		else if (is.family && !route && u->addrs.len && ip_is_private(&is) &&
+			 u->addrs.items[0].family == IP_V4 && !ip_is_private(&u->addrs.items[0]) &&
+			 !is_beside(q, &is, &u->next[0]))
+			add_masquerade(q, r, u, &is, &u->addrs.items[0],
+				"the interface has a public one, too");
+	}
 }
 
 /* Pitfall 43: a narrow range of ports. */
@@ -185,6 +316,7 @@ static void look_at_rule(struct inquiry *q, struct source_rule *at)
 		if (at->chain->base)
 			look_at_blanket(q, at);
 		look_at_literal(q, at);
+		look_at_masquerade(q, at);
 		look_at_ports(q, at);
 		look_at_backends(q, at);
 	}

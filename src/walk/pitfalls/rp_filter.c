@@ -89,8 +89,9 @@ static const char *in_effect(struct inquiry *q, const struct plan_uplink *u)
 	const char *interface = u->uplink->interface;
 
 	return arena_printf(q->arena,
-		"rp_filter of %s will be %ld, of all %ld: in effect is the larger one", interface,
-		conf(q, interface, "rp_filter"), conf(q, "all", "rp_filter"));
+		"rp_filter of %s will be %s, of all %s: in effect is the larger one", interface,
+		inquiry_conf_text(q, interface, "rp_filter"),
+		inquiry_conf_text(q, "all", "rp_filter"));
 }
 
 /* The maps that listen on one of @uplinks (by index in the plan). */

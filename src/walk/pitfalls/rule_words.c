@@ -45,6 +45,46 @@ bool remedy_delete(struct inquiry *q, struct finding *f, const struct nft_table 
 	return true;
 }
 
+/* Words go between single quotes. */
+static bool can_be_quoted(const char *words)
+{
+	return !strchr(words, '\'');
+}
+
+bool remedy_before(struct inquiry *q, struct finding *f, const struct nft_table *t,
+	const struct nft_chain *c, const struct nft_rule *r, const char *words)
+{
+	const char *command = table_command(q, t);
+
+	if (!words || !can_be_quoted(words) || (!command && !r->handle))
+		return false;
+	if (command)
+		finding_remedy(q, f, "%s -I %s %zu %s", command, c->name,
+			(size_t)(r - c->rules.items) + 1, words);
+	else
+		finding_remedy(q, f, "nft 'insert rule %s %s %s handle %llu %s'",
+			tool_family(t->family), t->name, c->name, (unsigned long long)r->handle,
+			words);
+	return true;
+}
+
+bool remedy_replace(struct inquiry *q, struct finding *f, const struct nft_table *t,
+	const struct nft_chain *c, const struct nft_rule *r, const char *words)
+{
+	/* By its number alone another rule might be hit, where commands before this one moved it. */
+	return remedy_before(q, f, t, c, r, words) && remedy_delete(q, f, t, c, r);
+}
+
+const char *words_up_to(struct inquiry *q, const struct nft_table *t, const struct nft_chain *c,
+	const struct nft_rule *r, const char *what)
+{
+	const char *words = t->origin == ORIGIN_NFT ? nft_rule_words(q->arena, t, c, r)
+						    : rule_words(q, t, c, r);
+	const char *at = words ? strstr(words, what) : NULL;
+
+	return at ? arena_printf(q->arena, "%.*s", (int)(at - words), words) : NULL;
+}
+
 static const char *target(struct inquiry *q, const struct gateway_forward *w, bool v6)
 {
 	const char *ports = "";

@@ -433,3 +433,15 @@ void remedy_restore(struct inquiry *q, struct finding *f, uint8_t family, uint32
 	else
 		f->advice = elsewhere(q, q->pinned[v]);
 }
+
+void remedy_restore_output(struct inquiry *q, struct finding *f, uint8_t family)
+{
+	struct pins pins = {.len = 0};
+	unsigned int v = family_index(family);
+
+	collect(q, family, &pins);
+	if (q->pinned_output[v])
+		f->advice = elsewhere(q, q->pinned_output[v]);
+	else
+		restore(q, f, family, &pins, pins.mask, false, true);
+}
