@@ -53,7 +53,7 @@ struct cli_command {
 	const char *details;   /* what --help says below the usage; whole lines */
 	struct cli_option options[CLI_MAX_OPTIONS]; /* up to the first without a name */
 	unsigned int max_args;
-	unsigned int file_arg; /* which of them is FILE, from 0 */
+	unsigned int file_arg;		   /* which of them is FILE, from 0 */
 	int (*run)(struct cli_context *c); /* gives an enum cli_exit */
 };
 

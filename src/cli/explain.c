@@ -32,8 +32,8 @@ static void answer(struct arena *a, const struct journey_question *asked, struct
 	struct journey_question q = *asked;
 
 	journey_walk(a, e->source->net, &q, &e->journey);
-	if (e->source->plan && q.returns == RETURN_ASK) {
-		q.returns = promised(e->source->plan, &e->journey);
+	if (e->source->ours && q.returns == RETURN_ASK) {
+		q.returns = promised(e->source->ours, &e->journey);
 		if (q.returns != RETURN_ASK) {
 			memset(&e->journey, 0, sizeof(e->journey));
 			journey_walk(a, e->source->net, &q, &e->journey);
@@ -50,11 +50,6 @@ static void print_notes(const struct cli_source *source)
 	cli_state_print_notes(&out, &source->notes, MAX_NOTES);
 	fputs(strbuf_str(&out), stderr);
 	strbuf_fini(&out);
-}
-
-static const char *config_name(const struct cli_context *c)
-{
-	return cli_file_given(c) ? cli_file(c) : NULL;
 }
 
 /* ---- the command line ---- */
@@ -122,7 +117,7 @@ static json_t *answer_json(const struct explanation *e, const struct prove_resul
 
 static int one(struct cli_context *c, const struct cli_source *source, struct journey_question *q)
 {
-	struct explanation e = {.source = source, .file = config_name(c)};
+	struct explanation e = {.source = source};
 	struct prove_result *proof = NULL;
 	const char *why;
 	json_t *j = NULL;
@@ -150,11 +145,11 @@ static int one(struct cli_context *c, const struct cli_source *source, struct jo
 /* ---- many questions ---- */
 
 /* One line of the batch: its answer, or {"error"}, as one line. */
-static void answer_line(const struct cli_source *source, const char *file,
-	const struct journey_question *options, char *line)
+static void answer_line(
+	const struct cli_source *source, const struct journey_question *options, char *line)
 {
 	struct arena *a = arena_new();
-	struct explanation e = {.source = source, .file = file};
+	struct explanation e = {.source = source};
 	struct journey_question q = *options;
 	const char *words[BATCH_WORDS] = {0}, *why = "a line is: PROTO SRC[:PORT] DST:PORT [IN]";
 	char *rest = NULL;
@@ -186,7 +181,7 @@ static int batch(struct cli_context *c, const struct cli_source *source,
 
 	print_notes(source);
 	while (getline(&line, &size, stdin) > 0)
-		answer_line(source, config_name(c), options, line);
+		answer_line(source, options, line);
 	free(line);
 	c->json = false; /* what there is to say stands on lines of its own */
 	return cli_finish(c, NULL, CLI_OK);

@@ -11,7 +11,6 @@
 /* The answer to one question. */
 struct explanation {
 	const struct cli_source *source;
-	const char *file; /* the config whose plan it is; NULL: none */
 	struct journey journey;
 	struct findings pitfalls;
 };

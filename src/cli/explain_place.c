@@ -4,11 +4,31 @@
 
 #include "cli/explain.h"
 
+/* The place in the config of a rule of ours. */
+static struct span rule_origin(const struct explanation *e, const struct walk_step *w)
+{
+	const struct plan *p = e->source->ours;
+	const struct nft_table *t;
+	const struct nft_chain *c;
+
+	if (!p || !p->want.ruleset.tables.len || w->table->family != FAMILY_INET ||
+		strcmp(w->table->name, PORTREEVE_TABLE) != 0)
+		return NOWHERE;
+	t = p->want.ruleset.tables.items[0];
+	if (t == w->table)
+		return w->rule->at;
+	/* As the kernel gave it back: the plan has the same rule, and where it is from. */
+	c = nft_chain_find(t, w->chain->name);
+	for (size_t i = 0; c && i < c->rules.len; i++) {
+		if (nft_rule_equal(&c->rules.items[i], w->rule))
+			return c->rules.items[i].at;
+	}
+	return NOWHERE;
+}
+
 static bool is_ours(const struct explanation *e, const struct nft_table *t)
 {
-	const struct plan *p = e->source->plan;
-
-	return p && p->want.ruleset.tables.len && p->want.ruleset.tables.items[0] == t;
+	return e->source->ours && t->family == FAMILY_INET && strcmp(t->name, PORTREEVE_TABLE) == 0;
 }
 
 /* The listener of the config whose map element a translation took. */
@@ -25,9 +45,25 @@ static struct span listener(const struct explanation *e)
 			.status = n->status,
 			.original = n->original,
 			.reply = n->reply};
-		plan_judge_flow(e->source->plan, &f, &at);
+		plan_judge_flow(e->source->ours, &f, &at);
 	}
 	return at;
+}
+
+static void place_policy(
+	const struct explanation *e, const struct net_rule *r, struct explain_place *out)
+{
+	if (r->file) {
+		*out = (struct explain_place){.file = r->file, .line = r->at.line};
+		return;
+	}
+	for (size_t i = 0; e->source->ours && i < e->source->ours->want.rules.len; i++) {
+		const struct net_rule *own = &e->source->ours->want.rules.items[i];
+
+		if (net_rule_equal(own, r) && own->at.line)
+			*out = (struct explain_place){
+				.file = e->source->ours_file, .line = own->at.line, .config = true};
+	}
 }
 
 void explain_place(struct arena *a, const struct explanation *e, const struct journey_step *s,
@@ -38,14 +74,8 @@ void explain_place(struct arena *a, const struct explanation *e, const struct jo
 
 	memset(out, 0, sizeof(*out));
 	if (w->kind == STEP_NONE || !w->table) {
-		/* A route or an ip rule: of a dump, or ours. */
-		const char *file = s->policy && s->policy->file ? s->policy->file : NULL;
-
-		if (file)
-			*out = (struct explain_place){.file = file, .line = s->policy->at.line};
-		else if (s->policy && s->policy->at.line && e->file)
-			*out = (struct explain_place){
-				.file = e->file, .line = s->policy->at.line, .config = true};
+		if (s->policy)
+			place_policy(e, s->policy, out);
 		return;
 	}
 	out->table = nft_table_words(a, w->table);
@@ -58,10 +88,8 @@ void explain_place(struct arena *a, const struct explanation *e, const struct jo
 		out->file = w->rule->file;
 		out->line = w->rule->at.line;
 	} else if (is_ours(e, w->table)) {
-		at = w->rule->at.line ? w->rule->at : NOWHERE;
-		if (w->did & DID_NAT || s->stage == STAGE_NAT)
-			at = listener(e);
-		out->file = at.line ? e->file : NULL;
+		at = w->did & DID_NAT || s->stage == STAGE_NAT ? listener(e) : rule_origin(e, w);
+		out->file = at.line ? e->source->ours_file : NULL;
 		out->line = at.line;
 		out->config = at.line > 0;
 	}

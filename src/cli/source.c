@@ -4,14 +4,47 @@
 
 #include "cli/look.h"
 #include "cli/state_dir.h"
+#include "config/config.h"
 #include "kernel/facts.h"
 #include "kernel/observe.h"
+#include "kernel/state.h"
 #include "plan/paper.h"
 
 #define EVERYTHING                                                                                 \
 	(OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_LISTENERS | OBSERVE_RULESET |                 \
 		OBSERVE_ELEMENTS | OBSERVE_NEIGHBOURS | OBSERVE_FLOWS | OBSERVE_LEGACY |           \
 		OBSERVE_IPSETS)
+
+static const struct plan *plan_for(
+	struct cli_context *c, const struct model *m, const struct netstate *net, struct diag *d)
+{
+	const struct nft_table *ours = nft_table_find(&net->ruleset, FAMILY_INET, PORTREEVE_TABLE);
+	struct memory memory = {0};
+
+	if (ours)
+		plan_read_memory(c->arena, ours, &memory);
+	return plan_make(c->arena, m, net, &memory, d);
+}
+
+/* The config that is in force, so that our rules can be led back to its lines. It was right when it was
+ * applied: what is wrong with it now is not this command's to say. */
+static void find_applied(struct cli_context *c, struct kernel *k, struct cli_source *out)
+{
+	const struct model *m;
+	struct diag aside;
+	char *text = NULL;
+	size_t len = 0;
+
+	if (!nft_table_find(&out->net->ruleset, FAMILY_INET, PORTREEVE_TABLE) ||
+		(state_trial_read(k, c->arena, &text, &len) != 0 &&
+			state_read(k, STATE_CONFIRMED, c->arena, &text, &len) != 0))
+		return;
+	diag_init(&aside);
+	m = config_load(c->arena, text, len, &aside);
+	out->ours = m ? plan_for(c, m, out->net, &aside) : NULL;
+	out->ours_file = "the applied config";
+	diag_fini(&aside);
+}
 
 enum cli_exit cli_source_live(struct cli_context *c, struct cli_source *out)
 {
@@ -27,10 +60,12 @@ enum cli_exit cli_source_live(struct cli_context *c, struct cli_source *out)
 		cli_kernel_error(c, "look at this machine", &e);
 	else
 		kernel_facts(k, c->arena, &out->facts);
-	kernel_close(k);
 	out->live = true;
 	out->name = "this machine";
 	out->net = net;
+	if (!err)
+		find_applied(c, k, out);
+	kernel_close(k);
 	return err ? CLI_SYSTEM : CLI_OK;
 }
 
@@ -45,8 +80,7 @@ static enum cli_exit machine(struct cli_context *c, const struct model *m, struc
 		out->name = arena_printf(c->arena, "the dumps in %s", dir);
 		return cli_state_read(c, dir, net, &out->files, &out->notes) ? CLI_OK : CLI_USAGE;
 	}
-	if (m && (cli_given(c, "paper") ||
-			 (!cli_given(c, "live") && !cli_is_our_machine(c, m)))) {
+	if (m && (cli_given(c, "paper") || (!cli_given(c, "live") && !cli_is_our_machine(c, m)))) {
 		plan_paper_netstate(c->arena, m, net);
 		out->name = "a machine made up from the file";
 		return CLI_OK;
@@ -57,8 +91,6 @@ static enum cli_exit machine(struct cli_context *c, const struct model *m, struc
 enum cli_exit cli_source(struct cli_context *c, struct cli_source *out)
 {
 	struct netstate *laid = arena_new_of(c->arena, struct netstate);
-	const struct nft_table *ours;
-	struct memory memory = {0};
 	struct model *m = NULL;
 	enum cli_exit code;
 
@@ -74,10 +106,7 @@ enum cli_exit cli_source(struct cli_context *c, struct cli_source *out)
 	code = machine(c, m, out);
 	if (code != CLI_OK || !m)
 		return code;
-	ours = nft_table_find(&out->net->ruleset, FAMILY_INET, PORTREEVE_TABLE);
-	if (ours)
-		plan_read_memory(c->arena, ours, &memory);
-	out->plan = plan_make(c->arena, m, out->net, &memory, &c->diag);
+	out->plan = plan_for(c, m, out->net, &c->diag);
 	if (!out->plan) {
 		if (out->live)
 			diag_info(&c->diag, NOWHERE,
@@ -87,6 +116,8 @@ enum cli_exit cli_source(struct cli_context *c, struct cli_source *out)
 	}
 	plan_overlay(c->arena, out->net, &out->plan->want, laid);
 	out->net = laid;
+	out->ours = out->plan;
+	out->ours_file = cli_file(c);
 	out->name = arena_printf(c->arena, "%s with %s in force", out->name, cli_file(c));
 	return CLI_OK;
 }

@@ -19,13 +19,18 @@
 	}
 /* For those that take a FILE. */
 #define CLI_SOURCE_PAPER                                                                           \
-	{"paper", NULL, "with FILE: on a machine made up from it, not on this one"}
+	{                                                                                          \
+		"paper", NULL, "with FILE: on a machine made up from it, not on this one"          \
+	}
 
 struct cli_source {
 	const char *name; /* for people: "this machine", "the dumps in DIR", ... */
 	bool live;	  /* it is this machine, now */
 	const struct netstate *net;
 	const struct plan *plan; /* whose plan is laid over the machine; NULL: of none */
+	/* What is known of the config behind our rules, whether laid over or in force here: NULL: nothing. */
+	const struct plan *ours;
+	const char *ours_file; /* as messages name it */
 	struct foreign_facts facts;
 	struct state_files files; /* the dumps; empty: this machine, or one made up */
 	struct dump notes;	  /* of dumps: what was not understood */

@@ -274,7 +274,9 @@ static bool split_match(
 static struct nft_expr *operand(
 	struct decoder *d, int unit, uint8_t *value, uint8_t *last, unsigned int *len)
 {
+	static const uint8_t no_interface[4];
 	enum nft_selector bits = unit >= 0 ? d->regs[unit].unshifted : SEL_NONE;
+	enum nft_selector numbered = unit >= 0 ? d->regs[unit].numbered : SEL_NONE;
 	uint8_t low;
 
 	if (bits != SEL_NONE && *len == nft_load_len(bits)) {
@@ -286,6 +288,11 @@ static struct nft_expr *operand(
 		last[0] = low;
 		*len = 1;
 		return d->regs[unit].expr;
+	}
+	/* "fib saddr oif 0" is the same as "missing". */
+	if (numbered != SEL_NONE && *len == 4 && memcmp(value, no_interface, 4) == 0) {
+		*len = nft_selector_len(numbered);
+		return nft_sel(d->a, numbered);
 	}
 	if (is_swapped(d, unit) && *len <= 4) {
 		reverse_bytes(value, *len);

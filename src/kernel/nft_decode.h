@@ -25,6 +25,8 @@ struct slot {
 	const struct raw_load *raw; /* what it is of the packet; NULL: nothing */
 	/* It holds the bits of this selector still where they are in the packet. */
 	enum nft_selector unshifted;
+	/* It holds the number of an interface; this selector tells whether there is one. */
+	enum nft_selector numbered;
 };
 
 struct decoder {

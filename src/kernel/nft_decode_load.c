@@ -149,10 +149,13 @@ void nft_decode_ct(struct decoder *d, const struct nlattr **attrs)
 
 void nft_decode_fib(struct decoder *d, const struct nlattr **attrs)
 {
-	load(d, nft_unit_of(attrs[NFTA_FIB_DREG]),
-		nft_find_load(LOAD_FIB, get_be32(attrs[NFTA_FIB_FLAGS]),
-			get_be32(attrs[NFTA_FIB_RESULT]), DIRECTION_NONE),
-		"fib");
+	uint32_t flags = get_be32(attrs[NFTA_FIB_FLAGS]), result = get_be32(attrs[NFTA_FIB_RESULT]);
+	int unit = nft_unit_of(attrs[NFTA_FIB_DREG]);
+
+	load(d, unit, nft_find_load(LOAD_FIB, flags, result, DIRECTION_NONE), "fib");
+	if (unit >= 0 && result == NFT_FIB_RESULT_OIF && !(flags & NFTA_FIB_F_PRESENT))
+		d->regs[unit].numbered =
+			nft_find_load(LOAD_FIB, flags | NFTA_FIB_F_PRESENT, result, DIRECTION_NONE);
 }
 
 void nft_decode_rt(struct decoder *d, const struct nlattr **attrs)

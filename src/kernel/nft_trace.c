@@ -51,52 +51,45 @@ int nft_trace_fd(const struct nft_trace *t)
 
 /* ---- messages ---- */
 
-struct reading {
-	struct arena *arena;
-	const struct netstate *net;
-	bool (*each)(const struct nft_trace_message *m, void *data);
-	void *data;
-};
-
-static const char *interface(const struct reading *r, const struct nlattr *attr)
+static const char *interface(const struct netstate *net, const struct nlattr *attr)
 {
-	const struct net_link *l =
-		attr ? netstate_link_by_index(r->net, (int)get_be32(attr)) : NULL;
+	const struct net_link *l = attr ? netstate_link_by_index(net, (int)get_be32(attr)) : NULL;
 
 	return l ? l->name : NULL;
 }
 
-static int on_message(const struct nlmsghdr *nlh, void *data)
+bool nft_trace_decode(struct arena *a, const struct netstate *net, const struct nlmsghdr *nlh,
+	struct nft_trace_message *out)
 {
 	static const enum observed_kind kinds[] = {[NFT_TRACETYPE_POLICY] = OBSERVED_POLICY,
 		[NFT_TRACETYPE_RETURN] = OBSERVED_RETURN,
 		[NFT_TRACETYPE_RULE] = OBSERVED_RULE};
 	const struct nfgenmsg *m = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *t[NFTA_TRACE_MAX + 1];
-	struct nft_trace_message out = {0};
-	const struct reading *r = data;
-	struct observed_step *s = &out.step;
+	struct observed_step *s = &out->step;
 	uint32_t type;
 
-	if (nlh->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_TRACE))
-		return MNL_CB_OK;
+	*out = (struct nft_trace_message){0};
+	if (nlh->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_TRACE) ||
+		mnl_nlmsg_get_payload_len(nlh) < sizeof(*m))
+		return false;
 	kernel_attrs_of(t, NFTA_TRACE_MAX, nlh, sizeof(*m));
 	type = get_be32(t[NFTA_TRACE_TYPE]);
 	if (!t[NFTA_TRACE_TABLE] || !t[NFTA_TRACE_CHAIN] || type < NFT_TRACETYPE_POLICY ||
 		type > NFT_TRACETYPE_RULE)
-		return MNL_CB_OK;
-	out.id = get_be32(t[NFTA_TRACE_ID]);
+		return false;
+	out->id = get_be32(t[NFTA_TRACE_ID]);
 	s->kind = kinds[type];
 	s->family = (enum nft_family)m->nfgen_family;
-	s->table = nft_get_string(r->arena, t[NFTA_TRACE_TABLE]);
-	s->chain = nft_get_string(r->arena, t[NFTA_TRACE_CHAIN]);
+	s->table = nft_get_string(a, t[NFTA_TRACE_TABLE]);
+	s->chain = nft_get_string(a, t[NFTA_TRACE_CHAIN]);
 	s->handle = get_be64(t[NFTA_TRACE_RULE_HANDLE]);
 	if (t[NFTA_TRACE_VERDICT])
-		s->verdict = nft_read_verdict(r->arena, t[NFTA_TRACE_VERDICT], &s->target);
+		s->verdict = nft_read_verdict(a, t[NFTA_TRACE_VERDICT], &s->target);
 	else if (t[NFTA_TRACE_POLICY])
 		s->verdict = (int32_t)get_be32(t[NFTA_TRACE_POLICY]);
-	s->in = interface(r, t[NFTA_TRACE_IIF]);
-	s->out = interface(r, t[NFTA_TRACE_OIF]);
+	s->in = interface(net, t[NFTA_TRACE_IIF]);
+	s->out = interface(net, t[NFTA_TRACE_OIF]);
 	s->mark = get_be32(t[NFTA_TRACE_MARK]); /* left out where it is 0 */
 	if (t[NFTA_TRACE_NETWORK_HEADER])
 		headers_network(&s->packet, mnl_attr_get_payload(t[NFTA_TRACE_NETWORK_HEADER]),
@@ -104,7 +97,24 @@ static int on_message(const struct nlmsghdr *nlh, void *data)
 	if (t[NFTA_TRACE_TRANSPORT_HEADER])
 		headers_transport(&s->packet, mnl_attr_get_payload(t[NFTA_TRACE_TRANSPORT_HEADER]),
 			mnl_attr_get_payload_len(t[NFTA_TRACE_TRANSPORT_HEADER]));
-	return r->each(&out, r->data) ? MNL_CB_OK : MNL_CB_STOP;
+	return true;
+}
+
+struct reading {
+	struct arena *arena;
+	const struct netstate *net;
+	bool (*each)(const struct nft_trace_message *m, void *data);
+	void *data;
+};
+
+static int on_message(const struct nlmsghdr *nlh, void *data)
+{
+	const struct reading *r = data;
+	struct nft_trace_message m;
+
+	if (!nft_trace_decode(r->arena, r->net, nlh, &m))
+		return MNL_CB_OK;
+	return r->each(&m, r->data) ? MNL_CB_OK : MNL_CB_STOP;
 }
 
 int nft_trace_read(struct nft_trace *t, struct arena *a, const struct netstate *net,

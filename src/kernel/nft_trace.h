@@ -20,6 +20,11 @@ int nft_trace_open(struct nft_trace **out, struct kernel_error *e);
 void nft_trace_close(struct nft_trace *t);   /* NULL is fine */
 int nft_trace_fd(const struct nft_trace *t); /* for poll(2) */
 
+/* One netlink message, whose lengths are right, as a message of a trace; false: it is none. */
+
+bool nft_trace_decode(struct arena *a, const struct netstate *net, const struct nlmsghdr *nlh,
+	struct nft_trace_message *out);
+
 /* Take what has come, without waiting; texts live in @a, interfaces are named from @net. -ENOBUFS:
  * messages were lost. */
 int nft_trace_read(struct nft_trace *t, struct arena *a, const struct netstate *net,

@@ -42,6 +42,8 @@ int kernel_observe_network(
 	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
 int kernel_observe_sysctls(
 	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
+/* Is it one of the sysctls that are read? Of all others no packet's way depends on. */
+bool kernel_observes_sysctl(const char *key);
 int kernel_observe_listeners(
 	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
 

@@ -139,6 +139,25 @@ static int observe_conf(struct kernel *k, struct arena *a, struct netstate *out,
 	return err;
 }
 
+static bool is_among(const char *name, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+bool kernel_observes_sysctl(const char *key)
+{
+	const char *last = strrchr(key, '.');
+
+	if (last && strncmp(key, "net.ipv4.conf.", 14) == 0)
+		return is_among(last + 1, conf4, COUNT(conf4));
+	if (last && strncmp(key, "net.ipv6.conf.", 14) == 0)
+		return is_among(last + 1, conf6, COUNT(conf6));
+	return is_among(key, singles, COUNT(singles));
+}
+
 int kernel_observe_sysctls(
 	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e)
 {

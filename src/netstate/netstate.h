@@ -82,9 +82,9 @@ struct net_nexthop {
 struct net_route {
 	uint8_t family; /* enum ip_family */
 	uint32_t table;
-	const char *table_name; /* of a dump that has no number for it, and `table` is made up; NULL */
+	const char *table_name; /* of a dump without its number: `table` is made up; NULL */
 	struct ip_prefix dst;	/* len 0: default */
-	struct ip_prefix src; /* v6 source routing; family IP_NONE: none */
+	struct ip_prefix src;	/* v6 source routing; family IP_NONE: none */
 	uint8_t tos, type /* enum route_type */, protocol, scope;
 	uint32_t metric;
 	struct ip_addr prefsrc;
@@ -114,8 +114,8 @@ struct net_rule {
 	uint16_t sport[2], dport[2]; /* first, last; last 0: any */
 	uint32_t uid[2];
 	bool has_uid, l3mdev;
-	uint8_t action; /* enum rule_action */
-	uint32_t table; /* LOOKUP */
+	uint8_t action;		/* enum rule_action */
+	uint32_t table;		/* LOOKUP */
 	const char *table_name; /* as of net_route */
 	uint32_t goto_preference;
 	int32_t suppress_prefixlen; /* -1: none */

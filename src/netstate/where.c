@@ -16,8 +16,8 @@ const char *nft_table_words(struct arena *a, const struct nft_table *t)
 		if (families[i].family == t->family)
 			family = families[i].name;
 	}
-	return arena_printf(a, "%s %s%s", family, t->name,
-		t->origin == ORIGIN_XT_LEGACY ? " (legacy)" : "");
+	return arena_printf(
+		a, "%s %s%s", family, t->name, t->origin == ORIGIN_XT_LEGACY ? " (legacy)" : "");
 }
 
 const char *nft_rule_words(struct arena *a, const struct nft_table *t, const struct nft_chain *c,

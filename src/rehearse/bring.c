@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/observe.h"
 #include "plan/plan.h"
 
 /* The @n-th line of @text (from 1), with its length. */
@@ -50,7 +51,7 @@ void bring_addresses(
 			continue;
 		if (family == IP_V6 && !link_local && ip_is_link_local(&x->addr))
 			continue; /* each interface makes its own */
-		strbuf_addf(out, "address add %s", ip_format(&x->addr, addr));
+		strbuf_addf(out, "address replace %s", ip_format(&x->addr, addr));
 		if (x->peer.family != IP_NONE && !ip_equal(&x->peer, &x->addr))
 			strbuf_addf(out, " peer %s", ip_format(&x->peer, peer));
 		strbuf_addf(out, "/%u dev %s%s\n", x->prefix_len, x->interface,
@@ -130,13 +131,15 @@ void bring_sysctls(struct arena *a, const struct netstate *net,
 		VEC_EACH (&net->sysctls, struct net_sysctl, s) {
 			char *path = arena_printf(a, "/proc/sys/%s", s->key);
 
-			if (sysctl_rank(s->key) != rank)
+			if (!kernel_observes_sysctl(s->key) || sysctl_rank(s->key) != rank)
 				continue;
 			for (char *p = path + strlen("/proc/sys/"); *p; p++)
 				*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-			/* Those of conntrack belong to the machine's first namespace. */
+			/* Those of conntrack and of bridges' filtering belong to the machine's first
+			 * namespace. */
 			if (bring_sysctl(path, s->value) != 0 &&
-				strncmp(s->key, "net.netfilter.", 14) != 0)
+				strncmp(s->key, "net.netfilter.", 14) != 0 &&
+				strncmp(s->key, "net.bridge.", 11) != 0)
 				refused(s, data);
 		}
 }

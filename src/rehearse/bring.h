@@ -18,7 +18,7 @@ void bring_refused(const char *lines, const char *output,
 
 /* Write a file below /proc/sys as the namespace of this process sees it. 0 or -errno. */
 int bring_sysctl(const char *path, const char *value);
-/* All of them, in the order in which one does not undo another. */
+/* All that a packet's way may depend on, in the order in which one does not undo another. */
 void bring_sysctls(struct arena *a, const struct netstate *net,
 	void (*refused)(const struct net_sysctl *s, void *data), void *data);
 

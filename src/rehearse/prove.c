@@ -394,6 +394,19 @@ static void report_leg(struct hearing *h, unsigned int kind, const struct journe
 				it->text);
 }
 
+/* Connections that the state knows are not in the sandbox's conntrack. */
+static void note_connections(struct proof *p)
+{
+	VEC_EACH (&p->journey->ways, const struct journey_way, w)
+		VEC_EACH (&w->legs[LEG_REQUEST].steps, const struct journey_step, s)
+			if (s->stage == STAGE_CONNTRACK &&
+				s->after.ct_state & (CT_ESTABLISHED | CT_RELATED)) {
+				prove_note(p, "the state's conntrack entry of this connection: it "
+					      "is a new one here");
+				return;
+			}
+}
+
 /* The way that the kernel took: the one with the fewest differences. */
 static void compare(struct hearing *h)
 {
@@ -426,6 +439,7 @@ static void compare(struct hearing *h)
 		out->way = known ? i : 0;
 		differs = leg;
 	}
+	note_connections(h->proof);
 	if (!known)
 		prove_note(h->proof, "what was loaded is walked otherwise than what was given: %s",
 			legs[differs]);

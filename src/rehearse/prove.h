@@ -36,7 +36,7 @@ struct prove_leg {
 };
 
 struct prove_result {
-	bool agrees;   /* every leg does, and everything was brought in */
+	bool agrees;   /* every leg does, with the walk of what was loaded and of what was given */
 	bool complete; /* everything was brought in; else `notes` says what was not */
 	size_t way;    /* of the journey's ways, the one that the kernel took */
 	struct prove_leg legs[LEG_COUNT_];

@@ -156,21 +156,32 @@ static void note_sysctl(const struct net_sysctl *s, void *data)
 
 /* ---- rule sets ---- */
 
-/* Is it one of iptables' tables, whose own dump is loaded instead; or portreeve's? */
-static bool is_elsewhere(const struct proof *p, const char *family, const char *name)
+/* Its own dump, or its origin, is loaded instead: iptables' tables and portreeve's. */
+static bool is_elsewhere(const struct nft_table *t)
 {
-	if (strcmp(family, "inet") == 0 && strcmp(name, PORTREEVE_TABLE) == 0)
-		return true;
-	VEC_EACH (&p->net->ruleset.tables, struct nft_table *, t) {
-		const char *its = (*t)->family == FAMILY_IP    ? "ip"
-				  : (*t)->family == FAMILY_IP6 ? "ip6"
-							       : "";
+	return t->origin == ORIGIN_XT_NFT ||
+	       (t->family == FAMILY_INET && strcmp(t->name, PORTREEVE_TABLE) == 0);
+}
 
-		if ((*t)->origin == ORIGIN_XT_NFT && strcmp(its, family) == 0 &&
-			strcmp((*t)->name, name) == 0)
-			return true;
-	}
-	return false;
+static const struct nft_table *table_named(
+	const struct proof *p, const char *family, const char *name)
+{
+	const char *words = arena_printf(p->arena, "%s %s", family, name);
+
+	VEC_EACH (&p->net->ruleset.tables, struct nft_table *, t)
+		if (strcmp(nft_table_words(p->arena, *t), words) == 0)
+			return *t;
+	return NULL;
+}
+
+static void bring_as_read(struct proof *p, const struct nft_table *t)
+{
+	static const char *const nft[] = {"nft", "-f", "-", NULL};
+	struct strbuf text = STRBUF_INIT;
+
+	nft_print_table(&text, t);
+	bring(p, nft, strbuf_str(&text), nft_table_words(p->arena, t));
+	strbuf_fini(&text);
 }
 
 /* Table by table, so that one with something that does not load here takes no other with it. */
@@ -184,38 +195,71 @@ static void bring_nft_text(struct proof *p, const char *text)
 		const char *end = table ? strstr(text, "\n}\n") : NULL;
 		size_t len = end ? (size_t)(end + 3 - text) : strcspn(text, "\n") + 1;
 
-		if (table && !is_elsewhere(p, family, name))
+		const struct nft_table *read = table ? table_named(p, family, name) : NULL;
+
+		if (table && !(read && is_elsewhere(read)))
 			bring(p, nft, arena_strndup(p->arena, text, len),
 				arena_printf(p->arena, "table %s %s", family, name));
 		text += strnlen(text, len);
 	}
 }
 
-static bool is_wanted(const struct proof *p, const json_t *object)
+static bool is_of_table(const json_t *object, const char *family, const char *table)
 {
 	const char *kind = json_object_iter_key(json_object_iter((json_t *)object));
 	json_t *body = kind ? json_object_get(object, kind) : NULL;
-	const char *family = json_string_value(json_object_get(body, "family"));
-	const char *table = json_string_value(
+	const char *its_family = json_string_value(json_object_get(body, "family"));
+	const char *its_table = json_string_value(
 		json_object_get(body, kind && strcmp(kind, "table") == 0 ? "name" : "table"));
 
-	return !family || !table || !is_elsewhere(p, family, table);
+	return its_family && its_table && strcmp(its_family, family) == 0 &&
+	       strcmp(its_table, table) == 0;
+}
+
+/* nft does not take all of its own JSON back, such as maps to an address and a port: then the table is
+ * loaded as it was read, which the walk of what was loaded is compared with all the same. */
+static void bring_json_table(
+	struct proof *p, const json_t *list, const char *family, const char *name)
+{
+	static const char *const nft[] = {"nft", "-j", "-f", "-", NULL};
+	const struct nft_table *read = table_named(p, family, name);
+	json_t *part = json_array();
+	struct strbuf output = STRBUF_INIT;
+	char *text;
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (is_of_table(json_array_get(list, i), family, name))
+			json_array_append(part, json_array_get(list, i));
+	part = json_pack("{s:o}", "nftables", part);
+	text = json_dumps(part, JSON_COMPACT);
+	if (!text)
+		prove_note(p, "table %s %s", family, name);
+	else if (!(read && is_elsewhere(read)) &&
+		 sandbox_exec(p->sb, p->gateway, nft, text, &output) != 0) {
+		if (read)
+			bring_as_read(p, read);
+		else
+			prove_note(p, "table %s %s (nft: %.*s)", family, name,
+				(int)strcspn(strbuf_str(&output), "\n"), strbuf_str(&output));
+	}
+	free(text);
+	json_decref(part);
+	strbuf_fini(&output);
 }
 
 static void bring_nft_json(struct proof *p, const struct dump_file *f)
 {
-	static const char *const nft[] = {"nft", "-j", "-f", "-", NULL};
 	json_t *all = json_loadb(f->text, f->len, 0, NULL);
-	json_t *list = json_object_get(all, "nftables");
-	char *text;
+	const json_t *list = json_object_get(all, "nftables");
 
-	for (size_t i = json_array_size(list); i-- > 0;)
-		if (!is_wanted(p, json_array_get(list, i)))
-			json_array_remove(list, i);
-	text = json_dumps(all, JSON_COMPACT);
-	if (text)
-		bring(p, nft, text, f->name);
-	free(text);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *table = json_object_get(json_array_get(list, i), "table");
+		const char *family = json_string_value(json_object_get(table, "family"));
+		const char *name = json_string_value(json_object_get(table, "name"));
+
+		if (family && name)
+			bring_json_table(p, list, family, name);
+	}
 	json_decref(all);
 }
 
@@ -239,15 +283,10 @@ static void bring_iptables(
 
 static void bring_own_table(struct proof *p)
 {
-	static const char *const nft[] = {"nft", "-f", "-", NULL};
 	const struct nft_table *t = nft_table_find(&p->net->ruleset, FAMILY_INET, PORTREEVE_TABLE);
-	struct strbuf text = STRBUF_INIT;
 
-	if (!t)
-		return;
-	nft_print_table(&text, t);
-	bring(p, nft, strbuf_str(&text), "portreeve's table");
-	strbuf_fini(&text);
+	if (t)
+		bring_as_read(p, t);
 }
 
 static void bring_file(struct proof *p, const struct dump_file *f, enum dump_kind wanted)

@@ -256,7 +256,7 @@ int prove_inject(struct prove_traffic *t, const char *in, const struct prove_pac
 	struct sockaddr_ll to = {.sll_family = AF_PACKET};
 	uint8_t frame[ETHER_BYTES + sizeof(packet->bytes)] = {0};
 	const struct net_link *l = netstate_link(t->net, in);
-	char far[IFNAMSIZ];
+	char far[sizeof("far") + 3 * sizeof(size_t)];
 	size_t i = 0;
 	int err;
 

@@ -190,7 +190,7 @@ void trip_attach(struct trip *t, struct packet *p)
 	p->ct_reply = t->reply;
 	p->ct_original = c->original;
 	p->ct_answer = c->reply;
-	if (c->port_picked) /* only an example */
+	if (c->sport_picked || c->dport_picked) /* only an example */
 		p->known &= ~(uint32_t)PKT_CT_REPLY;
 	p->ct_mark = c->mark;
 	p->ct_mark_known = c->mark_known;

@@ -133,7 +133,11 @@ static int type_of_refusal(const struct walk_route *r)
 static int type_v6(const struct netstate *net, const struct packet *p, const struct ip_addr *addr,
 	bool limited, const char *interface)
 {
-	struct packet q = {.family = IP_V6, .known = PKT_IIF | PKT_OIF | PKT_DADDR, .iif = "lo"};
+	struct packet q = {.family = IP_V6,
+		.known = PKT_IIF | PKT_OIF | PKT_DADDR | PKT_SPORT | PKT_DPORT |
+			 (p->known & PKT_PROTO),
+		.iif = "lo",
+		.proto = p->proto};
 	struct walk_route r;
 
 	if (own_address(net, addr, limited, interface) || (!limited && ip_is_loopback(addr)))

@@ -89,14 +89,25 @@ static bool is_in(const char *command, const struct finding *f)
 	return false;
 }
 
-/* Commands are to be pasted once, whatever they cure: a second `ip rule add` fails. Those that make a
- * table or a chain may be, and which finding is pasted first is not known. */
+/* Those that may be pasted again, and have to be where others of their finding need them. */
+static bool is_repeatable(const char *command)
+{
+	static const char *const starts[] = {"nft add table", "nft 'add chain", "sysctl -w",
+		"ufw reload", "firewall-cmd --reload", "systemctl "};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		if (strncmp(command, starts[i], strlen(starts[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Commands are to be pasted once, whatever they cure: a second `ip rule add` fails. */
 static bool is_given(const struct inquiry *q, const struct finding *to, const char *command)
 {
 	if (is_in(command, to))
 		return true;
-	if (strncmp(command, "nft add table", 13) == 0 ||
-		strncmp(command, "nft 'add chain", 14) == 0)
+	if (is_repeatable(command))
 		return false;
 	VEC_EACH (&q->out->items, struct finding, f) {
 		if (is_in(command, f))

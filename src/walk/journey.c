@@ -236,6 +236,8 @@ static struct packet answer_to(const struct packet *p, const char *in)
 		.daddr = p->saddr,
 		.sport = p->dport,
 		.dport = p->sport,
+		.sport_bits = p->dport_bits,
+		.dport_bits = p->sport_bits,
 		.iif = in,
 		.length = p->length,
 		.mark_known = UINT32_MAX};
@@ -345,6 +347,12 @@ static void walk_reply(struct trip *t)
 	if (p.proto == PROTO_TCP && here && t->net->have & HAVE_LISTENERS && !t->accept_by_tproxy &&
 		!trip_listens(t, &request->last))
 		p.tcp_flags = TCP_RST_ACK;
+	/* What the kernel itself answers is of the same kind of service. */
+	if (here &&
+		(p.tcp_flags == TCP_RST_ACK || p.proto == PROTO_ICMP || p.proto == PROTO_ICMPV6)) {
+		p.tos = request->last.tos;
+		p.known = (p.known & ~(uint32_t)PKT_TOS) | (request->last.known & PKT_TOS);
+	}
 	begin_leg(t, LEG_REPLY, &p);
 	if (here) {
 		assume_bound(t, &request->last, &p);
@@ -502,17 +510,47 @@ static enum journey_verdict verdict_of(
 	return all;
 }
 
+/* How far a way got, and what had to be supposed for it. */
+struct length {
+	size_t legs, steps, supposed;
+};
+
+static struct length length_of(const struct journey_way *w)
+{
+	struct length l = {0};
+
+	for (size_t i = 0; i < LEG_COUNT_; i++) {
+		l.legs += w->legs[i].walked;
+		l.steps += w->legs[i].steps.len;
+	}
+	VEC_EACH (&w->choices, struct journey_choice, c)
+		l.supposed += c->fork.kind == FORK_UNKNOWN;
+	return l;
+}
+
+static int by_number(size_t x, size_t y)
+{
+	return x < y ? -1 : x > y;
+}
+
+/* Of those that are broken, one that gets far comes first: that a machine may not forward at all is
+ * only the answer if there is no other. */
 static int by_telling(const void *vx, const void *vy)
 {
 	static const int rank[] = {
 		[JOURNEY_BROKEN] = 0, [JOURNEY_UNKNOWN] = 1, [JOURNEY_WORKS] = 2};
 	const struct journey_way *x = vx, *y = vy;
+	struct length far_x = length_of(x), far_y = length_of(y);
+	int c;
 
 	if (x->verdict != y->verdict)
 		return rank[x->verdict] - rank[y->verdict];
 	if (x->share != y->share)
 		return x->share > y->share ? -1 : 1;
-	return x->choices.len < y->choices.len ? -1 : x->choices.len > y->choices.len;
+	c = by_number(far_y.legs, far_x.legs);
+	if (c == 0)
+		c = by_number(far_x.supposed, far_y.supposed);
+	return c ? c : by_number(far_y.steps, far_x.steps);
 }
 
 static void conclude(struct journey *j, bool missing)

@@ -59,6 +59,7 @@ static uint8_t set_port(
 
 	set_known(p, field, known_number(v, &n));
 	*at = (uint16_t)n;
+	*(field == PKT_SPORT ? &p->sport_bits : &p->dport_bits) = 0;
 	return DID_MANGLE;
 }
 

@@ -71,6 +71,7 @@ struct mapping {
 	bool source;
 	struct packet_tuple now; /* what leaves, as it would without this */
 	bool picked;		 /* the port is only an example */
+	uint16_t bits;		 /* then: those that it has in any case */
 };
 
 static bool unique(const struct trip *t, const struct packet_tuple *u)
@@ -78,6 +79,16 @@ static bool unique(const struct trip *t, const struct packet_tuple *u)
 	struct packet_tuple reply = trip_inverse(u);
 
 	return !trip_tuple_taken(t, &reply);
+}
+
+/* The leading bits that all numbers between the two have. */
+static uint16_t common_bits(uint16_t first, uint16_t last)
+{
+	uint16_t differ = first ^ last, bits = UINT16_MAX;
+
+	while (differ & bits)
+		bits = (uint16_t)(bits << 1);
+	return bits;
 }
 
 /* The first port from @first to @last that no other connection has; in truth it is drawn. */
@@ -88,6 +99,7 @@ static void free_port(struct trip *t, struct mapping *m, uint16_t first, uint16_
 	*port = first;
 	while (*port < last && !unique(t, &m->now))
 		++*port;
+	m->bits = common_bits(first, last);
 	m->picked = m->source && first != last;
 }
 
@@ -141,7 +153,13 @@ static void set_up(struct trip *t, bool source, const struct walk_nat *n, const 
 	if (trip_tuple_equal(&before, &m.now) && !m.picked)
 		return;
 	c->reply = trip_inverse(&m.now);
-	c->port_picked = c->port_picked || m.picked;
+	if (m.picked && source) {
+		c->sport_picked = true;
+		c->sport_bits = m.bits;
+	} else if (m.picked) {
+		c->dport_picked = true;
+		c->dport_bits = m.bits;
+	}
 	c->status |= source ? CT_SRC_NAT : CT_DST_NAT;
 }
 
@@ -153,7 +171,6 @@ static void apply(struct trip *t, bool source, struct packet *p)
 	const struct connection *c = t->connection;
 	uint32_t bit = (source != t->reply) ? CT_SRC_NAT : CT_DST_NAT;
 	struct packet_tuple target = trip_inverse(t->reply ? &c->original : &c->reply);
-	bool picked = c->port_picked && !t->reply;
 
 	if (!(c->status & bit))
 		return;
@@ -161,12 +178,18 @@ static void apply(struct trip *t, bool source, struct packet *p)
 		p->saddr = target.saddr;
 		p->sport = t->error_about ? p->sport : target.sport;
 		p->known |= PKT_SADDR | PKT_SPORT;
-		if (picked)
+		if (c->sport_picked && !t->reply) {
 			p->known &= ~(uint32_t)PKT_SPORT;
+			p->sport_bits = c->sport_bits;
+		}
 	} else {
 		p->daddr = target.daddr;
 		p->dport = t->error_about ? p->dport : target.dport;
 		p->known |= PKT_DADDR | PKT_DPORT;
+		if (c->dport_picked && !t->reply) {
+			p->known &= ~(uint32_t)PKT_DPORT;
+			p->dport_bits = c->dport_bits;
+		}
 	}
 }
 
@@ -178,13 +201,16 @@ static bool same_ends(const struct packet *a, const struct packet *b)
 	       (a->known & (PKT_SPORT | PKT_DPORT)) == (b->known & (PKT_SPORT | PKT_DPORT));
 }
 
+/* @asked: a rule was met just now; that it changes nothing is worth a word then. */
 static void note_change(struct trip *t, enum nft_hook hook, bool source,
-	const struct packet *before, const struct packet *p, const struct walk_step *by)
+	const struct packet *before, const struct packet *p, const struct walk_step *by, bool asked)
 {
 	char old[ENDPOINT_STRLEN], new[ENDPOINT_STRLEN];
+	const char *what = source ? "source" : "destination";
+	bool same = same_ends(before, p);
 	struct journey_step *s;
 
-	if (same_ends(before, p))
+	if (same && !asked)
 		return;
 	if (source) {
 		trip_endpoint(p->proto, &before->saddr, before->sport,
@@ -196,7 +222,8 @@ static void note_change(struct trip *t, enum nft_hook hook, bool source,
 		trip_endpoint(p->proto, &p->daddr, p->dport, packet_knows(p, PKT_DPORT), new);
 	}
 	s = trip_step(t, STAGE_NAT, hook, p,
-		arena_printf(t->a, "%s %s -> %s", source ? "source" : "destination", old, new));
+		same ? arena_printf(t->a, "%s stays %s", what, old)
+		     : arena_printf(t->a, "%s %s -> %s", what, old, new));
 	if (by)
 		s->rule = *by;
 }
@@ -356,6 +383,7 @@ void trip_nat(struct trip *t, enum nft_hook hook, const struct walk_base *bases,
 	struct connection *c = t->connection;
 	struct packet before = *p;
 	struct walk_step by = {0};
+	bool asked;
 
 	if (!c || t->stopped)
 		return;
@@ -379,9 +407,10 @@ void trip_nat(struct trip *t, enum nft_hook hook, const struct walk_base *bases,
 		return;
 	apply(t, source, p);
 	trip_attach(t, p);
+	asked = by.kind != STEP_NONE;
 	if (!by.kind && t->reply)
 		by = source ? c->dnat_by : c->snat_by;
 	else if (!by.kind)
 		by = source ? c->snat_by : c->dnat_by;
-	note_change(t, hook, source, &before, p, by.kind ? &by : NULL);
+	note_change(t, hook, source, &before, p, by.kind ? &by : NULL, asked);
 }

@@ -65,8 +65,17 @@ static void join_bits(uint32_t *value, uint32_t *known, uint32_t other, uint32_t
 	*value &= *known;
 }
 
+static uint16_t joined_port(const struct packet *a, const struct packet *b, bool source)
+{
+	uint16_t differ = source ? a->sport ^ b->sport : a->dport ^ b->dport;
+
+	return packet_port_bits(a, source) & packet_port_bits(b, source) & (uint16_t)~differ;
+}
+
 void packet_join(struct packet *p, const struct packet *other)
 {
+	p->sport_bits = joined_port(p, other, true);
+	p->dport_bits = joined_port(p, other, false);
 	p->known = equal_fields(p, other);
 	join_bits(&p->mark, &p->mark_known, other->mark, other->mark_known);
 	join_bits(&p->ct_mark, &p->ct_mark_known, other->ct_mark, other->ct_mark_known);

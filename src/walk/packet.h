@@ -97,6 +97,8 @@ struct packet {
 	uint8_t proto;
 	struct ip_addr saddr, daddr;
 	uint16_t sport, dport; /* host order */
+	/* Of a port that is not known: which of its bits are. */
+	uint16_t sport_bits, dport_bits;
 	uint8_t icmp_type;     /* of ICMP, or of ICMPv6 */
 	uint8_t tcp_flags;     /* as in the header: SYN 0x02, ACK 0x10 */
 	const char *iif, *oif; /* names */
@@ -129,6 +131,14 @@ struct packet {
 static inline bool packet_knows(const struct packet *p, uint32_t fields)
 {
 	return (p->known & fields) == fields;
+}
+
+/* The bits of a port that are known. */
+static inline uint16_t packet_port_bits(const struct packet *p, bool source)
+{
+	if (packet_knows(p, source ? PKT_SPORT : PKT_DPORT))
+		return UINT16_MAX;
+	return source ? p->sport_bits : p->dport_bits;
 }
 
 /* There is no connection that it belongs to, and that is known. */

@@ -28,11 +28,14 @@ static enum tri mark_is(const struct net_rule *r, const struct packet *p)
 	return r->mask & ~p->mark_known ? TRI_UNKNOWN : TRI_YES;
 }
 
-static enum tri number_in(const uint16_t range[2], bool known, uint16_t number)
+static enum tri port_in(const uint16_t range[2], const struct packet *p, bool source)
 {
-	if (!range[1])
+	uint16_t bits = packet_port_bits(p, source), port = source ? p->sport : p->dport;
+	uint16_t least = port & bits, most = port | (uint16_t)~bits;
+
+	if (!range[1] || (least >= range[0] && most <= range[1]))
 		return TRI_YES;
-	return known ? tri_of(number >= range[0] && number <= range[1]) : TRI_UNKNOWN;
+	return most < range[0] || least > range[1] ? TRI_NO : TRI_UNKNOWN;
 }
 
 /* The VRF that a packet belongs to by the interface it came in on; NULL: none. */
@@ -92,8 +95,8 @@ enum tri walk_rule_matches(
 	if (r->ip_proto)
 		t = tri_and(t,
 			packet_knows(p, PKT_PROTO) ? tri_of(p->proto == r->ip_proto) : TRI_UNKNOWN);
-	t = tri_and(t, number_in(r->sport, packet_knows(p, PKT_SPORT), p->sport));
-	t = tri_and(t, number_in(r->dport, packet_knows(p, PKT_DPORT), p->dport));
+	t = tri_and(t, port_in(r->sport, p, true));
+	t = tri_and(t, port_in(r->dport, p, false));
 	if (r->more_selectors)
 		t = tri_and(t, TRI_UNKNOWN);
 	return r->invert ? tri_not(t) : t;

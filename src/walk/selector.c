@@ -202,11 +202,17 @@ static void select_port(struct walk_value *v, const struct packet *p, enum packe
 	bool ports = packet_knows(p, PKT_PROTO) &&
 		     (p->proto == PROTO_TCP || p->proto == PROTO_UDP || p->proto == PROTO_SCTP);
 
-	if (packet_knows(p, PKT_FRAGMENT) && p->fragment)
+	uint16_t bits = packet_port_bits(p, field == PKT_SPORT);
+
+	if (packet_knows(p, PKT_FRAGMENT) && p->fragment) {
 		walk_value_absent(v);
-	else
-		value_u16(v, NFT_T_PORT, ports && packet_knows(p, field),
-			field == PKT_SPORT ? p->sport : p->dport);
+		return;
+	}
+	value_u16(v, NFT_T_PORT, ports, field == PKT_SPORT ? p->sport : p->dport);
+	for (unsigned int i = 0; ports && i < 2; i++) {
+		v->known[i] = (uint8_t)(bits >> (8 - 8 * i));
+		v->bytes[i] &= v->known[i];
+	}
 }
 
 /* A field of a protocol's header. */

@@ -148,6 +148,8 @@ static struct look_back look_back(
 	key.daddr = p->saddr;
 	key.sport = p->dport;
 	key.dport = p->sport;
+	key.sport_bits = p->dport_bits;
+	key.dport_bits = p->sport_bits;
 	key.known &= ~(uint32_t)(PKT_SPORT | PKT_DPORT);
 	if (packet_knows(p, PKT_SPORT))
 		key.known |= PKT_DPORT;

@@ -96,10 +96,8 @@ static void translate_somehow(struct rule_walk *r, enum walk_nat_kind kind)
 	bool dnat = kind == WALK_NAT_DESTINATION || kind == WALK_NAT_REDIRECT;
 	uint32_t status = dnat ? CT_DST_NAT | CT_DST_NAT_DONE : CT_SRC_NAT | CT_SRC_NAT_DONE;
 
-	if (dnat)
-		p->known &= ~(uint32_t)(PKT_DADDR | PKT_DPORT);
-	else
-		p->known &= ~(uint32_t)(PKT_SADDR | PKT_SPORT);
+	p->known &= ~(uint32_t)(dnat ? PKT_DADDR | PKT_DPORT : PKT_SADDR | PKT_SPORT);
+	*(dnat ? &p->dport_bits : &p->sport_bits) = 0;
 	p->ct_status |= status;
 	p->ct_status_known |= status;
 }

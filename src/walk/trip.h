@@ -19,7 +19,10 @@ struct connection {
 	uint8_t proto;
 	uint16_t zone;
 	struct packet_tuple original, reply; /* reply: as its packets arrive */
-	bool port_picked; /* reply.dport is the kernel's choice among many, and only an example */
+	/* reply.dport, or .sport, is the kernel's choice among many, and only an example; these bits
+	 * all of the many have. */
+	bool sport_picked, dport_picked;
+	uint16_t sport_bits, dport_bits;
 	uint32_t mark, mark_known;
 	uint32_t status; /* enum ct_status */
 	bool opening;	 /* TCP: only a SYN was seen of it */

@@ -31,11 +31,14 @@ static bool is_fragment(const struct packet *p)
 static enum tri port_in(
 	const struct packet *p, bool source, uint16_t first, uint16_t last, bool invert)
 {
-	enum tri t = TRI_YES;
+	uint16_t bits = packet_port_bits(p, source), port = source ? p->sport : p->dport;
+	uint16_t least = port & bits, most = port | (uint16_t)~bits;
+	enum tri t = TRI_UNKNOWN;
 
-	if (first != 0 || last != 0xffff)
-		t = in_range(packet_knows(p, source ? PKT_SPORT : PKT_DPORT),
-			source ? p->sport : p->dport, first, last);
+	if (most < first || least > last)
+		t = TRI_NO;
+	else if (least >= first && most <= last)
+		t = TRI_YES;
 	return inverted_if(t, invert);
 }
 

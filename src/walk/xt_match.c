@@ -93,10 +93,22 @@ static enum tri match_mark(const struct walk_xt_ask *q)
 
 /* ---- addresses ---- */
 
-static enum tri type_among(const struct netstate *net, const struct packet *p, bool known,
-	const struct ip_addr *addr, uint32_t types, bool limited, const char *interface)
+/* What is asked for an address knows nothing else of the packet. */
+static int type_of(
+	const struct netstate *net, const struct ip_addr *addr, bool limited, const char *interface)
 {
-	int type = known ? walk_address_type(net, p, addr, limited, interface) : -1;
+	const struct packet nothing = {.family = addr->family,
+		.known = PKT_PROTO | PKT_SADDR | PKT_DADDR,
+		.saddr = {.family = addr->family},
+		.daddr = {.family = addr->family}};
+
+	return walk_address_type(net, &nothing, addr, limited, interface);
+}
+
+static enum tri type_among(const struct netstate *net, bool known, const struct ip_addr *addr,
+	uint32_t types, bool limited, const char *interface)
+{
+	int type = known ? type_of(net, addr, limited, interface) : -1;
 
 	if (type < 0 || type > 15)
 		return TRI_UNKNOWN;
@@ -105,8 +117,8 @@ static enum tri type_among(const struct netstate *net, const struct packet *p, b
 
 /* match_type6() of net/netfilter/xt_addrtype.c: kinds of the address itself, which must all be met, and
  * kinds by its route, one of which must. */
-static enum tri type_among_v6(const struct netstate *net, const struct packet *p, bool known,
-	const struct ip_addr *addr, uint32_t types, bool limited, const char *interface)
+static enum tri type_among_v6(const struct netstate *net, bool known, const struct ip_addr *addr,
+	uint32_t types, bool limited, const char *interface)
 {
 	enum tri t = TRI_NO;
 	int type;
@@ -123,7 +135,7 @@ static enum tri type_among_v6(const struct netstate *net, const struct packet *p
 	if (types & XT_ADDRTYPE_LOCAL)
 		t = walk_address_is_local(net, addr, limited, interface);
 	if (types & (XT_ADDRTYPE_ANYCAST | XT_ADDRTYPE_UNREACHABLE)) {
-		type = walk_address_type(net, p, addr, false, NULL);
+		type = type_of(net, addr, false, NULL);
 		if (type < 0)
 			return tri_or(t, TRI_UNKNOWN);
 		t = tri_or(t, tri_of((types & XT_ADDRTYPE_ANYCAST && type == ROUTE_ANYCAST) ||
@@ -136,9 +148,8 @@ static enum tri type_among_v6(const struct netstate *net, const struct packet *p
 static enum tri match_addrtype(const struct walk_xt_ask *q)
 {
 	const struct packet *p = q->p;
-	enum tri (*among)(const struct netstate *, const struct packet *, bool,
-		const struct ip_addr *, uint32_t, bool, const char *) =
-		p->family == IP_V6 ? type_among_v6 : type_among;
+	enum tri (*among)(const struct netstate *, bool, const struct ip_addr *, uint32_t, bool,
+		const char *) = p->family == IP_V6 ? type_among_v6 : type_among;
 	const char *interface = NULL;
 	struct xt_addrtype_info_v1 i;
 	struct xt_addrtype_info old;
@@ -161,11 +172,11 @@ static enum tri match_addrtype(const struct walk_xt_ask *q)
 		limited = interface != NULL;
 	}
 	if (i.source)
-		t = inverted_if(among(q->net, p, packet_knows(p, PKT_SADDR), &p->saddr, i.source,
+		t = inverted_if(among(q->net, packet_knows(p, PKT_SADDR), &p->saddr, i.source,
 					limited, interface),
 			not_source);
 	if (i.dest)
-		t = tri_and(t, inverted_if(among(q->net, p, packet_knows(p, PKT_DADDR), &p->daddr,
+		t = tri_and(t, inverted_if(among(q->net, packet_knows(p, PKT_DADDR), &p->daddr,
 						   i.dest, limited, interface),
 				       not_dest));
 	return t;

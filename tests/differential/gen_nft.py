@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random rules in the words of nft, a command per line."""
 
+import re
+
 _SEES_IN, _SEES_OUT = {"prerouting", "input", "forward"}, {"forward", "output", "postrouting"}
+_NFPROTO = re.compile(r"meta nfproto ipv[46]\b")
 _HOOKS = {
     "filter": ("prerouting", "input", "forward", "output", "postrouting"),
     "nat": ("prerouting", "input", "output", "postrouting"),
     "route": ("output",),
 }
 _PRIORITIES = (-300, -250, -150, -140, -50, 0, 0, 10, 50, 150)
+
+
+def _listable(text):
+    """A rule without what nft loses when it lists it: the family before a reset."""
+    if "with tcp reset" in text:
+        text = _NFPROTO.sub("", text)
+    return " ".join(text.split())
 
 
 class Nft:
@@ -55,7 +65,10 @@ class Nft:
             return f"{word} {self.op()}@{rng.choice(named)[0]}"
         named = [s for s in self.sets if s[1] == ("pair", family)]
         if kind == 4 and named:
-            return f"{word} . {rng.choice(('tcp', 'udp', 'th'))} dport {self.op()}@{rng.choice(named)[0]}"
+            # (`th` alone would be of ICMP, too, which has its checksum there.)
+            port = rng.choice(("tcp dport", "udp dport", "th dport"))
+            lead = "meta l4proto { tcp, udp } " if port == "th dport" else ""
+            return f"{lead}{word} . {port} {self.op()}@{rng.choice(named)[0]}"
         if family == 4:
             low = rng.choice(("192.168.0.5-192.168.0.11", "192.0.2.0-198.51.100.2", "1.0.0.0-9.9.9.8"))
         else:
@@ -340,11 +353,11 @@ class Nft:
             for _ in range(rng.choice((1, 2, 3, 4))):
                 text = (self.nat_rule(hook) if kind == "nat"
                         else self.filter_rule(hook, priority, jumps))
-                self.lines.append(f"add rule {self.name} {name} {' '.join(text.split())}")
+                self.lines.append(f"add rule {self.name} {name} {_listable(text)}")
         for name, (_, _, hook, priority) in plain:
             for _ in range(rng.randint(1, 3)):
                 text = self.filter_rule(hook, priority, [])
-                self.lines.append(f"add rule {self.name} {name} {' '.join(text.split())}")
+                self.lines.append(f"add rule {self.name} {name} {_listable(text)}")
         return self.lines
 
 

@@ -154,7 +154,8 @@ class Kernel:
         return None
 
     def _delivered(self, family, proto, tag, kind):
-        """The last packet of that kind about this tag that reached a socket here, or None."""
+        """The last packet of that kind about this tag that reached a socket here, or None. Without a
+        tag it is the first: through lo a whole handshake has been made by now."""
         raw = self.raw[family, proto]
         while True:
             try:
@@ -169,7 +170,8 @@ class Kernel:
                 seen = wire.read_body(proto, address[0].partition("%")[0], wire.plain(dst), 0, data,
                                       tag)
             seen.mark = _mark(extra)
-            self.arrived[seen.kind] = seen
+            if tag is not None or seen.kind not in self.arrived:
+                self.arrived[seen.kind] = seen
         return self.arrived.get(kind)
 
     def _send(self, i, packet, tag, kind):
@@ -234,7 +236,8 @@ class Kernel:
                 return request, None, None
             far = int(request.out[3:])
             reply, left = self._send(far, wire.answer(request.seen), tag, "reply")
-            if reply.end != "local" or reply.seen.src != q["dst"]:
+            if reply.end != "local" or reply.seen.src != q["dst"] or \
+                    (q["proto"] == "tcp" and reply.seen.dst != own.getsockname()[0]):
                 return request, reply, None  # the socket did not get it
             if q["proto"] != "tcp":  # which has acknowledged by now
                 left = self._own_send(own, q, tag, 1)

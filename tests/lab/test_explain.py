@@ -92,18 +92,33 @@ def test_own_plan_before_it_is_in_force(site, portreeve):
         assert 6 in config_lines  # the map's own line
 
 
+def test_own_rules_in_force_are_led_back_to_the_config(site, portreeve):
+    portreeve.apply(ARTICLE)
+    answer = explain(portreeve, "2.2.2.2:80", "--live")
+    assert answer["verdict"] == "works", answer["why"]
+    steps = answer["request"]["steps"] + answer["reply"]["steps"]
+    assert {(s["stage"], s["line"]) for s in steps if s["config"]} >= {("nat", 6), ("route", 3)}
+
+
 def test_where_the_kernel_disagrees_it_says_so(site, portreeve, lab):
-    """A match that the reader understands otherwise than the kernel would: two dumps of one machine
-    that contradict each other. What is loaded is what the kernel takes."""
+    """A connection that the state's conntrack has sent to another backend, as before the rules were
+    changed: the walk follows it, a new namespace does not know it."""
     for command in STAGES["dnat, snat"].commands:
         site.gw.run(command)
     where = lab.path("snapshot")
     portreeve.run("snapshot", where)
-    with open(f"{where}/sysctl.txt", "a", encoding="ascii") as file:
-        file.write("net.ipv4.conf.eth1.rp_filter = 1\n")
-    answer = explain(portreeve, "2.2.2.2:80", "--prove", "--state", where)
-    assert answer["verdict"] == "broken"
-    assert answer["proof"]["request"] is not None
+    with open(f"{where}/conntrack.txt", "a", encoding="ascii") as file:
+        file.write(f"tcp 6 431999 ESTABLISHED src={CLIENT} dst=1.1.1.1 sport=5000 dport=80 "
+                   f"src=192.168.0.3 dst={CLIENT} sport=80 dport=5000 [ASSURED] mark=0 use=1\n")
+    answer = json.loads(portreeve.run("explain", "--json", "--prove", "--state", where, "tcp",
+                                      f"{CLIENT}:5000", "1.1.1.1:80", check=False).stdout)
+    proof = answer["proof"]
+    assert not proof["agrees"] and not proof["complete"]
+    assert "conntrack" in proof["notes"] and "walked otherwise" in proof["notes"]
+    assert "192.168.0.2:80" in proof["request"]["left_as"]
+    text = portreeve.run("explain", "--prove", "--state", where, "tcp", f"{CLIENT}:5000",
+                         "1.1.1.1:80", check=False).stdout
+    assert "note: the state's conntrack entry" in text
 
 
 def test_text_names_the_rule_and_where_it_stands(site, portreeve, lab):

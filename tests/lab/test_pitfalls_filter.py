@@ -5,6 +5,7 @@ The article's network; see pitfall.py for what each case is held to.
 """
 
 import socket
+import time
 
 import pytest
 
@@ -12,7 +13,7 @@ from pitfall import CASES, Broken, article, hold, pitfall, reaches
 from test_article import DNAT, FWMARK_RULES, REPLY_ONLY
 from test_foreign import DOCKER_28, docker, needs, ufw_box
 from topology import Inside, Machine, Uplink, lan, telecom
-from traffic import DEAD_S, Capture, Server, ask, together
+from traffic import DEAD_S, Capture, Conversation, Server, together
 
 BEFORE = len(CASES)
 TELECOM, UNICOM = "1.1.1.1", "2.2.2.2"
@@ -191,7 +192,8 @@ def dnat_to_loopback_nft(lab):
 @pitfall(23)
 def a_short_cut_is_told(lab):
     """A host whose neighbour is to be reached through the gateway is told to go past it. (Redirects
-    about the forward itself, which is broken as well, the kernel keeps back.)"""
+    about the forward itself, which is broken as well, the kernel keeps back, and also those about
+    the first packet of a connection, whose translation it has not decided.)"""
     inside = lan(Machine("backend", ["192.168.0.2/24"], gateway=True),
                  Machine("pc", ["192.168.0.3/24"], gateway=True))
     site = home(lab, "iptables -t nat -A PREROUTING -d 1.1.1.1 -p tcp --dport 80"
@@ -202,7 +204,11 @@ def a_short_cut_is_told(lab):
 
     def works():
         capture = Capture(site.pc, "eth0")
-        assert ask(site.pc, "192.168.0.2", 80)
+        talk = Conversation(site.pc, "192.168.0.2", 80)
+        for _ in range(4):
+            time.sleep(0.05)
+            talk.say()
+        lab.drop(talk.sock)
         return not capture.packets(lambda p: p.haslayer("ICMP") and p["ICMP"].type == 5)
     return Broken(site, works=works, also={35}, remains={35})
 
@@ -363,6 +369,19 @@ def directions_in_different_zones(lab):
     site = home(lab, DNAT[0], "iptables -A FORWARD -m conntrack --ctstate INVALID -j DROP")
     assert one(site)()
     site.gw.iptables("-t raw -A PREROUTING -i eth0 -j CT --zone 7")
+    return Broken(site, works=one(site))
+
+
+@pitfall(31)
+def replies_leave_untranslated_nft(lab):
+    site = home(lab, NFT_DNAT)
+    assert one(site)()
+    site.gw.nft("""table inet zones {
+        chain prerouting {
+            type filter hook prerouting priority raw;
+            iifname eth0 ct zone set 7
+        }
+    }""")
     return Broken(site, works=one(site))
 
 

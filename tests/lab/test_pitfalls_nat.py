@@ -7,6 +7,7 @@ no state shows; src/walk/pitfalls/catalogue.c says which and why.
 
 import contextlib
 import socket
+import struct
 
 import pytest
 
@@ -294,6 +295,43 @@ def source_ports_narrow_nft(lab):
     return few_ports(lab, nft_nat("", f'oifname "eth0" meta l4proto tcp snat to {PUBLIC}:40000-40003'))
 
 
+def used_up(lab, *commands):
+    """So many requests as there are ports, all from one client; then another client comes."""
+    site = single(lab, *commands)
+    site.gw.sysctl("net.netfilter.nf_conntrack_udp_timeout", 120)
+    site.add_client("100.100.7.7")
+    site.backend.nft("""
+        table ip deaf {
+            chain input {
+                type filter hook input priority filter;
+                udp length 8 drop
+            }
+        }""")
+
+    def works():
+        return ask(site.world, PUBLIC, 53, "udp", timeout=DEAD_S, source="100.100.7.7") is not None
+    assert works()
+    raw = site.world.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    header = bytes.fromhex("4500001c000040004011000064646464") + socket.inet_aton(PUBLIC)
+    for port in range(1024, 65536):
+        raw.sendto(header + struct.pack("!HHHH", port, 53, 8, 0), (PUBLIC, 0))
+    return Broken(site, works=works)
+
+
+@pitfall(56)
+def snat_ports_used_up(lab):
+    """Towards one port of a backend, one address has no port left."""
+    return used_up(lab, WEB.replace("tcp --dport 80", "udp --dport 53"), "iptables -t nat "
+                   "-A POSTROUTING -d 192.168.0.2 -o eth2 -j SNAT --to-source 192.168.0.1")
+
+
+@pitfall(56)
+def snat_ports_used_up_nft(lab):
+    """The same with nft."""
+    return used_up(lab, nft_nat(NFT_WEB.replace("tcp dport 80", "udp dport 53"),
+                                'oifname "eth2" ip daddr 192.168.0.2 snat to 192.168.0.1'))
+
+
 # ---- connections (40, 41, 42) ----
 
 @pitfall(40)
@@ -376,7 +414,7 @@ def replies_not_tracked_nft(lab):
 
 def own_service(lab, *commands):
     site = article(lab)
-    configure(site, *commands)
+    configure(site, TABLES, *commands)
     Server(site.gw, tcp=[22], udp=[5060], address="2.2.2.2")
     Server(site.gw, tcp=[22], address="1.1.1.1", name="telecom")
     return Broken(site, works=lambda: all(together(
@@ -393,7 +431,7 @@ def own_service_by_the_other_line(lab):
 @pitfall(46)
 def output_mark_without_effect(lab):
     """A mark that a filter chain sets in output is too late: the way has been chosen."""
-    return own_service(lab, TABLES, ["ip rule add pref 1001 fwmark 2 lookup 1001"], """
+    return own_service(lab, ["ip rule add pref 1001 fwmark 2 lookup 1001"], """
         table inet marks {
             chain prerouting {
                 type filter hook prerouting priority mangle;
@@ -411,6 +449,7 @@ def mark_overwritten(lab):
     """Another product's rule writes the whole mark, and takes the uplink's bits away."""
     site = article(lab, backend_uses_gateway=True)
     configure(site, PINNED, WEB, WEB.replace(PUBLIC, "2.2.2.2"),
+              "ip route add 10.52.0.0/16 dev eth2 table 52",
               "ip rule add pref 5210 fwmark 0x80000/0xff0000 lookup 52",
               "iptables -t mangle -A PREROUTING -i eth2 -j MARK --set-mark 0x80000")
     assert reaches(site, PUBLIC)
@@ -419,17 +458,21 @@ def mark_overwritten(lab):
 
 # ---- what is around the rules (50, 54, 57) ----
 
-def small_mtu(lab, *commands):
-    """A line of PPPoE's MTU, and a backend that hears nothing of ICMP."""
-    site = single(lab, *commands)
-    site.gw.ip("link set eth0 mtu 1400")
-    site.isp["telecom"].ip("link set customer mtu 1400")
+def small_line(site, interface, isp):
+    """A line of a small MTU, and a backend that hears nothing of ICMP."""
+    site.gw.ip(f"link set {interface} mtu 1400")
+    site.isp[isp].ip("link set customer mtu 1400")
     site.backend.nft("""table ip deaf {
             chain input {
                 type filter hook input priority filter;
                 meta l4proto icmp drop
             }
         }""")
+
+
+def small_mtu(lab, *commands):
+    site = single(lab, *commands)
+    small_line(site, "eth0", "telecom")
     Server(site.world, tcp=[8080])
     big = b"x" * 30000
 
@@ -454,12 +497,49 @@ def mtu_without_clamp_nft(lab):
 
 
 @pitfall(50)
-def mtu_one_sided_clamp(lab):
-    """The clamp sees requests only: what the client is told stays as large as it was."""
+def clamp_after_accept(lab):
+    """The clamp stands behind a rule that lets SYN-ACKs pass by it."""
     return small_mtu(lab, WEB, OUTWARD,
                      "iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
                      "iptables -A FORWARD -p tcp --tcp-flags SYN,RST SYN "
                      "-j TCPMSS --clamp-mss-to-pmtu")
+
+
+def clamp_by_route(lab, *commands):
+    """The second line is the narrow one; the clamp asks the routes, and they say the first."""
+    site = article(lab, backend_uses_gateway=True)
+    configure(site, PINNED, WEB.replace(PUBLIC, "2.2.2.2"), *commands)
+    small_line(site, "eth1", "unicom")
+    big = b"x" * 30000
+    assert reaches(site, "2.2.2.2", timeout=5)
+    return Broken(site, works=lambda: ask(site.world, "2.2.2.2", 80, source=CLIENT, data=big,
+                                          timeout=DEAD_S))
+
+
+@pitfall(50)
+def clamp_by_the_wrong_route(lab):
+    """The way back that the clamp looks up is by address alone, and so by the other line."""
+    return clamp_by_route(lab, "iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN "
+                          "-j TCPMSS --clamp-mss-to-pmtu")
+
+
+@pitfall(50)
+def clamp_by_the_wrong_route_nft(lab):
+    """The same with nft's clamp."""
+    return clamp_by_route(lab, """
+        table inet mss {
+            chain forward {
+                type filter hook forward priority mangle;
+                tcp flags syn tcp option maxseg size set rt mtu
+            }
+        }""")
+
+
+@pitfall(50)
+def one_sided_clamp(lab):
+    """Only what leaves is clamped: what the backend is told stays as large as it was."""
+    return small_mtu(lab, WEB, OUTWARD, "iptables -t mangle -A FORWARD -o eth0 -p tcp "
+                     "--tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu")
 
 
 @pitfall(54)

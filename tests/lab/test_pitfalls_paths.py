@@ -163,6 +163,14 @@ def mark_is_restored_too_late(lab):
 
 
 @pitfall(4)
+def mark_is_restored_where_no_reply_comes(lab):
+    site = gateway(lab, DNAT, MARKED_BY_LINE, FWMARK,
+                   "iptables -t mangle -A PREROUTING -i eth1 -j CONNMARK --restore-mark",
+                   "iptables -t mangle -A OUTPUT -j CONNMARK --restore-mark", LOCAL_FIRST)
+    return Broken(site, works=lambda: both(site))
+
+
+@pitfall(4)
 def mark_is_not_restored_nft(lab):
     site = gateway(lab, NFT_DNAT, NFT_MARKS, FWMARK)
     return Broken(site, works=lambda: both(site))
@@ -173,6 +181,14 @@ def marked_after_the_translation(lab):
     site = gateway(lab, DNAT, RESTORED_ON_REPLIES, FWMARK,
                    "iptables -t nat -A PREROUTING -i eth0 -j CONNMARK --set-mark 1",
                    "iptables -t nat -A PREROUTING -i eth1 -j CONNMARK --set-mark 2")
+    return Broken(site, works=lambda: both(site))
+
+
+@pitfall(5)
+def packets_are_marked_in_a_nat_chain(lab):
+    site = gateway(lab, DNAT, FWMARK, LOCAL_FIRST,
+                   "iptables -t nat -I PREROUTING -i eth0 -j MARK --set-mark 1",
+                   "iptables -t nat -I PREROUTING -i eth1 -j MARK --set-mark 2")
     return Broken(site, works=lambda: both(site))
 
 
@@ -187,9 +203,49 @@ def marked_by_a_state_that_comes_later(lab):
     return Broken(site, works=lambda: both(site))
 
 
+@pitfall(6)
+def marked_by_a_state_that_comes_later_nft(lab):
+    site = gateway(lab, NFT_DNAT, FWMARK, """
+        table ip marks {
+            chain prerouting {
+                type filter hook prerouting priority mangle;
+                iifname "eth0" ct status dnat ct mark set 1
+                iifname "eth1" ct status dnat ct mark set 2
+                ct direction reply meta mark set ct mark
+            }
+        }""")
+    return Broken(site, works=lambda: both(site))
+
+
 @pitfall(9)
 def main_is_asked_before(lab):
     site = gateway(lab, DNAT, REPLY_ONLY, FWMARK, "ip rule add pref 900 lookup main")
+    return Broken(site, works=lambda: both(site))
+
+
+@pitfall(9)
+def rule_goes_nowhere(lab):
+    site = gateway(lab, DNAT, REPLY_ONLY, TABLES, "ip rule add pref 1000 fwmark 1 lookup 1000",
+                   "ip rule add pref 900 fwmark 2 goto 2000")
+    return Broken(site, works=lambda: both(site))
+
+
+@pitfall(9)
+def rule_lacks_a_mask(lab):
+    site = gateway(lab, DNAT, [c.replace("--set-mark 1", "--set-xmark 0x1/0xff")
+                               .replace("--set-mark 2", "--set-xmark 0x2/0xff")
+                               for c in MARKED_BY_LINE],
+                   "iptables -t mangle -A PREROUTING -m conntrack --ctdir REPLY"
+                   " -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff", FWMARK,
+                   # Somebody's classes, for shaping.
+                   "iptables -t mangle -A PREROUTING -i eth2 -j MARK --set-xmark 0x100/0xf00")
+    return Broken(site, works=lambda: both(site))
+
+
+@pitfall(9)
+def same_preference_twice(lab):
+    site = gateway(lab, DNAT, REPLY_ONLY, TABLES, "ip rule add pref 1000 fwmark 1 lookup 1000",
+                   "ip rule add pref 1000 lookup main", "ip rule add pref 1000 fwmark 2 lookup 1001")
     return Broken(site, works=lambda: both(site))
 
 

@@ -438,12 +438,24 @@ static bool explain_leaked(struct diagnosis *d)
 	f->evidence = d->way->why ? arena_strdup(d->q->arena, d->way->why)
 				  : "the source address is not the one asked";
 	f->consequence = "the client does not know that address: it answers with a reset";
-	f->advice = "packets that belong to no tracked connection pass by every translation: drop "
-		    "those in state INVALID on their way out";
+	if (!diagnose_zones(d, f))
+		f->advice = "packets that belong to no tracked connection pass by every "
+			    "translation: drop those in state INVALID on their way out";
 	return true;
 }
 
 /* ---- networks that overlap ---- */
+
+static bool is_connected(const struct inquiry *q, const char *interface, const struct ip_addr *addr)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a) {
+		struct ip_prefix n = ip_prefix_of(&a->addr, a->prefix_len);
+
+		if (strcmp(a->interface, interface) == 0 && ip_in_prefix(addr, &n))
+			return true;
+	}
+	return false;
+}
 
 static bool explain_overlap(struct diagnosis *d)
 {
@@ -452,10 +464,16 @@ static bool explain_overlap(struct diagnosis *d)
 	struct finding *f;
 	char client[IP_STRLEN];
 
-	if (d->inside || !r->walked || r->end != JOURNEY_FORWARDED || !is_inside(d->q, r->out))
+	if (!r->walked || r->end != JOURNEY_FORWARDED)
 		return false;
 	s = diagnose_step(r, STAGE_ROUTE);
 	if (!s || !s->route || s->route->dst.len == 0)
+		return false;
+	/* What is inside on two sides is told of two networks, not of a journey. */
+	if (d->inside && r->out && d->j->in && strcmp(r->out, d->j->in) != 0)
+		return is_connected(d->q, d->j->in, &d->j->question.src) &&
+		       is_connected(d->q, r->out, &d->j->question.src);
+	if (d->inside || !is_inside(d->q, r->out))
 		return false;
 	ip_format(&d->j->question.src, client);
 	f = diagnose_add(d, "overlapping-subnets", 54, inquiry_route_text(d->q, s->route));

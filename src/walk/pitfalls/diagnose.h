@@ -33,6 +33,9 @@ void diagnose_between(struct inquiry *q, const struct journey *j);
 /* @leg was stopped at its last step; true: that is explained. */
 bool diagnose_stopped(
 	struct diagnosis *d, enum journey_leg_kind kind, const struct journey_step *at);
+/* Are replies looked for in another zone of connection tracking than requests are noted in? Then the
+ * rules that do so are added to @f. */
+bool diagnose_zones(struct diagnosis *d, struct finding *f);
 /* A request that leaves by a way that does not lead to the backend. */
 bool diagnose_request_astray(struct diagnosis *d, enum journey_leg_kind kind);
 /* A reply that leaves by another uplink than its request came in on. */
@@ -84,7 +87,7 @@ bool remedy_before(struct inquiry *q, struct finding *f, const struct nft_table 
 	const struct nft_chain *c, const struct nft_rule *r, const char *words);
 bool remedy_replace(struct inquiry *q, struct finding *f, const struct nft_table *t,
 	const struct nft_chain *c, const struct nft_rule *r, const char *words);
-/* The rule's words before @what; NULL: that is not in them. */
+/* The rule's words before @what (NULL: all of them); NULL: that is not in them. */
 const char *words_up_to(struct inquiry *q, const struct nft_table *t, const struct nft_chain *c,
 	const struct nft_rule *r, const char *what);
 /* The same forward, for what comes in by @interface, instead of for an address. */

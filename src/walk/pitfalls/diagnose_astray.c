@@ -175,10 +175,10 @@ bool diagnose_request_astray(struct diagnosis *d, enum journey_leg_kind kind)
 		: pitfall == 8	? "table-without-local-routes"
 				: "mark-on-requests",
 		pitfall,
-		pitfall == 7 || pitfall == 58 ? diagnose_step_text(d, marked)
-		: pitfall == 55		      ? "order"
-		: marked		      ? "marked"
-					      : inquiry_rule_text(d->q, route->policy));
+		pitfall == 58	? diagnose_step_text(d, marked)
+		: pitfall == 55 ? "order"
+		: marked	? "marked"
+				: inquiry_rule_text(d->q, route->policy));
 	if (!f)
 		return true;
 	tell_request(d, f, pitfall, leg, route, marked);
@@ -287,8 +287,54 @@ struct astray {
 	uint8_t pitfall;
 	const char *cause, *what; /* what decided, as text */
 	const struct net_rule *rule;
-	bool restored; /* 13: the reply has the mark that the rule asks for */
+	bool restored;		     /* 13: the reply has the mark that the rule asks for */
+	const struct marker *marker; /* 5, 6: the one that does not help */
+	uint32_t bits; /* 9: of the mark that are the uplinks', where the rule asks for more */
 };
+
+/* A rule by mark that goes to where no rule is. */
+static const struct net_rule *goto_nowhere(const struct diagnosis *d, uint8_t family, uint32_t mark)
+{
+	VEC_EACH (&d->q->then.rules, struct net_rule, r) {
+		bool there = false;
+
+		if (r->family != family || r->action != RULE_GOTO || !r->mask || r->invert ||
+			((mark ^ r->mark) & r->mask))
+			continue;
+		VEC_EACH (&d->q->then.rules, struct net_rule, it)
+			there = there ||
+				(it->family == family && it->preference == r->goto_preference);
+		if (!there)
+			return r;
+	}
+	return NULL;
+}
+
+/* The mark was restored, and the rule for it asks for all bits, of which others have some: gives those
+ * of the uplinks; 0: it is not so. */
+static uint32_t lacks_mask(
+	struct diagnosis *d, const struct journey_leg *leg, uint32_t mark, const struct net_rule *r)
+{
+	bool known, has_default;
+	uint32_t bits, value;
+
+	if (!r || r->mask != UINT32_MAX || mark == r->mark ||
+		!leads_to(d, r, d->j->in, &has_default))
+		return 0;
+	VEC_EACH (&leg->steps, struct journey_step, s) {
+		if (s->stage == STAGE_RULE && s->rule.rule && diagnose_restores(s->rule.rule) &&
+			marks_written(s->rule.rule, false, &bits, &value, &known) &&
+			bits != UINT32_MAX && (mark & bits) == r->mark)
+			return bits;
+	}
+	return 0;
+}
+
+static const char *place_of_rule(struct diagnosis *d, const struct net_rule *r)
+{
+	return arena_printf(
+		d->q->arena, "%s rule: %s", style_ip(r->family), inquiry_rule_text(d->q, r));
+}
 
 static bool by_direct_mark(struct diagnosis *d, const struct journey_step *marked, struct astray *a)
 {
@@ -296,7 +342,7 @@ static bool by_direct_mark(struct diagnosis *d, const struct journey_step *marke
 		return false;
 	a->cause = diagnose_step_text(d, marked);
 	a->what = arena_printf(d->q->arena, "%s; then %s", a->cause, a->what);
-	a->pitfall = chance(d, true) ? 12 : 13;
+	a->pitfall = chance(d, true) ? 12 : mark_collides(d->q, marked->rule.rule) ? 48 : 13;
 	return true;
 }
 
@@ -327,8 +373,27 @@ static void judge_reply(struct diagnosis *d, const struct journey_leg *leg,
 			d->q, c->fork.at.table, c->fork.at.chain, c->fork.at.rule);
 		return;
 	}
+	r = ct_mark ? rule_for_mark(d, family, ct_mark, NULL) : NULL;
+	a->bits = lacks_mask(d, leg, mark, r);
+	if (a->bits) {
+		a->pitfall = 9;
+		a->rule = r;
+		a->cause = place_of_rule(d, r);
+		a->what = arena_printf(d->q->arena,
+			"replies have mark 0x%x, of which 0x%x is the uplinks'; %s; but "
+			"%s",
+			mark, a->bits, a->cause, a->what);
+		return;
+	}
 	if (by_direct_mark(d, marked, a))
 		return;
+	r = ct_mark ? goto_nowhere(d, family, ct_mark) : NULL;
+	if (r) {
+		a->pitfall = 9;
+		a->rule = r;
+		a->cause = a->what = place_of_rule(d, r);
+		return;
+	}
 	if (chance(d, false) || (route->route && route->route->nexthops.len > 1)) {
 		a->pitfall = 11;
 		return;
@@ -344,7 +409,7 @@ static void judge_reply(struct diagnosis *d, const struct journey_leg *leg,
 		!leads_to(d, r, d->j->in, &has_default) && !has_default) {
 		a->pitfall = 10;
 		a->rule = r;
-		a->cause = a->what = inquiry_rule_text(d->q, r);
+		a->cause = a->what = place_of_rule(d, r);
 		return;
 	}
 	r = rule_for_mark(d, family, ct_mark, NULL);
@@ -353,14 +418,14 @@ static void judge_reply(struct diagnosis *d, const struct journey_leg *leg,
 
 		a->pitfall = restored ? 9 : 4;
 		a->rule = r;
-		a->cause = inquiry_rule_text(d->q, r);
-		a->what = arena_printf(d->q->arena,
-			"the connection's mark is 0x%x; ip rule: %s; but %s", ct_mark, a->cause,
-			a->what);
+		a->cause = place_of_rule(d, r);
+		a->what = arena_printf(d->q->arena, "the connection's mark is 0x%x; %s; but %s",
+			ct_mark, a->cause, a->what);
 		return;
 	}
 	a->pitfall = judge_marker(d, &m);
 	if (m && a->pitfall) {
+		a->marker = a->pitfall == 15 ? NULL : m;
 		a->cause = inquiry_place_text(d->q, m->table, m->chain, m->rule);
 		a->what = arena_printf(d->q->arena, "%s; the reply follows %s", a->cause, a->what);
 		return;
@@ -372,7 +437,7 @@ static void judge_reply(struct diagnosis *d, const struct journey_leg *leg,
 	a->pitfall = d->way->legs[LEG_REQUEST].end == JOURNEY_LOCAL ? 46 : d->way->snat ? 3 : 2;
 }
 
-static const char *title(struct diagnosis *d, uint8_t pitfall, const char *out)
+static const char *title(struct diagnosis *d, const struct astray *a, const char *out)
 {
 	static const struct {
 		uint8_t pitfall;
@@ -395,9 +460,16 @@ static const char *title(struct diagnosis *d, uint8_t pitfall, const char *out)
 	const char *why = "";
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		if (rows[i].pitfall == pitfall)
+		if (rows[i].pitfall == a->pitfall)
 			why = rows[i].why;
 	}
+	if (a->bits)
+		why = "the ip rule for their mark asks for others' bits, too";
+	else if (a->pitfall == 9 && a->rule->action == RULE_GOTO)
+		why = "the ip rule for their mark goes to where no rule is";
+	if (a->pitfall == 14)
+		return arena_printf(d->q->arena,
+			"two uplinks share %s, and replies of one go to the other's router", out);
 	return arena_printf(d->q->arena, "replies of what comes in by %s %s%s: %s", d->j->in,
 		out ? "leave by " : "find no way", out ? out : "", why);
 }
@@ -422,16 +494,89 @@ static void remedy_table(struct diagnosis *d, struct finding *f, const struct ne
 		    "is down; let whatever brings the uplink up add the first one again";
 }
 
+static void replace_rule(
+	struct diagnosis *d, struct finding *f, const struct net_rule *r, const struct net_rule *by)
+{
+	const char *ip = style_ip(r->family);
+
+	finding_remedy(d->q, f, "%s rule add %s", ip, inquiry_rule_text(d->q, by));
+	finding_remedy(d->q, f, "%s rule del %s", ip, inquiry_rule_text(d->q, r));
+	style_keep_ip(d->q, f);
+}
+
 static void remedy_earlier(struct diagnosis *d, struct finding *f, const struct net_rule *r,
 	const struct net_rule *before)
 {
 	struct net_rule moved = *r;
 
 	moved.preference = before->preference - 1;
+	replace_rule(d, f, r, &moved);
+}
+
+static void remedy_masks(struct diagnosis *d, struct finding *f, const struct astray *a)
+{
+	VEC_EACH (&d->q->then.rules, struct net_rule, r) {
+		struct net_rule masked = *r;
+
+		masked.mask = a->bits;
+		if (r->family == a->rule->family && r->mask == UINT32_MAX &&
+			r->action == RULE_LOOKUP && !(r->mark & ~a->bits) && !r->invert)
+			replace_rule(d, f, r, &masked);
+	}
+}
+
+/* Where the rule goes to, the uplink's table is to be asked. */
+static void remedy_goto(struct diagnosis *d, struct finding *f, const struct net_rule *r)
+{
+	const struct gateway_uplink *u = diagnose_uplink(d);
+	struct net_rule target = *r;
+
+	if (!u || !u->tables.len) {
+		remedy_pin(d->q, f, r->family, false);
+		return;
+	}
+	target.action = RULE_LOOKUP;
+	target.preference = r->goto_preference;
+	target.table = u->tables.items[0];
 	finding_remedy(
-		d->q, f, "%s rule add %s", style_ip(r->family), inquiry_rule_text(d->q, &moved));
-	finding_remedy(d->q, f, "%s rule del %s", style_ip(r->family), inquiry_rule_text(d->q, r));
+		d->q, f, "%s rule add %s", style_ip(r->family), inquiry_rule_text(d->q, &target));
 	style_keep_ip(d->q, f);
+}
+
+/* What folds findings. The lints that read the same in the rules alone name the same cause. */
+static const char *cause(struct diagnosis *d, const struct astray *a, const char *out)
+{
+	switch (a->pitfall) {
+	case 5:
+	case 6:
+	case 9:
+	case 10:
+	case 12:
+		return a->cause;
+	case 14:
+	case 15:
+		return arena_strdup(d->q->arena, d->j->in);
+	default:
+		return arena_printf(d->q->arena, "%s %s %s", d->j->in, out ? out : "-", a->cause);
+	}
+}
+
+static const char *consequence(struct diagnosis *d, const struct journey_leg *leg)
+{
+	char public[IP_STRLEN], via[IP_STRLEN];
+
+	ip_format(&d->j->question.dst, public);
+	if (!leg->out)
+		return "replies do not leave at all";
+	if (strcmp(leg->out, d->j->in) == 0)
+		return arena_printf(d->q->arena,
+			"replies of %s:%u go to the other provider's router, %s, which drops what "
+			"has a foreign source address",
+			public, d->j->question.dport, ip_format(&leg->via, via));
+	return arena_printf(d->q->arena,
+		"replies of %s:%u leave by %s; the provider there drops what has a foreign source "
+		"address, and clients of %s hear nothing",
+		public, d->j->question.dport, leg->out, d->j->in);
 }
 
 bool diagnose_reply_astray(struct diagnosis *d)
@@ -441,29 +586,29 @@ bool diagnose_reply_astray(struct diagnosis *d)
 	bool local = d->way->legs[LEG_REQUEST].end == JOURNEY_LOCAL;
 	struct astray a = {0};
 	struct finding *f;
-	char public[IP_STRLEN];
 
 	route = route ? route : diagnose_step(leg, STAGE_ROUTE);
 	if (!route || !d->j->in)
 		return false;
 	judge_reply(d, leg, route, &a);
-	f = diagnose_add(d, "reply-astray", a.pitfall,
-		arena_printf(
-			d->q->arena, "%s %s %s", d->j->in, leg->out ? leg->out : "-", a.cause));
+	if (a.pitfall == 48) {
+		lint_mark_bits(d->q);
+		return true;
+	}
+	if (local && a.pitfall == 4)
+		a.pitfall = 46;
+	f = diagnose_add(d, "reply-astray", a.pitfall, cause(d, &a, leg->out));
 	if (!f)
 		return true;
-	f->title = title(d, a.pitfall, leg->out);
+	f->title = title(d, &a, leg->out);
 	f->evidence = a.what;
-	f->consequence = leg->out
-				 ? arena_printf(d->q->arena,
-					   "replies of %s:%u leave by %s; the provider there drops "
-					   "what has a foreign source address, and clients of %s "
-					   "hear nothing",
-					   ip_format(&d->j->question.dst, public),
-					   d->j->question.dport, leg->out, d->j->in)
-				 : "replies do not leave at all";
+	f->consequence = consequence(d, leg);
 	if (a.pitfall == 10)
 		remedy_table(d, f, a.rule);
+	else if (a.bits)
+		remedy_masks(d, f, &a);
+	else if (a.pitfall == 9 && a.rule->action == RULE_GOTO)
+		remedy_goto(d, f, a.rule);
 	else if (a.pitfall == 13 && a.restored && route->policy->preference > 1)
 		remedy_earlier(d, f, a.rule, route->policy);
 	else if (a.pitfall == 9 && route->policy && route->policy->preference > 1)
@@ -472,5 +617,7 @@ bool diagnose_reply_astray(struct diagnosis *d)
 		remedy_restore(d->q, f, d->j->question.dst.family, a.rule->mask, local);
 	else
 		remedy_pin(d->q, f, d->j->question.dst.family, local);
+	if (a.marker)
+		remedy_delete(d->q, f, a.marker->table, a.marker->chain, a.marker->rule);
 	return true;
 }

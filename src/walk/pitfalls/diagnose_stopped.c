@@ -439,35 +439,46 @@ static void remedy_established(struct diagnosis *d, struct finding *f, const str
 	style_keep_rules(d->q, f);
 }
 
-/* The rule that put a packet into another zone of connection tracking than its connection's; NULL:
- * none did. */
-static const struct journey_step *splits_zones(const struct diagnosis *d)
+static bool sets_zone(const struct nft_rule *r)
 {
-	for (int i = 0; i < LEG_COUNT_; i++) {
-		const struct journey_leg *leg = &d->way->legs[i];
-
-		for (size_t s = 1; leg->walked && s < leg->steps.len; s++) {
-			const struct journey_step *at = &leg->steps.items[s];
-
-			if (at->rule.rule && at->after.ct_zone != at[-1].after.ct_zone)
-				return at;
-		}
+	VEC_EACH (&r->stmts, struct nft_stmt, s) {
+		if ((s->kind == STMT_SET && s->selector == SEL_CT_ZONE) ||
+			(s->kind == STMT_XT && s->xt.target && strcmp(s->xt.name, "CT") == 0))
+			return true;
 	}
-	return NULL;
+	return false;
+}
+
+static bool zones_differ(const struct diagnosis *d)
+{
+	const struct journey_leg *request = &d->way->legs[LEG_REQUEST];
+	const struct journey_leg *reply = &d->way->legs[LEG_REPLY];
+
+	return reply->walked && request->last.ct_zone != reply->last.ct_zone;
+}
+
+bool diagnose_zones(struct diagnosis *d, struct finding *f)
+{
+	if (!zones_differ(d))
+		return false;
+	VEC_EACH (&d->q->then.ruleset.tables, struct nft_table *, t)
+		VEC_EACH (&(*t)->chains, struct nft_chain *, c)
+			VEC_EACH (&(*c)->rules, struct nft_rule, r) {
+				if (!sets_zone(r))
+					continue;
+				f->evidence = arena_printf(d->q->arena,
+					"%s; requests and replies are in different zones: %s",
+					f->evidence, inquiry_place_text(d->q, *t, *c, r));
+				remedy_delete(d->q, f, *t, *c, r);
+			}
+	f->advice = "or let both directions be in the same zone";
+	return true;
 }
 
 static void explain_invalid(struct diagnosis *d, struct finding *f)
 {
-	const struct journey_step *zone = splits_zones(d);
-
-	if (zone) {
-		f->evidence =
-			arena_printf(d->q->arena, "%s; the other direction is in another zone: %s",
-				f->evidence, diagnose_step_text(d, zone));
-		remedy_delete(d->q, f, zone->rule.table, zone->rule.chain, zone->rule.rule);
-		f->advice = "or let both directions be in the same zone";
+	if (diagnose_zones(d, f))
 		return;
-	}
 	style_sysctl(d->q, f, "net.netfilter.nf_conntrack_tcp_be_liberal", "1");
 	f->advice = "connections must pass this machine both ways: find where the other "
 		    "direction goes";

@@ -286,6 +286,7 @@ static void (*const lints[])(struct inquiry *q) = {
 	lint_ports,
 	lint_tracking,
 	lint_own_packets,
+	lint_own_services,
 	lint_offload,
 	lint_mtu,
 	lint_bridge,

@@ -62,6 +62,7 @@ void lint_sources(struct inquiry *q);
 void lint_ports(struct inquiry *q);
 void lint_tracking(struct inquiry *q);
 void lint_own_packets(struct inquiry *q);
+void lint_own_services(struct inquiry *q);
 void lint_offload(struct inquiry *q);
 void lint_mtu(struct inquiry *q);
 void lint_bridge(struct inquiry *q);

@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include <linux/netfilter/xt_TCPMSS.h>
+
 #include "walk/pitfalls/diagnose.h"
 #include "walk/pitfalls/homes.h"
 #include "walk/pitfalls/marks.h"
@@ -196,10 +198,80 @@ static const struct nft_rule *passes_by(struct inquiry *q, const struct statemen
 	return NULL;
 }
 
-static void remedy_clamp(struct inquiry *q, struct finding *f, const char *interface)
+/* Which packets have their segment size clamped: those that come in by an uplink, those that leave. */
+struct clamps {
+	bool in, out;
+	struct statement_place at;     /* the last one found; rule NULL: none */
+	const struct nft_rule *before; /* what is let pass by that one; NULL: nothing */
+};
+
+static bool is_named(const char *pattern, bool inverted, const char *interface)
+{
+	return !pattern || (strcmp(pattern, interface) == 0) != inverted;
+}
+
+static bool clamps_by_route(const struct nft_stmt *s)
+{
+	struct xt_tcpmss_info info;
+
+	if (s->kind == STMT_SET)
+		return s->expr && s->expr->kind == EXPR_SELECTOR && s->expr->selector == SEL_RT_MTU;
+	if (!s->xt.info || s->xt.hollow || s->xt.info_len < sizeof(info))
+		return false;
+	memcpy(&info, s->xt.info, sizeof(info));
+	return info.mss == XT_TCPMSS_CLAMP_PMTU;
+}
+
+static void add_clamp(struct inquiry *q, struct clamps *c, const struct gateway_uplink *u,
+	const struct statement_place *at, const struct nft_stmt *s)
+{
+	/* The route back is asked for by address alone: without a mark that is main's default. */
+	bool only_out = clamps_by_route(s) && !u->is_main[0];
+	struct scopes any = {0}, all = {0};
+
+	c->at = *at;
+	c->before = passes_by(q, at);
+	if (c->before)
+		return;
+	vec_push(q->arena, &any.items, scope_any(IP_NONE));
+	scopes_rule(q->arena, &q->then, at->rule, &any, &all);
+	VEC_EACH (&all.items, struct scope, it) {
+		bool from = it->in && is_named(it->in, it->in_inverted, u->interface);
+		bool to = it->out && is_named(it->out, it->out_inverted, u->interface);
+
+		c->in = c->in || (!only_out && (from || (!it->in && !to)));
+		c->out = c->out || to || (!it->out && !from);
+	}
+}
+
+static struct clamps clamps_of(struct inquiry *q, const struct gateway_uplink *u)
+{
+	struct clamps all = {0};
+
+	VEC_EACH (&q->then.ruleset.tables, struct nft_table *, t) {
+		if (*t == q->own)
+			continue;
+		VEC_EACH (&(*t)->chains, struct nft_chain *, c)
+			VEC_EACH (&(*c)->rules, struct nft_rule, r)
+				VEC_EACH (&r->stmts, struct nft_stmt, s) {
+					struct statement_place at = {*t, *c, r};
+					const struct nft_chain *base =
+						is_clamp(s) ? home_of(q, *t, *c) : NULL;
+
+					if (base && (base->hook == HOOK_FORWARD ||
+							    base->hook == HOOK_POSTROUTING))
+						add_clamp(q, &all, u, &at, s);
+				}
+	}
+	return all;
+}
+
+static void remedy_clamp(
+	struct inquiry *q, struct finding *f, const char *interface, const struct clamps *have)
 {
 	struct style style = style_of(q, IP_V4);
 	static const char *const sides[] = {"-i", "-o"}, *const names[] = {"iifname", "oifname"};
+	bool clamped[] = {have->in, have->out};
 
 	if (style.nft) {
 		finding_remedy(q, f, "nft add table inet clamp");
@@ -208,6 +280,8 @@ static void remedy_clamp(struct inquiry *q, struct finding *f, const char *inter
 			"priority mangle; }'");
 	}
 	for (int i = 0; i < 2; i++) {
+		if (clamped[i])
+			continue;
 		if (style.nft)
 			finding_remedy(q, f,
 				"nft 'add rule inet clamp forward %s \"%s\" tcp flags syn tcp "
@@ -226,33 +300,36 @@ static void look_at_mtu(struct inquiry *q, const struct gateway_uplink *u)
 {
 	uint32_t mtu = mtu_of(q, u->interface);
 	const struct gateway_inside *i = mtu ? larger_inside(q, mtu) : NULL;
-	const struct nft_rule *before = NULL;
-	struct statement_place clamp;
+	struct clamps clamps;
 	struct finding *f;
-	bool made, clamped;
+	bool made;
 
 	if (!i || q->gateway->forwards.len == 0)
 		return;
-	clamped = find_statement(q, is_clamp, HOOK_FORWARD, &clamp) ||
-		  find_statement(q, is_clamp, HOOK_POSTROUTING, &clamp);
-	if (clamped)
-		before = passes_by(q, &clamp);
-	if (clamped && !before)
+	clamps = clamps_of(q, u);
+	if (clamps.in && clamps.out)
 		return;
 	f = finding_once(q, "mtu-black-hole", 50, DIAG_WARNING, u->interface, &made);
 	if (!made)
 		return;
 	f->title = arena_printf(q->arena, "packets from %s do not fit %s, and %s", i->interface,
 		u->interface,
-		clamped ? "half of the connections' packets pass by the clamp"
-			: "no rule clamps the segment size");
+		clamps.in || clamps.out
+			? arena_printf(q->arena,
+				  "the segment size is clamped in what %s by it only",
+				  clamps.in ? "comes in" : "leaves")
+		: clamps.before ? "half of the connections' packets pass by the clamp"
+				: "no rule clamps the segment size");
 	f->evidence = arena_printf(q->arena, "MTU of %s %u, of %s %u%s%s%s%s", i->interface,
-		mtu_of(q, i->interface), u->interface, mtu, clamped ? "; " : "",
-		clamped ? place_text(q, &clamp) : "", before ? "; before it: " : "",
-		before ? inquiry_place_text(q, clamp.table, clamp.chain, before) : "");
+		mtu_of(q, i->interface), u->interface, mtu, clamps.at.rule ? "; " : "",
+		clamps.at.rule ? place_text(q, &clamps.at) : "",
+		clamps.before ? "; before it: " : "",
+		clamps.before
+			? inquiry_place_text(q, clamps.at.table, clamps.at.chain, clamps.before)
+			: "");
 	f->consequence = "where ICMP is lost on the way, connections open and then stall at the "
 			 "first large packet";
-	remedy_clamp(q, f, u->interface);
+	remedy_clamp(q, f, u->interface, &clamps);
 }
 
 void lint_mtu(struct inquiry *q)
@@ -321,32 +398,93 @@ static bool is_network(const struct net_addr *a)
 	       !ip_is_loopback(&a->addr) && !a->peer.family;
 }
 
+static const struct gateway_uplink *uplink_at(const struct inquiry *q, const char *interface)
+{
+	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
+		if (strcmp(u->interface, interface) == 0)
+			return u;
+	}
+	return NULL;
+}
+
+static bool is_sought_at(const struct inquiry *q, const struct ip_addr *addr, const char *interface)
+{
+	const struct net_route *r = netstate_route(&q->then, TABLE_MAIN, addr);
+
+	return !r || walk_route_leaves_by(r, interface) != TRI_NO;
+}
+
+/* Of the line's network only the router matters: it keeps a route of its own, and the inside network
+ * as a whole is given to the inside, in halves, which are asked before the whole. */
+static bool remedy_halves(struct inquiry *q, struct finding *f, const struct gateway_uplink *u,
+	const struct net_addr *inside)
+{
+	uint8_t family = inside->addr.family;
+	struct ip_prefix n = ip_prefix_of(&inside->addr, inside->prefix_len);
+	const struct ip_addr *next = &u->next[family == IP_V6];
+	struct ip_prefix half = {.addr = n.addr, .len = (uint8_t)(n.len + 1)};
+	char addr[IP_STRLEN], prefix[PREFIX_STRLEN];
+	bool own = is_sought_at(q, &inside->addr, inside->interface);
+
+	if (next->family == family && ip_in_prefix(next, &n) &&
+		(!own || !is_sought_at(q, next, u->interface)))
+		finding_remedy(q, f, "%s route add %s dev %s", style_ip(family),
+			ip_format(next, addr), u->interface);
+	for (int i = 0; !own && i < 2; i++) {
+		half.addr.bytes[n.len / 8] |= (uint8_t)(i ? 0x80 >> n.len % 8 : 0);
+		finding_remedy(q, f, "%s route add %s dev %s", style_ip(family),
+			ip_prefix_format(&half, prefix), inside->interface);
+	}
+	return f->remedy.len > 0;
+}
+
+static void add_overlap(struct inquiry *q, const struct net_addr *a, const struct net_addr *b)
+{
+	const struct gateway_uplink *u = uplink_at(q, a->interface);
+	const struct net_addr *inside = u ? b : a;
+	char x[PREFIX_STRLEN], y[PREFIX_STRLEN];
+	struct ip_prefix n = ip_prefix_of(&a->addr, a->prefix_len);
+	struct ip_prefix m = ip_prefix_of(&b->addr, b->prefix_len);
+	struct finding *f;
+	bool made;
+
+	f = finding_once(q, "overlapping-subnets", 54, DIAG_WARNING,
+		arena_printf(q->arena, "%s %s", a->interface, b->interface), &made);
+	if (!made)
+		return;
+	ip_prefix_format(&n, x);
+	ip_prefix_format(&m, y);
+	f->title = arena_printf(
+		q->arena, "the networks of %s and %s overlap", a->interface, b->interface);
+	f->evidence =
+		arena_printf(q->arena, "%s on %s, %s on %s", x, a->interface, y, b->interface);
+	f->consequence = "replies for hosts of one go to the other: the longer prefix, or the "
+			 "first route, takes all";
+	f->advice = "renumber one of them, or translate it as a whole (NETMAP)";
+	u = u ? u : uplink_at(q, b->interface);
+	if (!u || uplink_at(q, inside->interface))
+		return;
+	if (remedy_halves(q, f, u, inside))
+		f->advice = "this leaves the network to the inside, all but the provider's router; "
+			    "better renumber one of them";
+	else
+		f->severity = DIAG_INFO;
+}
+
 void lint_overlap(struct inquiry *q)
 {
 	VEC_EACH (&q->then.addrs, struct net_addr, a)
 		VEC_EACH (&q->then.addrs, struct net_addr, b) {
 			struct ip_prefix n = ip_prefix_of(&a->addr, a->prefix_len);
 			struct ip_prefix m = ip_prefix_of(&b->addr, b->prefix_len);
-			char x[PREFIX_STRLEN], y[PREFIX_STRLEN];
-			struct finding *f;
-			bool made;
+			bool sides = !uplink_at(q, a->interface) == !uplink_at(q, b->interface);
 
 			if (a >= b || !is_network(a) || !is_network(b) ||
 				strcmp(a->interface, b->interface) == 0 ||
 				!ip_prefix_overlap(&n, &m))
 				continue;
-			f = finding_once(q, "overlapping-subnets", 54, DIAG_WARNING,
-				arena_printf(q->arena, "%s %s", a->interface, b->interface), &made);
-			if (!made)
-				continue;
-			ip_prefix_format(&n, x);
-			ip_prefix_format(&m, y);
-			f->title = arena_printf(q->arena, "the networks of %s and %s overlap",
-				a->interface, b->interface);
-			f->evidence = arena_printf(
-				q->arena, "%s on %s, %s on %s", x, a->interface, y, b->interface);
-			f->consequence = "replies for hosts of one go to the other: the longer "
-					 "prefix, or the first route, takes all";
-			f->advice = "renumber one of them, or translate it as a whole (NETMAP)";
+			/* Twice the same, on one side, is one segment with two interfaces in it. */
+			if (!sides || !ip_prefix_equal(&n, &m))
+				add_overlap(q, a, b);
 		}
 }

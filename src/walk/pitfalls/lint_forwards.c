@@ -9,8 +9,11 @@
 
 #include "walk/pitfalls/diagnose.h"
 #include "walk/pitfalls/tool.h"
+#include "walk/tour.h"
 
 #define COMPARED_MAX 2000 /* forwards that are compared each with each; of more, only equal ports */
+#define WALKED_MAX   200  /* of those that seem to be behind others: more are taken for it */
+#define MAPPED_MAX   256  /* ports in a command */
 
 static const char *rule_of(struct inquiry *q, const struct gateway_forward *f)
 {
@@ -118,6 +121,15 @@ static void look_at_address(struct inquiry *q, const struct gateway_forward *w)
 		add_not_owned(q, w, interface);
 }
 
+static bool is_uplink(const struct inquiry *q, const char *interface)
+{
+	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
+		if (strcmp(u->interface, interface) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Several interfaces in one network, which all answer for each other's addresses. */
 static void look_at_arp(struct inquiry *q)
 {
@@ -132,6 +144,7 @@ static void look_at_arp(struct inquiry *q)
 			if (a >= b || a->addr.family != IP_V4 || a->prefix_len > 30 ||
 				strcmp(a->interface, b->interface) == 0 ||
 				!ip_prefix_equal(&n, &m) ||
+				!is_uplink(q, a->interface) != !is_uplink(q, b->interface) ||
 				inquiry_conf(q, "all", "arp_ignore") != 0 ||
 				inquiry_conf(q, a->interface, "arp_ignore") != 0)
 				continue;
@@ -208,20 +221,123 @@ static struct scope scope_of(const struct gateway_forward *f)
 	return s;
 }
 
-static bool same_target(const struct gateway_forward *a, const struct gateway_forward *b)
+/* The port that connections to the first public one are led to. */
+static uint16_t target_port(const struct gateway_forward *w)
 {
-	return ip_equal(&a->to, &b->to) && a->to_first == b->to_first &&
-	       a->to_last_port == b->to_last_port;
+	return w->to_first ? w->to_first : w->first;
 }
 
-static void compare(
-	struct inquiry *q, const struct gateway_forward *first, const struct gateway_forward *w)
+static bool same_target(const struct gateway_forward *a, const struct gateway_forward *b)
 {
-	struct scope a = scope_of(first), b = scope_of(w);
+	return ip_equal(&a->to, &b->to) && target_port(a) == target_port(b);
+}
+
+static const char *prefix_words(struct inquiry *q, const struct ip_prefix *p, bool nft,
+	const char *nft_word, const char *option)
+{
+	char buf[PREFIX_STRLEN];
+
+	if (!p->addr.family)
+		return "";
+	ip_prefix_format(p, buf);
+	if (!nft)
+		return arena_printf(q->arena, "%s %s ", option, buf);
+	return arena_printf(
+		q->arena, "%s %s %s ", p->addr.family == IP_V6 ? "ip6" : "ip", nft_word, buf);
+}
+
+/* A rule of nft's or iptables' that lets pass by what a forward is for. */
+static const char *exception_words(struct inquiry *q, const struct gateway_forward *w, bool nft)
+{
+	const char *proto = w->proto ? ip_proto_name(w->proto) : NULL, *in = "", *ports;
+
+	if (!proto || w->more_matches || w->in_inverted || w->dst_local)
+		return NULL;
+	if (w->in)
+		in = arena_printf(q->arena, nft ? "iifname \"%s\" " : "-i %s ", w->in);
+	ports = w->first == w->last
+			? arena_printf(q->arena, "%u", w->first)
+			: arena_printf(q->arena, nft ? "%u-%u" : "%u:%u", w->first, w->last);
+	return arena_printf(q->arena,
+		nft ? "%s%s%s%s dport %s accept" : "%s%s%s-p %s --dport %s -j ACCEPT", in,
+		prefix_words(q, &w->src, nft, "saddr", "-s"),
+		prefix_words(q, &w->dst, nft, "daddr", "-d"), proto, ports);
+}
+
+/* Is the rule for this forward only? */
+static bool is_alone(const struct inquiry *q, const struct gateway_forward *w)
+{
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, f) {
+		if (f != w && f->rule == w->rule)
+			return false;
+	}
+	return true;
+}
+
+/* The later forward is let come first; where both are for the same, the earlier one goes. */
+static void remedy_shadowed(struct inquiry *q, struct finding *f,
+	const struct gateway_forward *first, const struct gateway_forward *w, bool same)
+{
+	if (same_target(first, w)) {
+		if (is_alone(q, w))
+			remedy_delete(q, f, w->table, w->chain, w->rule);
+	} else if (same && is_alone(q, first)) {
+		remedy_delete(q, f, first->table, first->chain, first->rule);
+	} else if (first->table != w->table) {
+		remedy_before(q, f, first->table, first->chain, first->rule,
+			exception_words(q, w, first->table->origin == ORIGIN_NFT));
+	} else if (remedy_before(q, f, first->table, first->chain, first->rule,
+			   words_up_to(q, w->table, w->chain, w->rule, NULL))) {
+		remedy_delete(q, f, w->table, w->chain, w->rule);
+	}
+	f->advice = "this leaves the later one; take that one away if the first is meant";
+}
+
+/* What has no interface in its rule comes from outside by that of the address. */
+static void narrow_to_uplink(const struct inquiry *q, struct scope *s)
+{
+	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u)
+		VEC_EACH (&u->addrs, struct ip_addr, a) {
+			if (!s->in && ip_equal(a, &s->dst.addr) && s->dst.len == ip_bits(a->family))
+				s->in = u->interface;
+		}
+}
+
+/* Rules before the earlier forward may leave packets to the later one all the same. */
+static bool is_reached(struct inquiry *q, const struct gateway_forward *w, size_t *walked)
+{
+	struct tour tour = {0};
+
+	if (++*walked > WALKED_MAX)
+		return false;
+	tour_of(q->arena, q->gateway, w, &tour);
+	VEC_EACH (&tour.stops, struct tour_stop, stop) {
+		struct journey j = {0};
+
+		if (stop->place != TOUR_FAR)
+			continue;
+		journey_walk(q->arena, q->seen, &stop->question, &j);
+		VEC_EACH (&j.ways, struct journey_way, way) {
+			if (way->dnat_rule == w->rule)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void compare(struct inquiry *q, const struct gateway_forward *first,
+	const struct gateway_forward *w, size_t *walked)
+{
+	struct scope a = scope_of(first), b = scope_of(w), from_outside = b;
 	struct finding *f;
 	bool made;
 
-	if (first->output != w->output || first->rule == w->rule || !scope_covers(&a, &b))
+	if (first->output != w->output || first->rule == w->rule)
+		return;
+	narrow_to_uplink(q, &from_outside);
+	/* Who comes from inside may be led to the same by a rule of its own. */
+	if (!scope_covers(&a, same_target(first, w) ? &b : &from_outside) ||
+		(!same_target(first, w) && is_reached(q, w, walked)))
 		return;
 	f = finding_once(q, "shadowed-forward", 36,
 		same_target(first, w) ? DIAG_INFO : DIAG_WARNING, rule_of(q, w), &made);
@@ -232,13 +348,12 @@ static void compare(
 			   ? "a forward is there twice"
 			   : "an earlier forward takes the connections of a later one";
 	f->evidence = arena_printf(q->arena, "%s; before it: %s", rule_of(q, w), rule_of(q, first));
-	f->consequence = arena_printf(q->arena, "connections go to %s, never to %s",
-		inquiry_forward_text(q, first), inquiry_forward_text(q, w));
+	f->consequence = arena_printf(q->arena, "connections%s go to %s, never to %s",
+		scope_covers(&a, &b) ? "" : " from outside", inquiry_forward_text(q, first),
+		inquiry_forward_text(q, w));
 	if (same_target(first, w))
 		f->consequence = "the second has no effect";
-	remedy_delete(
-		q, f, first->table, first->chain, same_target(first, w) ? w->rule : first->rule);
-	f->advice = "this leaves the later one; take that one away if the first is meant";
+	remedy_shadowed(q, f, first, w, scope_covers(&b, &a));
 }
 
 static int by_ports(const void *a, const void *b)
@@ -254,7 +369,7 @@ static int by_ports(const void *a, const void *b)
 
 void lint_shadowed(struct inquiry *q)
 {
-	size_t n = q->gateway->forwards.len;
+	size_t n = q->gateway->forwards.len, walked = 0;
 	const struct gateway_forward **sorted =
 		arena_alloc(q->arena, n * sizeof(struct gateway_forward *));
 
@@ -262,7 +377,7 @@ void lint_shadowed(struct inquiry *q)
 		sorted[i] = &q->gateway->forwards.items[i];
 	for (size_t i = 0; n <= COMPARED_MAX && i < n; i++) {
 		for (size_t k = 0; k < i; k++)
-			compare(q, sorted[k], sorted[i]);
+			compare(q, sorted[k], sorted[i], &walked);
 	}
 	if (n <= COMPARED_MAX)
 		return;
@@ -271,7 +386,7 @@ void lint_shadowed(struct inquiry *q)
 		for (size_t k = i; k-- > 0 && i - k < COMPARED_MAX / 10 &&
 				   sorted[k]->proto == sorted[i]->proto &&
 				   sorted[k]->first == sorted[i]->first;)
-			compare(q, sorted[k], sorted[i]);
+			compare(q, sorted[k], sorted[i], &walked);
 	}
 }
 
@@ -290,20 +405,32 @@ static uint16_t base_of(const struct gateway_forward *w)
 	return 0;
 }
 
-/* iptables shifts where it is told the first public port. */
+/* iptables shifts where it is told the first public port; nft wants to be told port by port. */
 static void remedy_shift(struct inquiry *q, struct finding *f, const struct gateway_forward *w)
 {
-	const char *words = rule_words(q, w->table, w->chain, w->rule);
-	const char *to = words ? strstr(words, "--to-destination ") : NULL;
+	bool nft = w->table->origin == ORIGIN_NFT;
+	const char *start =
+		words_up_to(q, w->table, w->chain, w->rule, nft ? "dnat " : "--to-destination ");
 	uint32_t last = w->to_first + (uint32_t)(w->last - w->first);
+	struct strbuf ports = STRBUF_INIT;
 	char addr[IP_STRLEN];
+	const char *to;
 
-	if (!to || w->family != IP_V4 || last > UINT16_MAX ||
-		!remedy_delete(q, f, w->table, w->chain, w->rule))
+	if (!start || w->family != IP_V4 || last > UINT16_MAX ||
+		(nft && w->last - w->first >= MAPPED_MAX))
 		return;
-	finding_remedy(q, f, "%s -A %s %.*s--to-destination %s:%u-%u/%u",
-		table_command(q, w->table), w->chain->name, (int)(to - words), words,
-		ip_format(&w->to, addr), w->to_first, last, w->first);
+	ip_format(&w->to, addr);
+	for (unsigned int i = 0; nft && i <= (unsigned int)(w->last - w->first); i++)
+		strbuf_addf(&ports, "%s%u : %u", i ? ", " : "", w->first + i, w->to_first + i);
+	to = inquiry_text(q, &ports);
+	if (nft)
+		to = arena_printf(q->arena, "%sdnat %sto %s:%s dport map { %s }", start,
+			w->table->family == FAMILY_INET ? "ip " : "", addr, ip_proto_name(w->proto),
+			to);
+	else
+		to = arena_printf(q->arena, "%s--to-destination %s:%u-%u/%u", start, addr,
+			w->to_first, last, w->first);
+	remedy_replace(q, f, w->table, w->chain, w->rule, to);
 }
 
 void lint_ports(struct inquiry *q)
@@ -411,18 +538,40 @@ static bool listens(const struct net_listener *s, const struct gateway_forward *
 	return false;
 }
 
+/* Does what comes in by @u for that port really go to a backend? Rules before the forward may leave
+ * it to the service. */
+static bool is_led_away(struct inquiry *q, const struct gateway_forward *w,
+	const struct gateway_uplink *u, const struct net_listener *s)
+{
+	struct tour tour = {0};
+
+	tour_of(q->arena, q->gateway, w, &tour);
+	VEC_EACH (&tour.stops, struct tour_stop, stop) {
+		struct journey j = {0};
+
+		if (stop->place != TOUR_FAR || stop->uplink != u)
+			continue;
+		stop->question.dport = s->port;
+		journey_walk(q->arena, q->seen, &stop->question, &j);
+		VEC_EACH (&j.ways, struct journey_way, way) {
+			if (way->dnat)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void remedy_service(struct inquiry *q, struct finding *f, const struct gateway_forward *w,
 	const struct gateway_uplink *u, const struct net_listener *s)
 {
 	const char *proto = ip_proto_name(s->proto);
 
-	if (table_command(q, w->table))
-		finding_remedy(q, f, "%s -I %s -i %s -p %s --dport %u -j ACCEPT",
-			table_command(q, w->table), w->chain->name, u->interface, proto, s->port);
-	else
-		finding_remedy(q, f, "nft 'insert rule %s %s %s iifname \"%s\" %s dport %u accept'",
-			tool_family(w->table->family), w->table->name, w->chain->name, u->interface,
-			proto, s->port);
+	remedy_before(q, f, w->table, w->chain, w->rule,
+		w->table->origin == ORIGIN_NFT
+			? arena_printf(q->arena, "iifname \"%s\" %s dport %u accept", u->interface,
+				  proto, s->port)
+			: arena_printf(q->arena, "-i %s -p %s --dport %u -j ACCEPT", u->interface,
+				  proto, s->port));
 }
 
 static void look_at_service(
@@ -432,7 +581,7 @@ static void look_at_service(
 		struct finding *f;
 		bool made;
 
-		if (!listens(s, w, u) || (w->in && !w->in_inverted && strcmp(w->in, u->interface)))
+		if (!listens(s, w, u) || !is_led_away(q, w, u, s))
 			continue;
 		f = finding_once(q, "service-shadowed", 60, DIAG_WARNING,
 			arena_printf(q->arena, "%u %u", s->proto, s->port), &made);

@@ -244,17 +244,24 @@ static const struct net_rule *other_product(
 }
 
 /* In iptables' words, the mask is the last thing that --set-xmark and the like are given. */
-static void remedy_mask(struct inquiry *q, struct finding *f, const struct marker *m, uint32_t mask)
+static const char *masked_words(struct inquiry *q, const struct marker *m, uint32_t mask)
 {
 	static const char whole[] = "/0xffffffff";
-	const char *words = rule_words(q, m->table, m->chain, m->rule);
-	const char *at = words ? strstr(words, whole) : NULL;
+	const char *mark = m->ct ? "ct mark" : "meta mark", *words, *at;
 
-	if (!at || at[strlen(whole)])
-		return;
-	remedy_delete(q, f, m->table, m->chain, m->rule);
-	finding_remedy(q, f, "%s -A %s %.*s/0x%x", table_command(q, m->table), m->chain->name,
-		(int)(at - words), words, mask);
+	if (m->table->origin == ORIGIN_NFT) {
+		words = words_up_to(
+			q, m->table, m->chain, m->rule, arena_printf(q->arena, "%s set ", mark));
+		return words && m->sets && m->bits == UINT32_MAX
+			       ? arena_printf(q->arena, "%s%s set %s & 0x%08x | 0x%x", words, mark,
+					 mark, ~mask, m->value & mask)
+			       : NULL;
+	}
+	words = rule_words(q, m->table, m->chain, m->rule);
+	at = words ? strstr(words, whole) : NULL;
+	return at && !at[strlen(whole)]
+		       ? arena_printf(q->arena, "%.*s/0x%x", (int)(at - words), words, mask)
+		       : NULL;
 }
 
 static const char *masks_text(struct inquiry *q, uint32_t mask)
@@ -264,6 +271,17 @@ static const char *masks_text(struct inquiry *q, uint32_t mask)
 		"nft: "
 		"meta mark set meta mark & 0x%08x | ...",
 		mask, mask, mask, ~mask);
+}
+
+bool mark_collides(struct inquiry *q, const struct nft_rule *r)
+{
+	const struct net_rule *one;
+
+	VEC_EACH (&marks_of(q)->items, const struct marker, m) {
+		if (m->rule == r && m->hooked && other_product(q, m, &one))
+			return true;
+	}
+	return false;
 }
 
 void lint_mark_bits(struct inquiry *q)
@@ -287,7 +305,7 @@ void lint_mark_bits(struct inquiry *q)
 				 "rules";
 		if (((m->value ^ other->mark) & other->mask) == 0)
 			one = other;
-		remedy_mask(q, f, m, one->mask);
+		remedy_replace(q, f, m->table, m->chain, m->rule, masked_words(q, m, one->mask));
 		f->advice = arena_printf(
 			q->arena, "give the rule a mask of its own: %s", masks_text(q, one->mask));
 	}

@@ -52,19 +52,21 @@ struct drop {
 static void add_late(struct inquiry *q, const struct nft_table *t, const struct nft_chain *c,
 	const struct nft_rule *r, const struct nft_rule *drop)
 {
+	const char *words = t->origin == ORIGIN_NFT ? nft_rule_words(q->arena, t, c, r)
+						    : rule_words(q, t, c, r);
+	struct finding *f;
 	bool made;
-	struct finding *f = finding_once(
-		q, "accept-after-drop", 27, DIAG_WARNING, inquiry_place_text(q, t, c, r), &made);
 
+	f = finding_once(
+		q, "accept-after-drop", 27, DIAG_WARNING, inquiry_place_text(q, t, c, r), &made);
 	if (!made)
 		return;
 	f->title = "a rule that lets packets through stands behind one that drops them";
 	f->evidence = arena_printf(q->arena, "%s; before it: %s", inquiry_place_text(q, t, c, r),
 		inquiry_place_text(q, t, c, drop));
 	f->consequence = "it has no effect";
-	if (rule_words(q, t, c, r) && remedy_delete(q, f, t, c, r))
-		finding_remedy(
-			q, f, "%s -I %s %s", table_command(q, t), c->name, rule_words(q, t, c, r));
+	if (words && remedy_delete(q, f, t, c, r))
+		remedy_before(q, f, t, c, drop, words);
 	f->advice = "insert it before (iptables -I, nft insert), or take it away";
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Finds what is wrong with translated source addresses as they are written (37 to 39, 43, 56). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "walk/pitfalls/diagnose.h"
@@ -276,11 +277,133 @@ static void look_at_ports(struct inquiry *q, const struct source_rule *r)
 	f->advice = "widen the range, or leave it out";
 }
 
-/* Pitfall 56: of what is forwarded inwards. */
+/* Pitfall 56: of what is forwarded inwards, one address's ports towards one port of a backend. */
+#define PORTS_OF_CLIENTS 64512 /* 1024 to 65535: clients' own ports stay in that class */
+#define CROWDED_PERCENT	 90
+
+static int by_backend(const void *a, const void *b)
+{
+	const struct net_flow *x = *(const struct net_flow *const *)a;
+	const struct net_flow *y = *(const struct net_flow *const *)b;
+
+	if (x->proto != y->proto)
+		return x->proto < y->proto ? -1 : 1;
+	if (x->reply.sport != y->reply.sport)
+		return x->reply.sport < y->reply.sport ? -1 : 1;
+	return ip_cmp(&x->reply.src, &y->reply.src);
+}
+
+/* How many connections with @addr for source go to one port of a backend, at most; to *@out. */
+static size_t crowd(struct inquiry *q, const struct ip_addr *addr, const struct net_flow **out)
+{
+	VEC(const struct net_flow *) all = {0};
+	size_t run = 0, most = 0;
+
+	VEC_EACH (&q->then.flows, struct net_flow, e) {
+		if (ip_equal(&e->reply.dst, addr) && !ip_equal(&e->original.src, addr))
+			vec_push(q->arena, &all, e);
+	}
+	if (all.len)
+		qsort(all.items, all.len, sizeof(*all.items), by_backend);
+	for (size_t i = 0; i < all.len; i++) {
+		run = i && by_backend(&all.items[i - 1], &all.items[i]) == 0 ? run + 1 : 1;
+		if (run > most) {
+			most = run;
+			*out = all.items[i];
+		}
+	}
+	return most;
+}
+
+/* A rule before it gives some of its connections another address. */
+static bool is_relieved(struct inquiry *q, const struct source_rule *r)
+{
+	VEC_EACH (&r->chain->rules, struct nft_rule, before) {
+		if (before == r->rule)
+			break;
+		VEC_EACH (&before->stmts, struct nft_stmt, s) {
+			const struct nft_expr *map;
+			struct scopes met = {0};
+			struct walk_nat nat;
+
+			scope_nat(s, r->nat.first.family, HOOK_POSTROUTING, &nat, &map);
+			if (nat.kind != WALK_NAT_SOURCE || ip_equal(&nat.first, &r->nat.first))
+				continue;
+			scopes_rule(q->arena, &q->then, before, &r->scopes, &met);
+			if (met.items.len)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_known(const struct inquiry *q, const struct ip_addr *addr)
+{
+	VEC_EACH (&q->then.neighbours, struct net_neighbour, n) {
+		if (ip_equal(&n->addr, addr))
+			return true;
+	}
+	VEC_EACH (&q->gateway->forwards, struct gateway_forward, f) {
+		if (ip_equal(&f->to, addr))
+			return true;
+	}
+	return is_ours(q, addr);
+}
+
+/* An address of the network of @addr that nothing here has; the last ones first. */
+static const struct net_addr *free_address(
+	const struct inquiry *q, const struct ip_addr *addr, struct ip_addr *out)
+{
+	VEC_EACH (&q->then.addrs, struct net_addr, a) {
+		struct ip_prefix n = ip_prefix_of(&a->addr, a->prefix_len);
+
+		if (!ip_equal(&a->addr, addr) || addr->family != IP_V4 || a->prefix_len > 29 ||
+			!(q->seen->have & HAVE_NEIGHBOURS))
+			continue;
+		*out = ip_prefix_last(&n);
+		while (out->bytes[3]-- > 1 && ip_in_prefix(out, &n)) {
+			if (!is_known(q, out))
+				return a;
+		}
+	}
+	return NULL;
+}
+
+/* Every other connection by another address. */
+static void remedy_spread(struct inquiry *q, struct finding *f, const struct source_rule *r)
+{
+	struct ip_addr more;
+	const struct net_addr *at = free_address(q, &r->nat.first, &more);
+	char a[IP_STRLEN], b[IP_STRLEN];
+	const char *words;
+
+	if (!at || r->nat.port_first)
+		return;
+	ip_format(&r->nat.first, a);
+	ip_format(&more, b);
+	words = translate_words(q, r,
+		arena_printf(q->arena,
+			"-m statistic --mode nth --every 2 --packet 0 -j SNAT --to-source %s", b),
+		arena_printf(q->arena, "snat %sto numgen inc mod 2 map { 0 : %s, 1 : %s }",
+			family_word(r), a, b));
+	if (!words)
+		return;
+	finding_remedy(q, f, "ip address add %s/%u dev %s", b, at->prefix_len, at->interface);
+	if (r->table->origin == ORIGIN_NFT)
+		remedy_replace(q, f, r->table, r->chain, r->rule, words);
+	else
+		remedy_before(q, f, r->table, r->chain, r->rule, words);
+}
+
 static void look_at_backends(struct inquiry *q, const struct source_rule *r)
 {
+	size_t room =
+		r->nat.port_first ? r->nat.port_last - r->nat.port_first + 1u : PORTS_OF_CLIENTS;
+	const struct net_flow *example = NULL;
+	bool inwards = false, made, full;
+	char addr[IP_STRLEN], to[IP_STRLEN];
 	struct finding *f;
-	bool inwards = false, made;
+	size_t n;
 
 	if (r->nat.kind != WALK_NAT_SOURCE || !r->nat.first.family ||
 		!ip_equal(&r->nat.first, &r->nat.last))
@@ -290,14 +413,33 @@ static void look_at_backends(struct inquiry *q, const struct source_rule *r)
 					     !s->src.addr.family);
 	if (!inwards)
 		return;
-	f = finding_once(q, "snat-ports-exhausted", 56, DIAG_INFO, rule_text(q, r), &made);
+	n = crowd(q, &r->nat.first, &example);
+	full = n >= room * CROWDED_PERCENT / 100 && !is_relieved(q, r);
+	f = finding_once(q, "snat-ports-exhausted", 56, full ? DIAG_WARNING : DIAG_INFO,
+		rule_text(q, r), &made);
 	if (!made)
 		return;
-	f->title = "clients of forwards share one address towards a backend";
+	f->title = full ? "the ports of the one address that clients share towards a backend are "
+			  "used up"
+			: "clients of forwards share one address towards a backend";
 	f->evidence = rule_text(q, r);
-	f->consequence = "at most some 64,000 connections at a time to one port of a backend";
+	if (example)
+		f->evidence = arena_printf(q->arena,
+			"%s; %zu of some %zu connections from %s to %s port %u", f->evidence, n,
+			room, ip_format(&r->nat.first, addr), ip_format(&example->reply.src, to),
+			example->reply.sport);
+	f->consequence = arena_printf(q->arena,
+		"at most some %zu connections at a time to one port of a backend: more are "
+		"dropped",
+		room);
 	f->advice = "name several addresses, or let backends answer through this machine and "
 		    "translate no source";
+	if (!full)
+		return;
+	remedy_spread(q, f, r);
+	if (f->remedy.len)
+		f->advice = "see first that nobody else has that address; or let backends answer "
+			    "through this machine, and translate no source";
 }
 
 static void look_at_rule(struct inquiry *q, struct source_rule *at)

@@ -30,6 +30,9 @@ struct marks {
  * *@known. False: none. */
 bool marks_written(const struct nft_rule *r, bool ct, uint32_t *bits, uint32_t *value, bool *known);
 
+/* Does the rule write bits of several products, as their ip rules have it (pitfall 48)? */
+bool mark_collides(struct inquiry *q, const struct nft_rule *r);
+
 /* All of them, but for those of portreeve's own table; found once per inquiry. */
 const struct marks *marks_of(struct inquiry *q);
 

@@ -80,8 +80,10 @@ const char *words_up_to(struct inquiry *q, const struct nft_table *t, const stru
 {
 	const char *words = t->origin == ORIGIN_NFT ? nft_rule_words(q->arena, t, c, r)
 						    : rule_words(q, t, c, r);
-	const char *at = words ? strstr(words, what) : NULL;
+	const char *at = words && what ? strstr(words, what) : NULL;
 
+	if (!what)
+		return words;
 	return at ? arena_printf(q->arena, "%.*s", (int)(at - words), words) : NULL;
 }
 

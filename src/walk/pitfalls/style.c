@@ -319,10 +319,12 @@ static void nft_table(struct inquiry *q, struct finding *f, bool local)
 	finding_remedy(q, f,
 		"nft 'add chain inet " NFT_TABLE
 		" prerouting { type filter hook prerouting priority -140; }'");
+	/* Before filter chains: a mark that one of them has set is no change here, and only a change has
+	 * the packet routed anew. */
 	if (local)
 		finding_remedy(q, f,
 			"nft 'add chain inet " NFT_TABLE
-			" output { type route hook output priority -140; }'");
+			" output { type route hook output priority -160; }'");
 }
 
 static void pin_nft(struct inquiry *q, struct finding *f, uint8_t family, const struct pins *pins)

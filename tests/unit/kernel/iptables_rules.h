@@ -49,7 +49,8 @@ static const struct said rules4[] = {
 	{FILTER, "-m mark ! --mark 1/3"},
 	{FILTER, "-m connmark --mark 0x10/0xf0"},
 	{FILTER, "-m connmark ! --mark 0x10"},
-	{FILTER, "-m limit --limit 3/min --limit-burst 7 -j LOG --log-prefix \"hello \\\"x\\\": \" --log-level debug --log-uid"},
+	{FILTER, "-m limit --limit 3/min --limit-burst 7 -j LOG --log-prefix \"hello \\\"x\\\": \" "
+		 "--log-level debug --log-uid"},
 	{FILTER, "-m limit --limit 3/sec"},
 	{FILTER, "-m limit --limit 1/day --limit-burst 1"},
 	{FILTER, "-m limit --limit 100/min"},
@@ -74,11 +75,14 @@ static const struct said rules4[] = {
 	{FILTER, "-j NFQUEUE --queue-num 3"},
 	{FILTER, "-j NFQUEUE --queue-balance 3:5 --queue-bypass --queue-cpu-fanout"},
 	{FILTER, "-s 1.2.3.4 -m conntrack --ctstate NEW -m set --match-set foo src,dst -j ACCEPT"},
-	{FILTER, "-m set ! --match-set foo dst,dst --return-nomatch ! --update-counters --packets-gt 5 -j DROP"},
+	{FILTER, "-m set ! --match-set foo dst,dst --return-nomatch ! --update-counters "
+		 "--packets-gt 5 -j DROP"},
 	{FILTER, "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"},
 	{FILTER, "-m conntrack ! --ctstate DNAT,SNAT,UNTRACKED,INVALID"},
-	{FILTER, "-m conntrack --ctproto tcp --ctorigsrc 10.0.0.0/8 ! --ctorigdst 1.2.3.4 --ctreplsrc 5.6.7.8 --ctrepldst 9.9.9.0/24"},
-	{FILTER, "-m conntrack --ctorigsrcport 5:9 --ctorigdstport 80 ! --ctreplsrcport 1 --ctrepldstport 2 --ctproto 6"},
+	{FILTER, "-m conntrack --ctproto tcp --ctorigsrc 10.0.0.0/8 ! --ctorigdst 1.2.3.4 "
+		 "--ctreplsrc 5.6.7.8 --ctrepldst 9.9.9.0/24"},
+	{FILTER, "-m conntrack --ctorigsrcport 5:9 --ctorigdstport 80 ! --ctreplsrcport 1 "
+		 "--ctrepldstport 2 --ctproto 6"},
 	{FILTER, "-m conntrack --ctstatus ASSURED,CONFIRMED --ctexpire 5:10 --ctdir REPLY"},
 	{FILTER, "-m conntrack --ctstatus NONE --ctdir ORIGINAL"},
 	{FILTER, "-p tcp -m multiport --dports 80,443,1000:2000"},
@@ -89,7 +93,8 @@ static const struct said rules4[] = {
 	{FILTER, "-p sctp -m sctp --dport 80"},
 	{FILTER, "-p dccp -m dccp --sport 5 --dport 6 --dccp-types REQUEST,DATA ! --dccp-option 3"},
 	{FILTER, "-m addrtype --dst-type LOCAL -j ACCEPT"},
-	{FILTER, "-m addrtype ! --src-type UNICAST,BROADCAST --dst-type MULTICAST --limit-iface-in"},
+	{FILTER,
+		"-m addrtype ! --src-type UNICAST,BROADCAST --dst-type MULTICAST --limit-iface-in"},
 	{FILTER, "-m addrtype --dst-type LOCAL --limit-iface-out"},
 	{FILTER, "-m iprange --src-range 10.0.0.1-10.0.0.9 ! --dst-range 1.1.1.1-1.1.1.5"},
 	{FILTER, "-m mac --mac-source 00:11:22:aa:BB:cc"},
@@ -97,7 +102,8 @@ static const struct said rules4[] = {
 	{FILTER, "-m pkttype --pkt-type broadcast"},
 	{FILTER, "-m pkttype ! --pkt-type multicast"},
 	{FILTER, "-m physdev --physdev-in eth0 --physdev-is-bridged"},
-	{FILTER, "-m physdev --physdev-in eth+ ! --physdev-out vnet1 --physdev-is-in --physdev-is-bridged"},
+	{FILTER, "-m physdev --physdev-in eth+ ! --physdev-out vnet1 --physdev-is-in "
+		 "--physdev-is-bridged"},
 	{FILTER, "-m physdev ! --physdev-is-in"},
 	{FILTER, "-m devgroup --src-group 5 ! --dst-group 0x10/0xf0"},
 	{FILTER, "-m realm --realm 5"},
@@ -111,9 +117,14 @@ static const struct said rules4[] = {
 	{FILTER, "-m connlabel --label 5 --set"},
 	{MANGLE, "-p tcp -m socket --transparent --nowildcard --restore-skmark"},
 	{FILTER, "-m hashlimit --hashlimit-upto 5/min --hashlimit-name a1"},
-	{FILTER, "-m hashlimit --hashlimit-above 100/sec --hashlimit-burst 200 --hashlimit-mode srcip,dstport --hashlimit-name a2 --hashlimit-htable-size 1024 --hashlimit-htable-max 5000 --hashlimit-htable-gcinterval 500 --hashlimit-htable-expire 9000 --hashlimit-srcmask 24"},
-	{FILTER, "-m hashlimit --hashlimit-above 512kb/s --hashlimit-mode srcip --hashlimit-name a3"},
-	{FILTER, "-m hashlimit --hashlimit-upto 1mb/s --hashlimit-burst 2mb --hashlimit-mode dstip --hashlimit-name a4"},
+	{FILTER, "-m hashlimit --hashlimit-above 100/sec --hashlimit-burst 200 --hashlimit-mode "
+		 "srcip,dstport --hashlimit-name a2 --hashlimit-htable-size 1024 "
+		 "--hashlimit-htable-max 5000 --hashlimit-htable-gcinterval 500 "
+		 "--hashlimit-htable-expire 9000 --hashlimit-srcmask 24"},
+	{FILTER, "-m hashlimit --hashlimit-above 512kb/s --hashlimit-mode srcip --hashlimit-name "
+		 "a3"},
+	{FILTER, "-m hashlimit --hashlimit-upto 1mb/s --hashlimit-burst 2mb --hashlimit-mode dstip "
+		 "--hashlimit-name a4"},
 	{FILTER, "-m hashlimit --hashlimit 10/hour --hashlimit-mode srcip --hashlimit-name a5"},
 	{FILTER, "-m statistic --mode random --probability 0.33333333349"},
 	{FILTER, "-m statistic --mode random ! --probability 0.5"},
@@ -125,7 +136,8 @@ static const struct said rules4[] = {
 	{FILTER, "-m quota --quota 1000000"},
 	{FILTER, "-m quota ! --quota 5"},
 	{FILTER, "-m time --timestart 08:00 --timestop 17:30:15 --weekdays Mon,Tue,Fri --kerneltz"},
-	{FILTER, "-m time --datestart 2024-02-29T01:02:03 --datestop 2030-01-01 --monthdays 1,15,31 --contiguous --timestart 22:00 --timestop 6:00"},
+	{FILTER, "-m time --datestart 2024-02-29T01:02:03 --datestop 2030-01-01 --monthdays "
+		 "1,15,31 --contiguous --timestart 22:00 --timestop 6:00"},
 	{FILTER, "-m time ! --weekdays Sat,Sun ! --monthdays 31"},
 	{FILTER, "-m length --length 100:200"},
 	{FILTER, "-m length ! --length 5"},
@@ -149,10 +161,12 @@ static const struct said rules4[] = {
 	{FILTER, "-p ipcomp -m ipcomp --ipcompspi 500"},
 	{FILTER, "-m policy --dir in --pol ipsec"},
 	{FILTER, "-m policy --dir in --pol none"},
-	{FILTER, "-m policy --dir in --pol ipsec --strict --reqid 5 --proto esp --mode tunnel --tunnel-src 1.2.3.4 --tunnel-dst 10.0.0.0/8 --next ! --spi 0x10"},
+	{FILTER, "-m policy --dir in --pol ipsec --strict --reqid 5 --proto esp --mode tunnel "
+		 "--tunnel-src 1.2.3.4 --tunnel-dst 10.0.0.0/8 --next ! --spi 0x10"},
 	{FILTER, "-m cpu --cpu 1"},
 	{FILTER, "-m cpu ! --cpu 0"},
-	{FILTER, "-m cluster --cluster-total-nodes 2 --cluster-local-node 1 --cluster-hash-seed 0xdeadbeef"},
+	{FILTER, "-m cluster --cluster-total-nodes 2 --cluster-local-node 1 --cluster-hash-seed "
+		 "0xdeadbeef"},
 	{OUTPUT, "-m cgroup --cgroup 5"},
 	{OUTPUT, "-m cgroup ! --cgroup 0x10001"},
 	{FILTER, "-m string --string \"GET /x\" --algo bm --to 100"},
@@ -232,12 +246,14 @@ static const struct said rules4[] = {
 
 static const struct said rules6[] = {
 	{FILTER, "-s fd00::/8 -d fe80::/10 -p tcp -m tcp --dport 80 -j ACCEPT"},
-	{FILTER, "-s fd00::/16 ! -d fe80::/128 -p ipv6-icmp -m icmp6 --icmpv6-type echo-request -j ACCEPT"},
+	{FILTER, "-s fd00::/16 ! -d fe80::/128 -p ipv6-icmp -m icmp6 --icmpv6-type echo-request -j "
+		 "ACCEPT"},
 	{FILTER, "-s ::ff/::ff"},
 	{FILTER, "! -s 2001:db8::/33"},
 	{FILTER, "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4"},
 	{FILTER, "-p ipv6-icmp -m icmp6 ! --icmpv6-type neighbour-solicitation"},
-	{FILTER, "-p udp -m udp --dport 546 -m conntrack --ctorigdst fd00::1 --ctorigsrc fd00::/64"},
+	{FILTER,
+		"-p udp -m udp --dport 546 -m conntrack --ctorigdst fd00::1 --ctorigsrc fd00::/64"},
 	{FILTER, "-m iprange --src-range fd00::1-fd00::9"},
 	{FILTER, "-j REJECT"},
 	{FILTER, "-j REJECT --reject-with icmp6-adm-prohibited"},
@@ -260,7 +276,8 @@ static const struct said rules6[] = {
 	{FILTER, "-m ah --ahspi 5:9 ! --ahlen 8 --ahres"},
 	{FILTER, "-m connlimit --connlimit-above 5 --connlimit-mask 64"},
 	{FILTER, "-m recent --set --name six --mask ffff:ffff:ffff:ffff::"},
-	{FILTER, "-m hashlimit --hashlimit-upto 5/min --hashlimit-mode srcip --hashlimit-srcmask 64 --hashlimit-name b1"},
+	{FILTER, "-m hashlimit --hashlimit-upto 5/min --hashlimit-mode srcip --hashlimit-srcmask "
+		 "64 --hashlimit-name b1"},
 	{FILTER, "-m policy --dir in --pol ipsec --tunnel-src fd00::1 --mode tunnel --strict"},
 	{FILTER, "-m addrtype --dst-type LOCAL"},
 	{FILTER, "-m set --match-set foo6 src"},

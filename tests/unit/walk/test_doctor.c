@@ -41,6 +41,8 @@
 #define LOCAL_FIRST "1000:\tfrom all lookup main suppress_prefixlength 0\n"
 #define BY_SOURCE   "1001:\tfrom 1.1.1.1 lookup 101\n1002:\tfrom 2.2.2.2 lookup 102\n"
 
+#define REFUSED "-A INPUT -p tcp -m tcp --dport 113 -j REJECT --reject-with tcp-reset\n"
+
 /* With what every uplink of a gateway wants: pinned both ways. */
 #define PINNED MANGLE MARKED RESTORE_REPLIES END
 
@@ -90,15 +92,34 @@ static const struct example broken[] = {
 	{"7: requests are marked", 7, DIAG_ERROR, false, "suppress_prefixlength",
 		{.iptables = NAT DNAT_BOTH END MANGLE MARKED RESTORE_ALL END,
 			.more_rule = BY_MARK}},
-	{"8: by the packet's mark", 8, DIAG_ERROR, false, "suppress_prefixlength",
+	{"7: requests alone are marked", 7, DIAG_ERROR, false, "--restore-mark",
 		{.iptables = NAT DNAT_BOTH END MANGLE "-A PREROUTING -i eth1 -j MARK --set-xmark "
 						      "0x2/0xff\n" END,
 			.more_rule = BY_MARK}},
+	{"8: by the interface", 8, DIAG_ERROR, false, "suppress_prefixlength",
+		{.iptables = NAT DNAT_BOTH END PINNED,
+			.more_rule = "500:\tfrom all iif eth1 lookup 102\n" BY_MARK}},
+	{"8: from one inside network to another", 8, DIAG_WARNING, false, "suppress_prefixlength",
+		{.iptables = MANGLE "-A PREROUTING -i eth2 -j MARK --set-xmark 0x2/0xff\n" END,
+			.more_rule = BY_MARK,
+			.addr = TWO_UPLINKS_ADDR "5: eth3: <UP,LOWER_UP> mtu 1500\n"
+						 "    inet 10.0.0.1/24 scope global eth3\n",
+			.route = TWO_UPLINKS_ROUTE
+			"10.0.0.0/24 dev eth3 proto kernel scope link src 10.0.0.1\n"}},
 	{"9: behind a rule that takes all", 9, DIAG_ERROR, false, "rule add",
 		{.iptables = NAT DNAT_BOTH END PINNED,
 			.more_rule = "999:\tfrom all lookup main\n" BY_MARK}},
 	{"9: goes nowhere", 9, DIAG_WARNING, true, NULL,
 		{.more_rule = "500:\tfrom all goto 600 [unresolved]\n"}},
+	{"9: goes nowhere with replies", 9, DIAG_ERROR, false,
+		"pref 600 fwmark 0x2/0xff lookup 102",
+		{.iptables = NAT DNAT_BOTH END PINNED,
+			.more_rule = "500:\tfrom all fwmark 0x2/0xff goto 600 [unresolved]\n"}},
+	{"9: without a mask", 9, DIAG_ERROR, false, "fwmark 0x2/0xff",
+		{.iptables = NAT DNAT_BOTH END MANGLE MARKED RESTORE_REPLIES
+			"-A PREROUTING -i eth2 -j MARK --set-xmark 0x100/0xf00\n" END,
+			.more_rule = "1001:\tfrom all fwmark 0x1 lookup 101\n"
+				     "1002:\tfrom all fwmark 0x2 lookup 102\n"}},
 	{"10: an empty table", 10, DIAG_ERROR, false, "route add",
 		{.iptables = NAT DNAT_BOTH END PINNED,
 			.more_rule = LOCAL_FIRST "1001:\tfrom all fwmark 0x1/0xff lookup 101\n"
@@ -119,7 +140,16 @@ static const struct example broken[] = {
 	{"13: the backend's own uplink", 13, DIAG_ERROR, false, "--restore-mark",
 		{.iptables = NAT DNAT_BOTH END PINNED,
 			.more_rule = "900:\tfrom 192.168.0.2 lookup 102\n"}},
-	{"15: of TCP only", 15, DIAG_WARNING, false, NULL,
+	{"15: of TCP only", 15, DIAG_ERROR, false, NULL,
+		{.iptables = NAT DNAT_BOTH
+			"-A PREROUTING -i eth1 -p udp -j DNAT --to-destination 192.168.0.2\n" END
+				MANGLE SET_NEW(
+					"eth0", "0x1") "-A PREROUTING -i eth1 -p tcp -m conntrack "
+						       "--ctstate NEW "
+						       "-j CONNMARK "
+						       "--set-xmark 0x2/0xff\n" RESTORE_REPLIES END,
+			.more_rule = LOCAL_FIRST BY_MARK}},
+	{"15: of TCP only, and only that is forwarded", 15, DIAG_INFO, false, NULL,
 		{.iptables = NAT DNAT_BOTH END MANGLE SET_NEW(
 			 "eth0", "0x1") "-A PREROUTING -i eth1 -p tcp -m conntrack --ctstate NEW "
 					"-j CONNMARK "
@@ -186,6 +216,12 @@ static const struct example broken[] = {
 	{"30: no way for replies", 30, DIAG_ERROR, true, "ESTABLISHED,RELATED",
 		{.iptables = NAT DNAT_ONE END CLOSED
 			"-A FORWARD -d 192.168.0.2/32 -p tcp -m tcp --dport 8080 -j ACCEPT\n" END}},
+	{"31: in another zone", 31, DIAG_ERROR, true, "-D PREROUTING",
+		{.iptables = NAT DNAT_ONE END RAW
+			"-A PREROUTING -i eth0 -j CT --zone 7\n" END FILTER
+			"-A FORWARD -m conntrack --ctstate INVALID -j DROP\n" END}},
+	{"31: untranslated", 31, DIAG_ERROR, true, "-D PREROUTING",
+		{.iptables = NAT DNAT_ONE END RAW "-A PREROUTING -i eth0 -j CT --zone 7\n" END}},
 	{"32: in INPUT", 32, DIAG_ERROR, true, "-I FORWARD",
 		{.iptables = NAT DNAT_ONE END CLOSED
 			"-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n"
@@ -220,10 +256,11 @@ static const struct example broken[] = {
 	{"45: not tracked", 45, DIAG_ERROR, true, NULL,
 		{.iptables = NAT DNAT_ONE END RAW "-A PREROUTING -p tcp -m tcp --dport 80 -j CT "
 						  "--notrack\n" END}},
-	{"47: refused without a mark", 47, DIAG_WARNING, false, "fwmark_reflect=1",
-		{.iptables = NAT DNAT_BOTH END PINNED FILTER
-			"-A INPUT -p tcp -m tcp --dport 113 -j REJECT --reject-with "
-			"tcp-reset\n" END,
+	{"47: refused without a mark", 47, DIAG_WARNING, false, "-A OUTPUT",
+		{.iptables = NAT DNAT_BOTH END PINNED FILTER REFUSED END,
+			.more_rule = LOCAL_FIRST BY_MARK}},
+	{"47: the mark is not taken over", 47, DIAG_WARNING, false, "fwmark_reflect=1",
+		{.iptables = NAT DNAT_BOTH END MANGLE MARKED RESTORE_ALL END FILTER REFUSED END,
 			.more_rule = LOCAL_FIRST BY_MARK}},
 	{"48: all bits", 48, DIAG_WARNING, false, NULL,
 		{.iptables = NAT DNAT_BOTH END MANGLE MARKED RESTORE_REPLIES
@@ -598,6 +635,23 @@ static void test_folded(void **state)
 	strbuf_fini(&b);
 }
 
+/* systemd-networkd is a danger where there are rules for it to remove. */
+static void test_networkd(void **state)
+{
+	for (int policy = 0; policy < 2; policy++) {
+		const struct dumped d = {.addr = TWO_UPLINKS_ADDR,
+			.route = TWO_UPLINKS_ROUTE,
+			.more_rule = policy ? LOCAL_FIRST BY_MARK : LOCAL_FIRST};
+		struct machine m;
+
+		machine_read(&m, &d);
+		m.facts.networkd_running = true;
+		walk_doctor(m.a, &m.net, &m.facts, &m.found);
+		assert_int_equal(machine_found(&m, 59) != NULL, policy);
+		machine_end(&m);
+	}
+}
+
 static void test_catalogue(void **state)
 {
 	for (size_t i = 0; i < PITFALLS; i++) {
@@ -617,6 +671,7 @@ int main(void)
 		cmocka_unit_test(test_own_plans),
 		cmocka_unit_test(test_missing_parts_are_told),
 		cmocka_unit_test(test_folded),
+		cmocka_unit_test(test_networkd),
 		cmocka_unit_test(test_catalogue),
 	};
 

@@ -167,7 +167,8 @@ static void xt_target(struct machine *m, struct nft_rule *r, const char *name, u
 
 	memcpy(copy, info, len);
 	s->kind = STMT_XT;
-	s->xt = (struct nft_xt){true, name, rev, copy, len};
+	s->xt = (struct nft_xt){
+		.target = true, .name = name, .rev = rev, .info = copy, .info_len = len};
 }
 
 static void test_sane_gateway(void **state)

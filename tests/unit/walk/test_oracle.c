@@ -4,6 +4,7 @@
 
 #include <linux/netfilter/xt_set.h>
 #include <linux/netfilter/xt_statistic.h>
+#include <stdio.h>
 
 /* Answers as it is told to, and keeps what it was asked. */
 struct scripted {

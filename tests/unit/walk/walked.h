@@ -137,7 +137,8 @@ static inline struct nft_stmt *add_xt(struct walked *x, struct nft_rule *r, bool
 
 	memcpy(copy, info, len);
 	s->kind = STMT_XT;
-	s->xt = (struct nft_xt){target, name, rev, copy, len};
+	s->xt = (struct nft_xt){
+		.target = target, .name = name, .rev = rev, .info = copy, .info_len = len};
 	return s;
 }
 
