@@ -39,6 +39,9 @@ static void answer(struct arena *a, const struct journey_question *asked, struct
 			journey_walk(a, e->source->net, &q, &e->journey);
 		}
 	}
+	for (unsigned int i = 0; i < 2; i++)
+		journey_walk_error(
+			a, e->source->net, &e->journey.ways.items[0], i == 1, &e->errors[i]);
 	walk_diagnose(a, e->source->net, &e->journey, &e->pitfalls);
 }
 

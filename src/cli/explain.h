@@ -12,6 +12,9 @@
 struct explanation {
 	const struct cli_source *source;
 	struct journey journey;
+	/* ICMP errors that a router beyond sends about the request, and about the reply, of the first way,
+	 * on their way back through here. */
+	struct journey_leg errors[2];
 	struct findings pitfalls;
 };
 

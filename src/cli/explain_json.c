@@ -233,6 +233,8 @@ json_t *explain_json(const struct explanation *e)
 	json_object_set(j, "reply", json_object_get(json_array_get(ways, 0), "reply"));
 	json_object_set(j, "later", json_object_get(json_array_get(ways, 0), "later"));
 	json_object_set_new(j, "ways", ways);
+	json_object_set_new(j, "error_about_request", leg_json(a, e, &e->errors[0]));
+	json_object_set_new(j, "error_about_reply", leg_json(a, e, &e->errors[1]));
 	json_object_set_new(j, "more_ways", json_boolean(journey->more_ways));
 	json_object_set_new(j, "pitfalls", judge_json(&e->pitfalls));
 	VEC_EACH (&journey->assumed, const struct journey_assumption, it) {

@@ -142,6 +142,27 @@ static void print_leg(struct printer *p, const struct journey_way *w, enum journ
 	strbuf_addch(p->out, '\n');
 }
 
+/* An error that does not come back is a black hole for large packets. */
+static void print_lost_errors(struct printer *p)
+{
+	static const char *const about[] = {"the request", "the reply"};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct journey_leg *leg = &p->e->errors[i];
+
+		if (!leg->walked || leg->end == JOURNEY_FORWARDED || leg->end == JOURNEY_LOCAL)
+			continue;
+		paint(p, PAINT_YELLOW, "an ICMP error about ");
+		paint(p, PAINT_YELLOW, about[i]);
+		strbuf_add(p->out, ", such as 'fragmentation needed', does not get back:\n");
+		VEC_EACH (&leg->steps, const struct journey_step, s) {
+			if (s->stops)
+				print_step(p, s);
+		}
+		strbuf_addch(p->out, '\n');
+	}
+}
+
 /* Does the further request tell anything that the first did not? */
 static bool later_differs(const struct journey_way *w)
 {
@@ -234,6 +255,8 @@ void explain_print(struct strbuf *out, const struct explanation *e, bool all, bo
 			strbuf_addch(out, '\n');
 		}
 	}
+	if (first->verdict == JOURNEY_WORKS)
+		print_lost_errors(&p);
 	print_verdict(&p, j->verdict, explain_why(p.arena, j));
 	if (!all)
 		print_other_ways(&p);

@@ -55,6 +55,24 @@ def test_a_line_that_is_not_understood_is_reported(run, tmp_path):
     assert "iptables-save.txt:10" in done.err and "marsians" in done.err
 
 
+def test_icmp_errors_that_are_lost_are_told(run, tmp_path):
+    for file in EXAMPLE.iterdir():
+        (tmp_path / file.name).write_text(file.read_text())
+    with (tmp_path / "iptables-save.txt").open("a") as rules:
+        rules.write("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+                    "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"
+                    "-A FORWARD -o eth2 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n")
+    words = ["explain", "--state", tmp_path, *QUESTION, "1.1.1.1:80"]
+    assert "an ICMP error about the reply" in run(*words).out
+    told = run(*words, "--json").json
+    assert told["verdict"] == "works"
+    assert told["error_about_reply"]["end"] == told["error_about_request"]["end"] == "dropped"
+    (tmp_path / "iptables-save.txt").write_text(
+        (tmp_path / "iptables-save.txt").read_text().replace("ESTABLISHED", "ESTABLISHED,RELATED"))
+    told = run(*words, "--json").json
+    assert told["error_about_reply"]["end"] == told["error_about_request"]["end"] == "forwarded"
+
+
 def test_batch_answers_line_by_line(run):
     done = run("explain", "--batch", "--state", EXAMPLE, text=(
         "tcp 100.100.100.100 1.1.1.1:80\n"

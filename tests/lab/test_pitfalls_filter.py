@@ -4,14 +4,19 @@
 The article's network; see pitfall.py for what each case is held to.
 """
 
+import json
+import os
 import socket
+import subprocess
 import time
 
 import pytest
 
+from gateway import BINARY
+from lab import wait_for
 from pitfall import CASES, Broken, article, hold, pitfall, reaches
 from test_article import DNAT, FWMARK_RULES, REPLY_ONLY
-from test_foreign import DOCKER_28, docker, needs, ufw_box
+from test_foreign import DOCKER_28, Box, docker, needs, ufw_box
 from topology import Inside, Machine, Uplink, lan, telecom
 from traffic import DEAD_S, Capture, Conversation, Server, together
 
@@ -491,6 +496,29 @@ def frames_are_dropped(lab):
     Server(hosts[0], tcp=[80])
     assert reaches(site, TELECOM)
     return Broken(site, works=lambda: reaches(site, "192.168.0.2", host=hosts[1]))
+
+
+def test_networkd(lab):
+    """Number 59: that it runs and was not told to leave foreign rules alone is found, until it was.
+    (What it then removes depends on its version, so that there is no case with traffic.)"""
+    networkd = "/lib/systemd/systemd-networkd"
+    if not os.path.exists(networkd):
+        pytest.skip("systemd-networkd is not installed")
+    site = gateway(lab, PINNED)
+    box = Box(site.gw, "/etc/systemd")
+    box.popen(networkd)
+    wait_for(lambda: "systemd-network" in box.run("ps -e -o comm").stdout, "networkd to run")
+
+    def found():
+        done = subprocess.run(box.command(BINARY, "doctor", "--live", "--json"),
+                              capture_output=True, text=True, check=True)
+        return [f for f in json.loads(done.stdout)["findings"] if f["number"] == 59]
+    (finding,) = found()
+    assert finding["severity"] == "warning" and "ManageForeignRoutes" in finding["evidence"]
+    for line in finding["remedy"]:
+        if "systemctl" not in line:  # there is no system manager here
+            box.run(line)
+    assert found() == []
 
 
 @pytest.mark.parametrize("number, build", CASES[BEFORE:],

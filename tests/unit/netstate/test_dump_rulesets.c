@@ -99,8 +99,8 @@ static void test_legacy_beside_nft(void **state)
 	dumped_end(&d);
 }
 
-/* nft's text stands in for JSON that brought nothing, and only then. */
-static void test_text_for_broken_json(void **state)
+/* nft's text tells more than its JSON does, which stands in where the text has no table. */
+static void test_json_for_broken_text(void **state)
 {
 	struct dumped d;
 
@@ -110,14 +110,22 @@ static void test_text_for_broken_json(void **state)
 	dumped_read(&d);
 	assert_non_null(table(&d, FAMILY_INET, "other"));
 	assert_true(d.net.have & HAVE_NFT);
-	assert_true(d.notes.notes.len > 0);
 	dumped_end(&d);
 
 	dumped_begin(&d);
 	dumped_text(&d, "nft.txt", NFT_TEXT);
 	dumped_text(&d, "nft.json", NFT_JSON);
 	dumped_read(&d);
-	assert_null(table(&d, FAMILY_INET, "other"));
+	assert_non_null(table(&d, FAMILY_INET, "other"));
+	assert_null(table(&d, FAMILY_INET, "mine"));
+	dumped_end(&d);
+
+	dumped_begin(&d);
+	dumped_text(&d, "nft.txt", "netlink: Error: cache initialization failed\n");
+	dumped_text(&d, "nft.json", NFT_JSON);
+	dumped_read(&d);
+	assert_non_null(table(&d, FAMILY_INET, "mine"));
+	assert_true(d.notes.notes.len > 0);
 	dumped_end(&d);
 }
 
@@ -127,7 +135,7 @@ int main(void)
 		cmocka_unit_test(test_saved_wins_over_hollow),
 		cmocka_unit_test(test_empty_saved_does_not_hide_nfts),
 		cmocka_unit_test(test_legacy_beside_nft),
-		cmocka_unit_test(test_text_for_broken_json),
+		cmocka_unit_test(test_json_for_broken_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
