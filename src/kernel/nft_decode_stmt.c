@@ -361,16 +361,6 @@ static void decode_object_map(struct decoder *d, const struct nlattr **attrs)
 				map->name));
 }
 
-static const struct nft_object *find_object(
-	const struct nft_table *t, const char *kind, const char *name)
-{
-	VEC_EACH (&t->objects, const struct nft_object, o) {
-		if (strcmp(o->kind, kind) == 0 && strcmp(o->name, name) == 0)
-			return o;
-	}
-	return NULL;
-}
-
 void nft_decode_objref(struct decoder *d, const struct nlattr **attrs)
 {
 	struct nft_object like = {0};
@@ -388,7 +378,7 @@ void nft_decode_objref(struct decoder *d, const struct nlattr **attrs)
 		return;
 	}
 	nft_read_object(d->a, get_be32(attrs[NFTA_OBJREF_IMM_TYPE]), NULL, &like);
-	o = find_object(d->table, like.kind, name);
+	o = nft_object_find(d->table, like.kind, name);
 	if (strncmp(like.kind, "ct ", 3) == 0 || strcmp(like.kind, "secmark") == 0) {
 		add_harmless(d, arena_printf(d->a, "%s set \"%s\"",
 					like.kind[0] == 's' ? "meta secmark" : like.kind, name));

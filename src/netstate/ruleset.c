@@ -186,6 +186,16 @@ struct nft_table *nft_table_find(const struct nft_ruleset *r, enum nft_family f,
 	return NULL;
 }
 
+const struct nft_object *nft_object_find(
+	const struct nft_table *t, const char *kind, const char *name)
+{
+	VEC_EACH (&t->objects, const struct nft_object, o) {
+		if (strcmp(o->kind, kind) == 0 && strcmp(o->name, name) == 0)
+			return o;
+	}
+	return NULL;
+}
+
 struct nft_chain *nft_chain_find(const struct nft_table *t, const char *name)
 {
 	VEC_EACH (&t->chains, struct nft_chain *, c) {

@@ -261,8 +261,8 @@ struct nft_expr {
 	bool incremental;   /* NUMGEN: in turn, not at random */
 	enum nft_type type; /* VALUE: its type; others: what it yields, where it is one field */
 	struct nft_expr *parts[NFT_MAX_FIELDS]; /* CONCAT */
-	struct nft_expr *key;	    /* MAP, JHASH */
-	struct nft_set *set;	    /* MAP */
+	struct nft_expr *key;			/* MAP, JHASH */
+	struct nft_set *set;			/* MAP */
 	uint32_t mod, seed, offset; /* JHASH, SYMHASH, NUMGEN: gives offset to offset + mod - 1 */
 	const char *text;	    /* UNKNOWN: what is known of it */
 };
@@ -438,6 +438,8 @@ struct nft_ruleset {
 
 struct nft_table *nft_table_find(const struct nft_ruleset *r, enum nft_family f, const char *name);
 struct nft_chain *nft_chain_find(const struct nft_table *t, const char *name);
+const struct nft_object *nft_object_find(
+	const struct nft_table *t, const char *kind, const char *name);
 struct nft_set *nft_set_find_named(const struct nft_table *t, const char *name);
 
 /* Same meaning: handles, counters' values, generated names of anonymous sets and origins do not

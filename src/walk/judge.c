@@ -191,7 +191,8 @@ static bool on_same_network(const struct trip *t, const char *interface, const s
 	return false;
 }
 
-/* What conntrack's entries say of the backend. */
+/* What conntrack's entries say of the backend. That a datagram had no answer says nothing: many a
+ * service owes none (WireGuard, for one, to whom it does not know). */
 static enum tri flows_tell(const struct trip *t, const struct packet *last)
 {
 	enum tri answer = TRI_UNKNOWN;
@@ -202,7 +203,8 @@ static enum tri flows_tell(const struct trip *t, const struct packet *last)
 			continue;
 		if (f->status & (CT_SEEN_REPLY | CT_ASSURED))
 			return TRI_YES;
-		if (ip_equal(&f->original.dst, &t->q->dst) && f->original.dport == t->q->dport)
+		if (f->proto == PROTO_TCP && ip_equal(&f->original.dst, &t->q->dst) &&
+			f->original.dport == t->q->dport)
 			answer = TRI_NO;
 	}
 	return answer;

@@ -91,13 +91,15 @@ static uint16_t common_bits(uint16_t first, uint16_t last)
 	return bits;
 }
 
+#define NAT_ATTEMPTS 128 /* of the kernel: then it takes one that another connection has */
+
 /* The first port from @first to @last that no other connection has; in truth it is drawn. */
 static void free_port(struct trip *t, struct mapping *m, uint16_t first, uint16_t last)
 {
 	uint16_t *port = m->source ? &m->now.sport : &m->now.dport;
 
 	*port = first;
-	while (*port < last && !unique(t, &m->now))
+	for (int i = 1; i < NAT_ATTEMPTS && *port < last && !unique(t, &m->now); i++)
 		++*port;
 	m->bits = common_bits(first, last);
 	m->picked = m->source && first != last;

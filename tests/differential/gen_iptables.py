@@ -3,6 +3,8 @@
 
 import ipaddress
 
+import netns
+
 PRE, IN, FWD, OUT, POST = "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"
 CHAINS = {
     "raw": (PRE, OUT),
@@ -111,10 +113,36 @@ class Iptables:
                        if rng.random() < 0.35]
             return " ".join(["-m rpfilter", *options])
         if rng.random() < 0.1:
-            return "-m statistic --mode random --probability 0.5"
-        return rng.choice(("-m comment --comment \"a comment\"", "-m pkttype --pkt-type unicast",
+            return "-m statistic --mode " + rng.choice(
+                ("random --probability 0.5", "nth --every 2 --packet 0"))
+        if rng.random() < 0.3:
+            return self.of_packet(chain)
+        return rng.choice(("-m hashlimit --hashlimit-upto 1000/sec --hashlimit-burst 1000 "
+                           "--hashlimit-mode srcip --hashlimit-name quiet",
+                           "-m connlimit --connlimit-above 1000 --connlimit-mask 0",
+                           "-m helper --helper ftp", "-m devgroup --src-group 0"
+                           if chain in (PRE, IN, FWD) else "-m devgroup --dst-group 0"
+                           if chain in (FWD, OUT, POST) else "-m helper --helper sip",
+                           "-m comment --comment \"a comment\"", "-m pkttype --pkt-type unicast",
                            "-m limit --limit 1000/sec --limit-burst 1000", "-m dscp --dscp 0x04",
                            "-m tos --tos 0x10/0x3f", "-m dscp ! --dscp 0x00"))
+
+    def of_packet(self, chain):
+        """A match on what a question does not tell: the walk goes both ways."""
+        rng = self.rng
+        kinds = [f"-m length --length {rng.choice(('0:40', '41:1000', '36'))}",
+                 "-p tcp -m tcp --tcp-flags SYN SYN -m tcpmss --mss 1000:1500"]
+        if self.family == 4:
+            kinds += [f"-m ttl --ttl-{rng.choice(('eq 64', 'lt 64', 'gt 10'))}"]
+        else:
+            kinds += [f"-m hl --hl-{rng.choice(('eq 64', 'lt 64', 'gt 10'))}"]
+        if chain in (PRE, IN, FWD):
+            mac = netns.mac_text(netns.far_mac(int(self.p.link()[3:])))
+            kinds += [f"-m mac {self.maybe_not(f'--mac-source {mac}')}"] * 2
+        if chain in (OUT, POST):
+            kinds += [f"-m owner {self.maybe_not('--uid-owner 0')}", "-m owner --gid-owner 5",
+                      "-m owner --socket-exists"] * 2
+        return rng.choice(kinds)
 
     def matches(self, table, chain, hooks):
         rng, p = self.rng, self.p
@@ -144,6 +172,14 @@ class Iptables:
             return f"[{address}]:{port}" if self.family == 6 else f"{address}:{port}"
         return address
 
+    def _ranged(self, address, ported):
+        """Now and then a range of addresses or of ports."""
+        if self.rng.random() < 0.12:
+            return f"{address}-{ipaddress.ip_address(address) + 1}"
+        if ported and self.rng.random() < 0.2:
+            return (f"[{address}]" if self.family == 6 else address) + ":30000-31000"
+        return address
+
     def nat_target(self, hooks, proto):
         rng, p = self.rng, self.p
         ported = ("-p tcp" in proto or "-p udp" in proto) and "! -p" not in proto
@@ -153,7 +189,7 @@ class Iptables:
                 return "-j MASQUERADE" + (" --to-ports 30000-31000" if ported and
                                           rng.random() < 0.15 else "")
             if pick < 0.9:
-                return "-j SNAT --to-source " + p.own_address(self.family)
+                return "-j SNAT --to-source " + self._ranged(p.own_address(self.family), ported)
             if pick < 0.95 and self.ipsets is not None:
                 return f"-j NETMAP --to {p.net(self.family, p.link())}"
             return rng.choice(("-j ACCEPT", "-j RETURN"))
@@ -162,9 +198,12 @@ class Iptables:
         pick = rng.random()
         if pick < 0.7:
             to = p.backend(self.family) if rng.random() < 0.85 else p.address(self.family)
+            if rng.random() < 0.15:
+                return f"-j DNAT --to-destination {self._ranged(to, ported)}"
             return f"-j DNAT --to-destination {self._with_port(to, proto)}"
         if pick < 0.82:
-            return "-j REDIRECT" + (f" --to-ports {p.port()}" if ported else "")
+            return "-j REDIRECT" + (f" --to-ports {rng.choice((p.port(), p.port(), '30000-31000'))}"
+                                    if ported else "")
         if pick < 0.88:
             return f"-j NETMAP --to {p.net(self.family, p.link())}"
         return rng.choice(("-j ACCEPT", "-j RETURN"))
@@ -187,8 +226,9 @@ class Iptables:
         if pick < 0.87 and hooks <= {FWD, POST, OUT} and "-p tcp" in proto and "! -p" not in proto:
             return "-m tcp --tcp-flags SYN,RST SYN -j TCPMSS " + rng.choice(
                 ("--set-mss 1200", "--clamp-mss-to-pmtu", "--set-mss 1500"))
-        if pick < 0.9 and self.family == 4:
-            return "-j TOS --set-tos 0x10/0x3f"
+        if pick < 0.9:
+            return rng.choice(("-j TOS --set-tos 0x10/0x3f", "-j DSCP --set-dscp 0x04",
+                               "-j HL --hl-set 20" if self.family == 6 else "-j TTL --ttl-set 20"))
         return rng.choice(("-j ACCEPT", "-j RETURN", "-j RETURN", "-j LOG"))
 
     def filter_target(self, proto):

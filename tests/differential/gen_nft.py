@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random rules in the words of nft, a command per line."""
 
+import ipaddress
 import re
+
+import netns
 
 _SEES_IN, _SEES_OUT = {"prerouting", "input", "forward"}, {"forward", "output", "postrouting"}
 _NFPROTO = re.compile(r"meta nfproto ipv[46]\b")
@@ -152,9 +155,49 @@ class Nft:
                                "limit rate 1000/second burst 1000 packets"))
         if kind == 18 and self.kind == "inet":
             return f"meta nfproto {rng.choice(('ipv4', 'ipv6'))}"
+        if kind == 18 and rng.random() < 0.5:
+            return self.of_packet(hook)
+        if kind == 19 and rng.random() < 0.5:
+            return self.several(hook)
         if kind == 19:
             return f"{self.ip(self.family())} dscp {self.op(0.4)}{rng.choice(('cs0', 'af41', '0x04'))}"
         return "counter"
+
+    def of_packet(self, hook):
+        """A match on what a question does not tell: the walk goes both ways."""
+        rng, v4 = self.rng, self.family() == 4
+        kinds = ["meta length <= 40", "ip length 36-40" if v4 else "meta length > 56",
+                 f"ip ttl {self.op()}64" if v4 else f"ip6 hoplimit {self.op()}64",
+                 "tcp flags syn tcp option maxseg size 1000-1500"]
+        if hook in ("prerouting", "input", "forward"):
+            mac = netns.mac_text(netns.far_mac(int(self.p.link()[3:])))
+            kinds += [f"ether saddr {self.op()}{mac}"] * 2
+        if hook in ("output", "postrouting"):
+            kinds += [f"meta skuid {self.op()}0", "meta skgid 5"] * 2
+        return rng.choice(kinds)
+
+    def several(self, hook):
+        """An anonymous set of concatenations, or of intervals of addresses and marks."""
+        rng, p, family = self.rng, self.p, self.family()
+        ip = self.ip(family)
+        marks = self.some(lambda: f"{ip} saddr", 1)
+        keys = [(f"{ip} saddr . tcp dport", lambda: f"{p.address(family)} . {p.port()}"),
+                (f"{ip} daddr . udp dport", lambda: f"{p.address(family)} . 5000-9000"),
+                (f"{ip} daddr . meta mark", lambda: f"{p.address(family)} . {p.mark():#x}"),
+                (f"{marks} . ct mark", lambda: f"{p.address(family)} . {p.mark():#x}"),
+                ("meta mark", lambda: f"{p.mark():#x}-0xfff"),
+                ("ct mark . meta l4proto", lambda: f"0 . {rng.choice(('tcp', 'udp'))}")]
+        if hook in _SEES_IN:
+            keys.append((f"iifname . {ip} daddr", lambda: f"{p.link()} . {p.prefix(family)}"))
+        if hook in _SEES_OUT:
+            keys.append((f"oifname . {ip} saddr", lambda: f"{p.link()} . {p.address(family)}"))
+        key, value = rng.choice(keys)
+        entries = []
+        for _ in range(1 if "-" in value() or "/" in value() else 3):
+            made = value()
+            if "/0" not in made and made not in entries:
+                entries.append(made)
+        return f"{key} {self.op()}{{ {', '.join(entries)} }}" if entries else "counter"
 
     # ---- what a rule does ----
 
@@ -175,6 +218,12 @@ class Nft:
             if pick < 0.45:
                 return f"{first}{out}masquerade" + (
                     " to :30000-31000" if "tcp dport" in first and "!=" not in first else "")
+            if pick < 0.55:
+                proto, low = rng.choice(("tcp", "udp")), p.own_address(family)
+                to = rng.choice((f"{low}-{ipaddress.ip_address(low) + 1}",
+                                 f"{'[' + low + ']' if family == 6 else low}:30000-31000"))
+                return f"{first}{out}meta nfproto ipv{family} meta l4proto {proto} snat {ip} to {to}" \
+                    if self.kind == "inet" else f"{first}{out}meta l4proto {proto} snat to {to}"
             if pick < 0.85:
                 return f"{first}{out}meta nfproto ipv{family} snat {word} to {p.own_address(family)}" \
                     if self.kind == "inet" else f"{first}{out}snat to {p.own_address(family)}"
@@ -214,9 +263,11 @@ class Nft:
             lambda: f"ct mark set {p.mark():#x}",
             lambda: f"ct mark set meta mark & {p.mask():#x}",
             lambda: f"ct mark set ct mark | {p.mark():#x}",
+            lambda: rng.choice(("ip ttl set 20", "ip6 hoplimit set 20")) if self.kind == "inet"
+            else ("ip ttl set 20" if self.kind == "ip" else "ip6 hoplimit set 20"),
             lambda: f"{self.ip(self.family())} dscp set {rng.choice(('cs0', '0x04'))}",
             lambda: "counter" if rng.random() < 0.9 else
-            f"meta mark set {rng.choice(('numgen random', f'jhash {self.ip(self.family())} saddr'))}"
+            f"meta mark set {rng.choice(('numgen random', 'numgen inc', f'jhash {self.ip(self.family())} saddr', 'symhash'))}"
             " mod 2 offset 1",
         ))()
 

@@ -6,19 +6,25 @@ A case is a dict of plain values, as it is kept in cases/*.json:
   ip, ip4, ip6        lines for `ip -batch`, `ip -4 -batch`, `ip -6 -batch`
   sysctl     pairs of path and value, in order
   ipset, nft, and {iptables,ip6tables}-{nft,legacy}   lines for the tools of these names
+  then       whether connections are there already: the questions are sent, then the rules become those
+             of then-nft and so on, ip rules are added, and only then it is explained and sent again
   dumps      what the prediction is made from: "json", "text" or "live"
   questions  proto, src, sport, dst, dport, in
 """
 
 import random
+import re
 
 import gen_iptables
 import gen_nft
 import pools
 
 ECHO_ID, OWN_PORT = 1, 40000  # portreeve's, where a question cannot name one
+RULES = ("nft", "iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy")
 LISTS = ("ip", "ip4", "ip6", "sysctl", "ipset", "nft", "iptables-nft", "iptables-legacy",
          "ip6tables-nft", "ip6tables-legacy")
+THEN = ("then-ip4", "then-ip6", *("then-" + name for name in RULES))
+ALL = LISTS + THEN
 
 
 def case(seed, number, packets):
@@ -37,16 +43,54 @@ def case(seed, number, packets):
     names = {4: [], 6: []}
     if tools != ("nft",) and rng.random() < 0.3:
         made["ipset"], names = gen_iptables.ipsets(p)
+    _rules(p, made, "", tools, names)
+    made["dumps"] = rng.choice(("json", "json", "text", "live"))
+    made["questions"] = [question(p) for _ in range(packets)]
+    made["then"] = rng.random() < 0.2
+    made.update((name, []) for name in THEN)
+    if made["then"]:
+        _prepare(made)
+        _rules(p, made, "then-", tools, names)
+        for family in p.families:
+            made[f"then-ip{family}"] = pools.rules(p, family) if rng.random() < 0.5 else []
+        made["questions"] = _connections(made["questions"])
+        made["then-nft"] += NAT_STAYS
+    return made
+
+
+# Without any chain of nat the kernel translates nothing, not even what it has begun to.
+NAT_STAYS = ["add table inet nat_stays",
+             "add chain inet nat_stays none { type nat hook prerouting priority -99; }"]
+
+
+def _prepare(made):
+    """What was masqueraded and leaves by another interface than before is dropped, and entries do not
+    tell what was masqueraded: there is nothing to compare then."""
+    for name in RULES:
+        made[name] = [re.sub(r"-j MASQUERADE.*", "-j ACCEPT", re.sub(r"\bmasquerade\b.*", "accept", line))
+                      for line in made[name]]
+    made["nft"] += NAT_STAYS
+
+
+def _rules(p, made, prefix, tools, ipsets):
     for tool in tools:
         if tool == "nft":
-            made["nft"] = gen_nft.rules(p)
+            made[prefix + "nft"] = gen_nft.rules(p)
             continue
         for family in p.families:
             name = tool if family == 4 else "ip6" + tool[2:]
-            made[name] = gen_iptables.rules(p, family, names[family])
-    made["dumps"] = rng.choice(("json", "json", "text", "live"))
-    made["questions"] = [question(p) for _ in range(packets)]
-    return made
+            made[prefix + name] = gen_iptables.rules(p, family, ipsets[family])
+
+
+def _connections(questions):
+    """Those that can be sent twice: a SYN would not be the same connection's."""
+    out, used = [], set()
+    for q in questions:
+        ends = frozenset(((q["src"], q["sport"]), (q["dst"], q["dport"])))
+        if q["src"] != "self" and ends not in used:
+            out.append(dict(q, proto="udp") if q["proto"] == "tcp" else q)
+            used.add(ends)
+    return out
 
 
 def question(p):

@@ -99,7 +99,7 @@ class Kernel:
             made.close()
 
     def forget(self):
-        """Empty conntrack's table: questions have nothing to do with each other."""
+        """Empty conntrack's table."""
         self.conntrack.send(struct.pack("=IHHII", 20, 0x0102, 5, 0, 0) + bytes(4))
         error = struct.unpack("=i", self.conntrack.recv(4096)[16:20])[0]
         if error:
@@ -197,7 +197,6 @@ class Kernel:
 
     def ask(self, question, tag):
         """The Fates of request, reply and later; None for what there was nothing to do about."""
-        self.forget()
         self.arrived = {}
         if question["src"] == "self":
             return self._ask_own(question, tag)

@@ -21,12 +21,14 @@ import multiprocessing
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
 
+import census
 import generate
 import kernel
 import netns
@@ -47,10 +49,13 @@ class Outcome:
     """What came of one case."""
 
     def __init__(self):
+        self.known = 0  # asked about a connection that was there already
         self.asked = self.sent = self.translated = 0
         self.ends = collections.Counter()
         self.differences = []  # of (number of the question, Difference)
         self.error = None
+        self.tolerated = collections.Counter()
+        self.census = collections.Counter()
 
 
 def run_case(case, portreeve):
@@ -58,14 +63,20 @@ def run_case(case, portreeve):
     world = netns.World(case["links"])
     try:
         state.load(world, case)
+        out.census = census.count(case)
         sockets = kernel.Kernel(world)  # first: whether somebody listens matters to the walk
         try:
+            sockets.forget()
+            asked = connect(world, case, sockets) if case.get("then") else case["questions"]
             with tempfile.TemporaryDirectory(prefix="portreeve-differential-") as directory:
-                answers = predict.predict(portreeve, case, directory)
-            for i, (question, answer) in enumerate(zip(case["questions"], answers)):
+                answers = predict.predict(portreeve, dict(case, questions=asked), directory)
+            for question, answer in zip(asked, answers):
+                i = case["questions"].index(question)
+                if not case.get("then"):
+                    sockets.forget()  # questions have nothing to do with each other
                 fates = sockets.ask(question, tag(i))
-                _count(out, question, fates)
-                found = predict.compare(question, answer, fates)
+                _count(out, case, question, fates)
+                found = predict.compare(case, question, answer, fates, out.tolerated)
                 if found:
                     out.differences.append((i, found))
         finally:
@@ -75,9 +86,21 @@ def run_case(case, portreeve):
     return out
 
 
-def _count(out, question, fates):
+def connect(world, case, sockets):
+    """Make connections, then change the rules. The questions that are about one of them."""
+    out = []
+    for i, question in enumerate(case["questions"]):
+        fates = sockets.ask(question, tag(len(case["questions"]) + i))
+        if fates[0].end in ("forwarded", "local"):
+            out.append(question)
+    state.change(world, case)
+    return out
+
+
+def _count(out, case, question, fates):
     request = fates[0]
     out.asked += 1
+    out.known += case.get("then", False)
     out.sent += sum(f is not None for f in fates)
     out.ends["/".join(f.end if f else "-" for f in fates)] += 1
     if request.end in ("forwarded", "local") and question["src"] != "self":
@@ -108,6 +131,7 @@ def make_small(case, number, where, portreeve):
 
 def work(job, jobs, choice, states, queue):
     """Run the cases that are this job's; results go into the queue."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and clean up
     os.sched_setaffinity(0, {choice.cpus[job % len(choice.cpus)]})
     shown = collections.Counter()
     for number in range(choice.first + job, choice.first + states, jobs):
@@ -148,8 +172,11 @@ def differential(choice):
             number, out, small = got
             total.asked += out.asked
             total.sent += out.sent
+            total.known += out.known
             total.translated += out.translated
             total.ends += out.ends
+            total.tolerated += out.tolerated
+            total.census += out.census
             for i, found in out.differences:
                 where[found.where] += 1
                 if choice.verbose or where[found.where] <= 2:
@@ -166,6 +193,9 @@ def differential(choice):
                 worker.terminate()
             worker.join()
     report(total, where, errors, time.monotonic() - start)
+    if choice.census:
+        for name, n in sorted(total.census.items()):
+            print(f"  {n:7} rules with {name}")
     return sum(where.values()) + errors
 
 
@@ -183,9 +213,11 @@ def keep(choice, number, found, case):
 def report(total, where, errors, seconds):
     through = sum(n for ends, n in total.ends.items() if ends.startswith(("forwarded", "local")))
     print(f"{total.asked} connections, {total.sent} packets sent, {through} got through, "
-          f"{total.translated} translated, {seconds:.0f} s")
+          f"{total.translated} translated, {total.known} known to conntrack before, {seconds:.0f} s")
     for ends, n in total.ends.most_common():
         print(f"  {n:7} {ends}")
+    for name, n in total.tolerated.most_common():
+        print(f"  {n:7} tolerated: both ways, since it is not told: {name}")
     for name, n in where.most_common():
         print(f"  {n:7} differences: {name}")
     print(f"{sum(where.values())} differences, {errors} errors")
@@ -222,6 +254,7 @@ def main():
     parser.add_argument("--keep", default=str(HERE / "cases"), help="where small cases are written")
     parser.add_argument("--shrink", type=int, default=MAX_SHOWN,
                         help="kinds of differences that are made small")
+    parser.add_argument("--census", action="store_true", help="count what the rules were made of")
     parser.add_argument("--verbose", action="store_true", help="print every difference")
     parser.add_argument("--no-kept", action="store_true", help="do not replay the kept cases")
     parser.add_argument("--case", nargs="+", help="replay only these")

@@ -12,19 +12,19 @@ def shrink(case, still, budget=250):
     size = 8
     while tries < budget:
         before = _size(best)
-        for name in generate.LISTS:
+        for name in generate.ALL:
             best, tries = _thin(best, name, size, still, budget, tries)
         if size > 1:
             size //= 2
         elif _size(best) == before:
             break
-    for name in ("iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy"):
+    for name in (n for n in generate.ALL if "tables" in n):
         best = _without_empty_tables(best, name, still)
     return best
 
 
 def _size(case):
-    return sum(len(case[name]) for name in generate.LISTS)
+    return sum(len(case[name]) for name in generate.ALL)
 
 
 def _removable(name, line):

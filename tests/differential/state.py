@@ -43,6 +43,19 @@ def load(world, case):
     _load_rules(case, "nft", ["nft", "-f", "-"])
 
 
+def change(world, case):
+    """What became of the rules after the first connections: others for those of nft, and tables of
+    iptables in place of those of that name; ip rules in addition."""
+    tables = [line.split(maxsplit=1)[1] for line in case["nft"] if line.startswith("add table")]
+    if case["then-nft"] and tables:
+        netns.tool(["nft", "-f", "-"], _text(["delete " + t for t in tables]))
+    world.ip(case["then-ip4"], 4, check=False)
+    world.ip(case["then-ip6"], 6, check=False)
+    for name in _RESTORE:
+        _load_rules(case, "then-" + name, [name + "-restore"])
+    _load_rules(case, "then-nft", ["nft", "-f", "-"])
+
+
 def _await_ipv6():
     """A new IPv6 address gets its local route from a work queue, a moment later."""
     deadline = time.monotonic() + 2
@@ -127,5 +140,6 @@ def dump(case, directory):
             name = f"{family}tables-save.txt" if kind == "nft" else f"{family}tables-legacy-save.txt"
             _write(directory, name, netns.tool([f"{family}tables-{kind}-save", "-c"]))
     _write(directory, "ipset.txt", netns.tool(["ipset", "save"]))
-    _write(directory, "conntrack.txt", "")
+    _write(directory, "conntrack.txt", "".join(
+        netns.tool(["conntrack", "-L", "-f", family]) for family in ("ipv4", "ipv6")))
     _write(directory, "meta.json", json.dumps({"kernel": " ".join(os.uname()[::2])}))

@@ -6,6 +6,7 @@ every uplink, with real traffic; then `doctor --live` must say nothing of the le
 """
 
 import json
+import tempfile
 
 import pytest
 
@@ -55,8 +56,16 @@ def answers(site, addresses=ADDRESSES, port=80, proto="tcp"):
 
 
 def is_quiet(portreeve):
-    """No error, and the exit that says so."""
-    done = portreeve.run("doctor", "--live", "--json", check=False)
+    """No error, and the exit that says so; of a snapshot, too."""
+    files = tempfile.mkdtemp(dir=portreeve.host.lab.dir) + "/state"
+    portreeve.run("snapshot", files)
+    findings = quiet_findings(portreeve, "--state", files)
+    assert warned(findings) <= warned(quiet_findings(portreeve, "--live"))
+    return findings
+
+
+def quiet_findings(portreeve, *source):
+    done = portreeve.run("doctor", *source, "--json", check=False)
     findings = json.loads(done.stdout)["findings"]
     worst = [(f["number"], f["severity"], f["title"], f["evidence"]) for f in findings
              if f["severity"] == "error"]
@@ -209,6 +218,74 @@ def test_docker_host(lab, rules):
     is_quiet(Portreeve(site.gw))
 
 
+def test_iptables_legacy(lab):
+    """The older tool alone."""
+    rules = ["iptables -t nat -A PREROUTING -i eth0 -p tcp -m multiport --dports 80,443"
+             " -j DNAT --to-destination 192.168.0.2",
+             "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE"] + FORWARD_RULES + INPUT_RULES
+    site = gateway(lab, [rule.replace("iptables", "iptables-legacy", 1) for rule in rules],
+                   uplinks=[telecom()])
+    assert answers(site, ["1.1.1.1"])
+    assert warned(is_quiet(Portreeve(site.gw))) <= {34}
+
+
+def test_silent_service(lab):
+    """A service that owes strangers no answer, like WireGuard, and who knocks there."""
+    site = gateway(lab, "iptables -t nat -A PREROUTING -i eth0 -p udp --dport 51820"
+                        " -j DNAT --to-destination 192.168.0.2",
+                   "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE",
+                   FORWARD_RULES, INPUT_RULES, uplinks=[telecom()])
+    lab.keep(site.backend.udp("0.0.0.0", 51820))
+    assert ask(site.world, "1.1.1.1", 51820, "udp", timeout=0.5) is None
+    is_quiet(Portreeve(site.gw))
+
+
+def test_vpn_client(lab):
+    """wg-quick's rules, for a tunnel that takes all of the gateway's own traffic but what is
+    marked; replies of forwards are marked, too."""
+    site = gateway(lab, "iptables -t nat -A PREROUTING -i eth0 -p tcp --dport 80"
+                        " -j DNAT --to-destination 192.168.0.2", uplinks=[telecom()])
+    site.gw.ip("link add wg0 type veth peer name wg0-end", "link set wg0-end up",
+               "link set wg0 up", "addr add 10.66.0.2/32 dev wg0",
+               "route add default dev wg0 table 51820",
+               "rule add not fwmark 51820 table 51820",
+               "rule add table main suppress_prefixlength 0")
+    site.gw.sysctl("net.ipv4.conf.all.src_valid_mark", 1)
+    site.gw.iptables("-t mangle -A PREROUTING -i eth0 -j CONNMARK --set-mark 51820",
+                     "-t mangle -A PREROUTING -i eth2 -j CONNMARK --restore-mark",
+                     "-t nat -A POSTROUTING -o wg0 -j MASQUERADE",
+                     "-t nat -A POSTROUTING -o eth0 -j MASQUERADE")
+    assert answers(site, ["1.1.1.1"])
+    is_quiet(Portreeve(site.gw))
+
+
+def test_libvirt_host(lab):
+    """libvirt's chains for its default network, beside a forward of the admin's."""
+    site = gateway(lab, uplinks=[telecom()])
+    site.gw.ip("link add virbr0 type bridge", "addr add 192.168.122.1/24 dev virbr0",
+               "link set virbr0 up")
+    for chain in ("INP", "OUT", "FWI", "FWO", "FWX"):
+        site.gw.iptables(f"-N LIBVIRT_{chain}")
+    site.gw.iptables(
+        "-t nat -N LIBVIRT_PRT", "-t nat -A POSTROUTING -j LIBVIRT_PRT",
+        "-t nat -A LIBVIRT_PRT -s 192.168.122.0/24 -d 224.0.0.0/24 -j RETURN",
+        "-t nat -A LIBVIRT_PRT -s 192.168.122.0/24 ! -d 192.168.122.0/24 -p tcp -j MASQUERADE"
+        " --to-ports 1024-65535",
+        "-t nat -A LIBVIRT_PRT -s 192.168.122.0/24 ! -d 192.168.122.0/24 -j MASQUERADE",
+        "-A INPUT -j LIBVIRT_INP", "-A FORWARD -j LIBVIRT_FWX", "-A FORWARD -j LIBVIRT_FWI",
+        "-A FORWARD -j LIBVIRT_FWO", "-A OUTPUT -j LIBVIRT_OUT",
+        "-A LIBVIRT_INP -i virbr0 -p udp --dport 53 -j ACCEPT",
+        "-A LIBVIRT_OUT -o virbr0 -p udp --dport 68 -j ACCEPT",
+        "-A LIBVIRT_FWI -d 192.168.122.0/24 -o virbr0 -m conntrack --ctstate RELATED,ESTABLISHED"
+        " -j ACCEPT", "-A LIBVIRT_FWI -o virbr0 -j REJECT",
+        "-A LIBVIRT_FWO -s 192.168.122.0/24 -i virbr0 -j ACCEPT",
+        "-A LIBVIRT_FWO -i virbr0 -j REJECT", "-A LIBVIRT_FWX -i virbr0 -o virbr0 -j ACCEPT",
+        "-t nat -A PREROUTING -d 1.1.1.1 -p tcp --dport 80 -j DNAT --to-destination 192.168.0.2",
+        "-t nat -A POSTROUTING -s 192.168.0.0/24 -o eth0 -j MASQUERADE")
+    assert answers(site, ["1.1.1.1"])
+    is_quiet(Portreeve(site.gw))
+
+
 # ---- two uplinks ----
 
 CONNMARK = [
@@ -237,7 +314,7 @@ def test_connmark(lab):
 
 
 def test_article_that_works(lab):
-    """The article's own way: backends answer by a line of their own, so their clients are hidden."""
+    """The article's own way: backends answer by a line of their own, so clients are hidden."""
     site = gateway(lab, DNAT, REPLY_ONLY, FWMARK_RULES,
                    "ip rule add pref 100 lookup main suppress_prefixlength 0",
                    "iptables -t nat -A POSTROUTING -o eth2 -m conntrack --ctstate DNAT"
@@ -285,6 +362,75 @@ def test_connmark_nft(lab):
     }""")
     assert answers(site) and answers(site, port=53, proto="udp")
     assert warned(is_quiet(Portreeve(site.gw))) <= {34}
+
+
+def test_mwan3(lab):
+    """OpenWrt's mwan3: marks for all, balanced by chance; forwards by the line they came in on."""
+    mask = "0x3f00"
+    site = gateway(
+        lab, [rule.replace(" -i eth0", "").replace(" -i eth1", "") for rule in DNAT], TABLES,
+        [f"iptables -t mangle -N {chain}" for chain in
+         ("mwan3_hook", "mwan3_ifaces_in", "mwan3_iface_in_wan", "mwan3_iface_in_wanb",
+          "mwan3_connected", "mwan3_rules")],
+        "iptables -t mangle -A PREROUTING -j mwan3_hook",
+        "iptables -t mangle -A OUTPUT -j mwan3_hook",
+        "iptables -t mangle -A mwan3_hook -j CONNMARK --restore-mark"
+        f" --nfmask {mask} --ctmask {mask}",
+        f"iptables -t mangle -A mwan3_hook -m mark --mark 0x0/{mask} -j mwan3_ifaces_in",
+        f"iptables -t mangle -A mwan3_hook -m mark --mark 0x0/{mask} -j mwan3_connected",
+        f"iptables -t mangle -A mwan3_hook -m mark --mark 0x0/{mask} -j mwan3_rules",
+        f"iptables -t mangle -A mwan3_hook -j CONNMARK --save-mark --nfmask {mask} --ctmask {mask}",
+        "iptables -t mangle -A mwan3_ifaces_in -j mwan3_iface_in_wan",
+        "iptables -t mangle -A mwan3_ifaces_in -j mwan3_iface_in_wanb",
+        f"iptables -t mangle -A mwan3_iface_in_wan -i eth0 -m mark --mark 0x0/{mask}"
+        f" -j MARK --set-xmark 0x100/{mask}",
+        f"iptables -t mangle -A mwan3_iface_in_wanb -i eth1 -m mark --mark 0x0/{mask}"
+        f" -j MARK --set-xmark 0x200/{mask}",
+        "iptables -t mangle -A mwan3_connected -d 192.168.0.0/24"
+        f" -j MARK --set-xmark {mask}/{mask}",
+        f"iptables -t mangle -A mwan3_connected -d 127.0.0.0/8 -j MARK --set-xmark {mask}/{mask}",
+        "iptables -t mangle -A mwan3_rules -m statistic --mode random --probability 0.5"
+        f" -j MARK --set-xmark 0x100/{mask}",
+        f"iptables -t mangle -A mwan3_rules -m mark --mark 0x0/{mask}"
+        f" -j MARK --set-xmark 0x200/{mask}",
+        ["ip route add 192.168.0.0/24 dev eth2 table 1000",
+         "ip route add 192.168.0.0/24 dev eth2 table 1001",
+         "ip rule add pref 1001 iif eth0 lookup 1000", "ip rule add pref 1002 iif eth1 lookup 1001",
+         f"ip rule add pref 2001 fwmark 0x100/{mask} lookup 1000",
+         f"ip rule add pref 2002 fwmark 0x200/{mask} lookup 1001",
+         f"ip rule add pref 2061 fwmark 0x3d00/{mask} blackhole"],
+        "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE",
+        "iptables -t nat -A POSTROUTING -o eth1 -j MASQUERADE", FORWARD_RULES)
+    assert answers(site)
+    is_quiet(Portreeve(site.gw))
+
+
+def test_shorewall(lab):
+    """Shorewall's providers, tracked: what is marked already stays so, multipath for the rest."""
+    site = gateway(
+        lab, DNAT, TABLES,
+        "iptables -t mangle -N routemark",
+        "iptables -t mangle -A PREROUTING -m connmark ! --mark 0/0xff -j CONNMARK --restore-mark"
+        " --mask 0xff",
+        "iptables -t mangle -A PREROUTING -i eth0 -m mark --mark 0/0xff -j routemark",
+        "iptables -t mangle -A PREROUTING -i eth1 -m mark --mark 0/0xff -j routemark",
+        "iptables -t mangle -A routemark -i eth0 -j MARK --set-mark 1/0xff",
+        "iptables -t mangle -A routemark -i eth1 -j MARK --set-mark 2/0xff",
+        "iptables -t mangle -A routemark -m mark ! --mark 0/0xff -j CONNMARK --save-mark"
+        " --mask 0xff",
+        ["ip rule add pref 999 lookup main suppress_prefixlength 0",
+         "ip rule add pref 10000 fwmark 1/0xff lookup 1000",
+         "ip rule add pref 10001 fwmark 2/0xff lookup 1001",
+         "ip rule add pref 20000 from 1.1.1.1 lookup 1000",
+         "ip rule add pref 20001 from 2.2.2.2 lookup 1001",
+         "ip route change default nexthop via 1.1.1.254 dev eth0 weight 1"
+         " nexthop via 2.2.2.254 dev eth1 weight 1"],
+        "iptables -t nat -A POSTROUTING -o eth0 -j SNAT --to-source 1.1.1.1",
+        "iptables -t nat -A POSTROUTING -o eth1 -j SNAT --to-source 2.2.2.2",
+        FORWARD_RULES, INPUT_RULES)
+    for _ in range(4):  # whatever way the client's address would be led by chance
+        assert answers(site)
+    is_quiet(Portreeve(site.gw))
 
 
 # ---- portreeve's own ----

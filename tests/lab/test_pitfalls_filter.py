@@ -17,8 +17,8 @@ from lab import wait_for
 from pitfall import CASES, Broken, article, hold, pitfall, reaches
 from test_article import DNAT, FWMARK_RULES, REPLY_ONLY
 from test_foreign import DOCKER_28, Box, docker, needs, ufw_box
-from topology import Inside, Machine, Uplink, lan, telecom
-from traffic import DEAD_S, Capture, Conversation, Server, together
+from topology import Inside, Machine, Uplink, lan, telecom, telecom6
+from traffic import DEAD_S, Capture, Conversation, Server, ask, together
 
 BEFORE = len(CASES)
 TELECOM, UNICOM = "1.1.1.1", "2.2.2.2"
@@ -261,6 +261,50 @@ def reject_at_the_end(lab):
     return Broken(site, works=one(site))
 
 
+@pitfall(25)
+def policy_drop_legacy(lab):
+    site = home(lab, DNAT[0].replace("iptables", "iptables-legacy", 1))
+    assert one(site)()
+    for rule in ("-P FORWARD DROP", "-A FORWARD -i eth2 -j ACCEPT",
+                 "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"):
+        site.gw.run("iptables-legacy " + rule)
+    return Broken(site, works=one(site))
+
+
+def home6(lab, *pieces):
+    """One uplink, in IPv6 too."""
+    inside = lan(Machine("backend", ["192.168.0.2/24", "fd00:0:0:1::2/64"], gateway=True),
+                 addresses=("192.168.0.1/24", "fd00:0:0:1::1/64"))
+    site = gateway(lab, pieces, uplinks=[telecom6()], inside=[inside])
+    site.gw.sysctl("net.ipv6.conf.all.forwarding", 1)
+    assert ask(site.world, "2001:db8:1::1", 80)
+    return site
+
+
+def answers6(site):
+    return lambda: reaches(site, "2001:db8:1::1", host=site.world)
+
+
+DNAT6 = ("ip6tables -t nat -A PREROUTING -i eth0 -p tcp --dport 80"
+         " -j DNAT --to-destination fd00:0:0:1::2")
+
+
+@pitfall(25)
+def policy_drop_ipv6(lab):
+    site = home6(lab, DNAT6)
+    for rule in ("-P FORWARD DROP", "-A FORWARD -i eth2 -j ACCEPT",
+                 "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"):
+        site.gw.run("ip6tables " + rule)
+    return Broken(site, works=answers6(site))
+
+
+@pitfall(20)
+def nothing_is_forwarded_ipv6(lab):
+    site = home6(lab, DNAT6)
+    site.gw.sysctl("net.ipv6.conf.all.forwarding", 0)
+    return Broken(site, works=answers6(site))
+
+
 @pitfall(26)
 def accept_asks_for_the_public_port(lab):
     site = home(lab, PORT_8080, "iptables -P FORWARD DROP", ESTABLISHED,
@@ -350,6 +394,15 @@ def two_rule_sets(lab):
     return Broken(site, works=one(site), also={28})
 
 
+@pitfall(29)
+def two_rule_sets_and_the_forward_in_one(lab):
+    site = home(lab, DNAT[0].replace("iptables", "iptables-legacy", 1), "iptables -P FORWARD DROP",
+                ESTABLISHED, "iptables -A FORWARD -d 192.168.0.2 -p tcp --dport 80 -j ACCEPT")
+    assert one(site)()
+    site.gw.run("iptables-legacy -w -A FORWARD -i eth0 -j DROP")
+    return Broken(site, works=one(site), also={28})
+
+
 @pitfall(30)
 def replies_are_dropped(lab):
     site = home(lab, DNAT[0], "iptables -P FORWARD DROP",
@@ -366,6 +419,47 @@ def replies_are_dropped_nft(lab):
         }
     }""")
     return Broken(site, works=one(site))
+
+
+def port_is_closed(site):
+    """Does the client learn that nobody listens on the backend's port?"""
+    def works():
+        sock = site.world.udp_connect(TELECOM, 9, timeout=DEAD_S)
+        try:
+            sock.send(b"anybody?")
+            sock.recv(100)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            pass
+        finally:
+            site.lab.drop(sock)
+            site.gw.run("conntrack -F")  # a connection without an answer is a finding of its own
+        return False
+    return works
+
+
+@pitfall(30)
+def errors_are_dropped(lab):
+    site = home(lab, DNAT[0].replace("tcp", "udp").replace("--dport 80", "--dport 9"))
+    assert port_is_closed(site)()
+    site.gw.iptables("-P FORWARD DROP", "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+                     "-A FORWARD -d 192.168.0.2 -p udp --dport 9 -j ACCEPT")
+    return Broken(site, works=port_is_closed(site))
+
+
+@pitfall(30)
+def errors_are_dropped_nft(lab):
+    site = home(lab, NFT_DNAT.replace("tcp dport 80", "udp dport 9"))
+    assert port_is_closed(site)()
+    site.gw.nft("""table inet filter {
+        chain forward {
+            type filter hook forward priority filter; policy drop;
+            ct state established accept
+            ip daddr 192.168.0.2 udp dport 9 accept
+        }
+    }""")
+    return Broken(site, works=port_is_closed(site))
 
 
 @pitfall(31)
@@ -404,7 +498,8 @@ def opened_in_forward(lab):
                      " -j DNAT --to-destination 192.168.0.1:8000")
     Server(site.gw, tcp=[8000])
     assert one(site)()
-    site.gw.iptables("-P INPUT DROP", "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    site.gw.iptables("-P INPUT DROP",
+                     "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
                      "-A INPUT -i lo -j ACCEPT", "-A INPUT -p tcp --dport 80 -j ACCEPT",
                      "-A FORWARD -p tcp --dport 8000 -j ACCEPT")
     return Broken(site, works=one(site))

@@ -390,7 +390,7 @@ def source_outlives_route(lab):
     return Broken(site, works=works)
 
 
-# ---- tracking, services, marks (45, 46, 48) ----
+# ---- tracking, services, marks (45, 46, 48, 53) ----
 
 @pitfall(45)
 def not_tracked(lab):
@@ -454,6 +454,20 @@ def mark_overwritten(lab):
               "iptables -t mangle -A PREROUTING -i eth2 -j MARK --set-mark 0x80000")
     assert reaches(site, PUBLIC)
     return Broken(site, works=lambda: reaches(site, "2.2.2.2"))
+
+
+@pitfall(53)
+def partly_loaded(lab):
+    """One word that this iptables does not know, and none of the table's rules is there."""
+    site = article(lab, backend_uses_gateway=True)
+    configure(site, PINNED[:-3], WEB, WEB.replace(PUBLIC, "2.2.2.2"))
+    rules = "*mangle\n" + "\n".join(rule.removeprefix("iptables -t mangle ")
+                                    for rule in PINNED[-3:]) + "\nCOMMIT\n"
+    loaded = site.gw.run("iptables-restore -n", input=rules.replace("--nfmask", "--nfmsk"),
+                         check=False)
+    assert loaded.returncode != 0
+    return Broken(site, works=lambda: all(together(
+        lambda: reaches(site, PUBLIC), lambda: reaches(site, "2.2.2.2"))))
 
 
 # ---- what is around the rules (50, 54, 57) ----

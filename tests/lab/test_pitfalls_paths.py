@@ -6,7 +6,8 @@ The article's network; see pitfall.py for what each case is held to. Number 16 n
 
 import pytest
 
-from pitfall import CASES, Broken, article, hold, pitfall, reaches
+from gateway import Portreeve
+from pitfall import ADVICE, CASES, Broken, article, doctor, hold, pitfall, reaches, serious
 from test_article import CONNMARK, DNAT, FWMARK_RULES, REPLY_ONLY, SNAT, TABLES
 from topology import CLIENT, Machine, Uplink, lan, telecom, telecom6, unicom6
 from traffic import DEAD_S, Server, together
@@ -53,6 +54,16 @@ def gateway(lab, *commands, **options):
 def both(site, **options):
     return all(together(lambda: reaches(site, TELECOM, **options),
                         lambda: reaches(site, UNICOM, **options)))
+
+
+def both6(site):
+    return all(together(lambda: reaches(site, "2001:db8:1::1"),
+                        lambda: reaches(site, "2001:db8:2::2")))
+
+
+def dual_stack():
+    return lan(Machine("backend", ["192.168.0.2/24", "fd00:a::2/64"], gateway=True),
+               addresses=["192.168.0.1/24", "fd00:a::1/64"])
 
 
 def clients_of(site, count=8):
@@ -124,17 +135,30 @@ def many_have_tried(lab):
 
 @pitfall(2)
 def ipv6(lab):
-    backend = lan(Machine("backend", ["192.168.0.2/24", "fd00:a::2/64"], gateway=True),
-                  addresses=["192.168.0.1/24", "fd00:a::1/64"])
     site = gateway(lab, "sysctl -qw net.ipv6.conf.all.forwarding=1",
                    "ip6tables -t nat -A PREROUTING -i eth0 -p tcp --dport 80"
                    " -j DNAT --to-destination fd00:a::2",
                    "ip6tables -t nat -A PREROUTING -i eth1 -p tcp --dport 80"
                    " -j DNAT --to-destination fd00:a::2",
                    "ip -6 route add default via 2001:db8:2::fe dev eth1 metric 2000",
-                   uplinks=[telecom6(), unicom6()], inside=[backend])
-    return Broken(site, works=lambda: all(together(
-        lambda: reaches(site, "2001:db8:1::1"), lambda: reaches(site, "2001:db8:2::2"))))
+                   uplinks=[telecom6(), unicom6()], inside=[dual_stack()])
+    return Broken(site, works=lambda: both6(site))
+
+
+@pitfall(2)
+def both_families_nft(lab):
+    site = gateway(lab, "sysctl -qw net.ipv6.conf.all.forwarding=1", """
+        table inet nat {
+            chain prerouting {
+                type nat hook prerouting priority dstnat;
+                iifname { "eth0", "eth1" } tcp dport 80 dnat ip to 192.168.0.2
+                iifname { "eth0", "eth1" } tcp dport 80 dnat ip6 to fd00:a::2
+            }
+        }""",
+                   "ip route add default via 2.2.2.254 dev eth1 metric 200",
+                   "ip -6 route add default via 2001:db8:2::fe dev eth1 metric 2000",
+                   uplinks=[telecom6(), unicom6()], inside=[dual_stack()])
+    return Broken(site, works=lambda: both(site) and both6(site))
 
 
 @pitfall(2)
@@ -397,6 +421,54 @@ def wg_quick_restores_whole_marks(lab):
     assert talks_udp(site, TELECOM) and talks_udp(site, UNICOM)
     site.gw.run("iptables -t mangle -I PREROUTING -p udp -j CONNMARK --restore-mark")
     return Broken(site, works=lambda: talks_udp(site, TELECOM) and talks_udp(site, UNICOM))
+
+
+# ---- what looks like it, and works ----
+
+LAN_ROUTES = ["ip route add 192.168.0.0/24 dev eth2 table 1000",
+              "ip route add 192.168.0.0/24 dev eth2 table 1001"]
+ONE_INTERFACE = [telecom(), Uplink("unicom", "eth0", ["2.2.2.2/24"], ["2.2.2.254"])]
+# By name: what it nearly is; commands; addresses that answer; the site's options.
+NEAR = {
+    "2: forwards on the main line only": (
+        [DNAT[0], "ip route add default via 2.2.2.254 dev eth1 metric 200"], [TELECOM], {}),
+    "7: marks on requests, tables that know the inside": (
+        DNAT + CONNMARK + LAN_ROUTES + FWMARK, [TELECOM, UNICOM], {}),
+    "10: tables with a second, unreachable way": (
+        DNAT + REPLY_ONLY + FWMARK
+        + [f"ip route add unreachable default metric 4278198272 table {t}" for t in (1000, 1001)],
+        [TELECOM, UNICOM], {}),
+    "11: replies are pinned, the rest is spread": (
+        DNAT + REPLY_ONLY + FWMARK
+        + ["ip route replace default nexthop via 1.1.1.254 dev eth0"
+           " nexthop via 2.2.2.254 dev eth1"], [TELECOM, UNICOM], {}),
+    "13: the backend lives on the line of its forward": (
+        DNAT[1:] + TABLES + LOCAL_FIRST + ["ip rule add pref 1000 from 192.168.0.2 lookup 1001"],
+        [UNICOM], {}),
+    "14: lines told apart by address": (
+        [command.replace("eth1", "eth0") for command in DNAT + FWMARK + RESTORED_ON_REPLIES]
+        + ["iptables -t mangle -A PREROUTING -d 1.1.1.1 -m conntrack --ctstate NEW"
+           " -j CONNMARK --set-mark 1",
+           "iptables -t mangle -A PREROUTING -d 2.2.2.2 -m conntrack --ctstate NEW"
+           " -j CONNMARK --set-mark 2"], [TELECOM, UNICOM], {"uplinks": ONE_INTERFACE}),
+    "15: only tcp is forwarded": (
+        DNAT + FWMARK + RESTORED_ON_REPLIES
+        + [command.replace(" -m conntrack", " -p tcp -m conntrack") for command in MARKED_BY_LINE],
+        [TELECOM, UNICOM], {}),
+}
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_near(lab, name):
+    commands, addresses, options = NEAR[name]
+    site = gateway(lab, commands, **options)
+    portreeve = Portreeve(site.gw)
+    before = doctor(portreeve)
+    assert all(together(*(lambda a=a: reaches(site, a, timeout=3) for a in addresses)))
+    # What connection tracking has seen makes no difference.
+    for findings in (before, doctor(portreeve)):
+        assert serious(findings) <= ADVICE, \
+            [(f["number"], f["title"], f["evidence"]) for f in findings]
 
 
 @pytest.mark.parametrize("number, build", CASES[BEFORE:],

@@ -165,17 +165,13 @@ void dump_read_conntrack(struct dump *d, const struct dump_file *f)
 {
 	struct dump_lines lines;
 	struct dump_record r;
-	struct dump_line l;
 
 	dump_record_init(&r, d, f);
 	dump_lines_begin(&lines, f);
-	while (dump_lines_next(&lines, &l)) {
+	while (dump_record_next(&r, &lines)) {
 		/* "conntrack v1.4.7 (conntrack-tools): 5 flow entries have been shown." */
-		if (dump_starts_with(l.s, l.len, "conntrack v"))
-			continue;
-		dump_record_begin(&r, l.number, l.s, l.len);
-		dump_record_split(&r, l.s, l.len);
-		read_flow(&r);
+		if (!dump_starts_with(r.text, r.text_len, "conntrack v"))
+			read_flow(&r);
 	}
 	d->out->have |= HAVE_FLOWS;
 }

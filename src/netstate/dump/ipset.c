@@ -311,13 +311,10 @@ void dump_read_ipset(struct dump *d, const struct dump_file *f)
 	struct reading g = {.d = d};
 	struct dump_lines lines;
 	struct dump_record r;
-	struct dump_line l;
 
 	dump_record_init(&r, d, f);
 	dump_lines_begin(&lines, f);
-	while (dump_lines_next(&lines, &l)) {
-		dump_record_begin(&r, l.number, l.s, l.len);
-		dump_record_split(&r, l.s, l.len);
+	while (dump_record_next(&r, &lines)) {
 		if (r.words.len && !saved_line(&g, &r) && !listed_line(&g, &r))
 			dump_record_note(&r, "not a line of `ipset save` or `ipset list`");
 	}

@@ -94,15 +94,11 @@ static void each_line(
 {
 	struct dump_lines lines;
 	struct dump_record r;
-	struct dump_line l;
 
 	dump_record_init(&r, d, f);
 	dump_lines_begin(&lines, f);
-	while (dump_lines_next(&lines, &l)) {
-		dump_record_begin(&r, l.number, l.s, l.len);
-		dump_record_split(&r, l.s, l.len);
+	while (dump_record_next(&r, &lines))
 		read(&r);
-	}
 }
 
 void dump_read_neighbour(struct dump *d, const struct dump_file *f)

@@ -76,16 +76,6 @@ static void sort_sets(struct nft_reader *r)
 	}
 }
 
-static const struct nft_object *find_object(
-	const struct nft_table *t, const char *kind, const char *name)
-{
-	VEC_EACH (&t->objects, const struct nft_object, o) {
-		if (strcmp(o->kind, kind) == 0 && strcmp(o->name, name) == 0)
-			return o;
-	}
-	return NULL;
-}
-
 /* Limits and quotas that rules name, as what they say; those that are not there say nothing. */
 static void resolve_limits(struct nft_reader *r, const struct nft_table *t)
 {
@@ -96,7 +86,7 @@ static void resolve_limits(struct nft_reader *r, const struct nft_table *t)
 
 				if (s->kind != STMT_LIMIT || !s->chain)
 					continue;
-				o = find_object(t, s->text, s->chain);
+				o = nft_object_find(t, s->text, s->chain);
 				if (o && o->text)
 					s->text = arena_printf(r->a, "%s %s", s->text, o->text);
 				else

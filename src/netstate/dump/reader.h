@@ -56,6 +56,8 @@ void dump_record_begin(struct dump_record *r, uint32_t line, const char *s, size
 void dump_record_push(struct dump_record *r, const char *word);
 /* Split at blanks and at the backslashes that `ip -o` has for line ends. */
 void dump_record_split(struct dump_record *r, const char *s, size_t len);
+/* The next line as a record of its own. False: there is none. */
+bool dump_record_next(struct dump_record *r, struct dump_lines *lines);
 const char *dump_record_peek(const struct dump_record *r);	/* NULL: no more words */
 const char *dump_record_word(struct dump_record *r);		/* takes it */
 bool dump_record_take(struct dump_record *r, const char *word); /* if that comes next */

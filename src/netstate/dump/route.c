@@ -378,20 +378,26 @@ static void each_object(struct dump_record *r, const json_t *object, void *data)
 
 /* ---- text ---- */
 
-/* A next hop, or what a terminal or a mail wrapped, begins with a word that is no destination. */
-static bool goes_on(struct dump_record *r, const struct dump_line *l)
+static bool first_word(const struct dump_line *l, char word[PREFIX_STRLEN])
 {
-	char word[32];
-	enum route_word is;
 	size_t n = 0;
 
 	while (n < l->len && l->s[n] != ' ' && l->s[n] != '\t')
 		n++;
-	if (n >= sizeof(word))
+	if (n >= PREFIX_STRLEN)
 		return false;
 	memcpy(word, l->s, n);
 	word[n] = '\0';
-	return route_word(word, &is);
+	return true;
+}
+
+/* A next hop, or what a terminal or a mail wrapped, begins with a word that is no destination. */
+static bool goes_on(const struct dump_line *l)
+{
+	char word[PREFIX_STRLEN];
+	enum route_word is;
+
+	return first_word(l, word) && route_word(word, &is);
 }
 
 /* Does the line begin as a route does? So that a stray line is not taken for one. */
@@ -400,15 +406,9 @@ static bool begins_route(const struct dump_line *l)
 	char word[PREFIX_STRLEN];
 	struct ip_prefix p;
 	uint8_t family = IP_NONE, type;
-	size_t n = 0;
 
-	while (n < l->len && l->s[n] != ' ' && l->s[n] != '\t')
-		n++;
-	if (n >= sizeof(word))
-		return false;
-	memcpy(word, l->s, n);
-	word[n] = '\0';
-	return dump_route_type(word, &type) || dump_prefix(word, &family, &p);
+	return first_word(l, word) &&
+	       (dump_route_type(word, &type) || dump_prefix(word, &family, &p));
 }
 
 static void read_text(struct dump *d, const struct dump_file *f, struct reading *reading)
@@ -427,7 +427,7 @@ static void read_text(struct dump *d, const struct dump_file *f, struct reading 
 			open = true;
 			dump_record_begin(&r, l.number, l.s, l.len);
 			dump_record_split(&r, l.s, l.len);
-		} else if (open && goes_on(&r, &l)) {
+		} else if (open && goes_on(&l)) {
 			dump_record_split(&r, l.s, l.len);
 		} else {
 			dump_note(d, f, l.number, l.s, l.len, "not a line of `ip route`");

@@ -107,6 +107,17 @@ void dump_record_split(struct dump_record *r, const char *s, size_t len)
 	}
 }
 
+bool dump_record_next(struct dump_record *r, struct dump_lines *lines)
+{
+	struct dump_line l;
+
+	if (!dump_lines_next(lines, &l))
+		return false;
+	dump_record_begin(r, l.number, l.s, l.len);
+	dump_record_split(r, l.s, l.len);
+	return true;
+}
+
 const char *dump_record_peek(const struct dump_record *r)
 {
 	return r->next < r->words.len ? r->words.items[r->next] : NULL;

@@ -233,13 +233,15 @@ static const struct xt_option devgroup_options[] = {
 static bool devgroup_parse(struct xt_reading *r, const struct xt_given *o, void *info)
 {
 	struct xt_devgroup_info *i = info;
+	/* The one name that every /etc/iproute2/group has. */
+	const char *group = strcmp(o->arg[0], "default") == 0 ? "0" : o->arg[0];
 
 	if (o->id == SRC) {
 		i->flags |= XT_DEVGROUP_MATCH_SRC | (o->inverted ? XT_DEVGROUP_INVERT_SRC : 0);
-		return xt_read_masked(r, o->arg[0], &i->src_group, &i->src_mask);
+		return xt_read_masked(r, group, &i->src_group, &i->src_mask);
 	}
 	i->flags |= XT_DEVGROUP_MATCH_DST | (o->inverted ? XT_DEVGROUP_INVERT_DST : 0);
-	return xt_read_masked(r, o->arg[0], &i->dst_group, &i->dst_mask);
+	return xt_read_masked(r, group, &i->dst_group, &i->dst_mask);
 }
 
 static bool devgroup_print(

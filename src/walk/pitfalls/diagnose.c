@@ -62,6 +62,15 @@ const char *diagnose_step_text(struct diagnosis *d, const struct journey_step *s
 	return s->text ? arena_strdup(d->q->arena, s->text) : "";
 }
 
+const char *diagnose_way_text(struct diagnosis *d, const struct journey_step *s)
+{
+	if (!s)
+		return "";
+	return arena_printf(d->q->arena, "%s%s%s", inquiry_route_text(d->q, s->route),
+		s->policy ? ", as this says: ip rule " : "",
+		s->policy ? inquiry_rule_text(d->q, s->policy) : "");
+}
+
 static bool is_at(const struct gateway_uplink *u, const struct journey *j)
 {
 	return j->in && strcmp(u->interface, j->in) == 0;

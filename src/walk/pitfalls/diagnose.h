@@ -4,8 +4,9 @@
  *
  * Each way of a journey that ends badly is looked at by itself, the first leg that went wrong first:
  * a request that is lost has no reply to judge. One file per kind of wrong: the packet was stopped
- * (diagnose_stopped.c), or it went another way (diagnose_astray.c). What is found is folded by cause,
- * so that a thousand forwards with one cause are one finding.
+ * (diagnose_stopped.c), or it went another way: a request (diagnose_astray.c) or a reply
+ * (diagnose_reply.c). What is found is folded by cause, so that a thousand forwards with one cause are
+ * one finding.
  */
 #ifndef WALK_PITFALLS_DIAGNOSE_H
 #define WALK_PITFALLS_DIAGNOSE_H
@@ -53,6 +54,8 @@ const struct journey_step *diagnose_rule(
 	const struct journey_leg *leg, uint8_t did, const struct journey_step *end);
 /* A step with its place, and what it did. */
 const char *diagnose_step_text(struct diagnosis *d, const struct journey_step *s);
+/* The route that a step took, and the ip rule that led there. */
+const char *diagnose_way_text(struct diagnosis *d, const struct journey_step *s);
 /* The uplink that requests come in by; NULL: not by one. */
 const struct gateway_uplink *diagnose_uplink(const struct diagnosis *d);
 const char *diagnose_client(

@@ -101,7 +101,8 @@ static void look_at_blanket(struct inquiry *q, const struct source_rule *r)
 	f->consequence = "backends see the gateway for the client of every forward, and inside "
 			 "networks see it for each other's hosts";
 	remedy_limited(q, f, r);
-	f->advice = "limit it to the uplinks: -o IF, oifname";
+	f->advice = "backends that do not send their replies through this machine then need a "
+		    "translation of their own towards them";
 }
 
 static bool is_ours(const struct inquiry *q, const struct ip_addr *addr)

@@ -283,8 +283,12 @@ static bool shares_interface(struct inquiry *q, const struct gateway_uplink *u, 
 	return false;
 }
 
-static const char *one_address(const struct gateway_uplink *u, uint8_t family, char buf[IP_STRLEN])
+/* An address of the uplink, where that is needed to tell it apart; else NULL. */
+static const char *telling_address(struct inquiry *q, const struct gateway_uplink *u,
+	uint8_t family, char buf[IP_STRLEN])
 {
+	if (!shares_interface(q, u, family_index(family)))
+		return NULL;
 	VEC_EACH (&u->addrs, struct ip_addr, a) {
 		if (a->family == family)
 			return ip_format(a, buf);
@@ -299,9 +303,7 @@ static void pin_iptables(struct inquiry *q, struct finding *f, uint8_t family,
 
 	for (size_t i = 0; i < pins->len; i++) {
 		const struct pin *p = &pins->items[i];
-		const char *addr = shares_interface(q, p->uplink, family_index(family))
-					   ? one_address(p->uplink, family, buf)
-					   : NULL;
+		const char *addr = telling_address(q, p->uplink, family, buf);
 
 		finding_remedy(q, f,
 			"%s -t mangle -A PREROUTING -i %s%s%s -m conntrack --ctstate NEW -j "
@@ -333,9 +335,7 @@ static void pin_nft(struct inquiry *q, struct finding *f, uint8_t family, const 
 
 	for (size_t i = 0; i < pins->len; i++) {
 		const struct pin *p = &pins->items[i];
-		const char *addr = shares_interface(q, p->uplink, family_index(family))
-					   ? one_address(p->uplink, family, buf)
-					   : NULL;
+		const char *addr = telling_address(q, p->uplink, family, buf);
 
 		finding_remedy(q, f,
 			"nft 'add rule inet " NFT_TABLE

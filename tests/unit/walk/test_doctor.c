@@ -246,6 +246,13 @@ static const struct example broken[] = {
 				 "--to-destination 192.168.7.2:80\n" END}},
 	{"38: everything", 38, DIAG_WARNING, true, NULL,
 		{.iptables = NAT "-A POSTROUTING -j MASQUERADE\n" END}},
+	{"39: the modem's address first", 39, DIAG_WARNING, true, "-j SNAT --to-source 1.1.1.1",
+		{.iptables = NAT "-A POSTROUTING -o eth0 -j MASQUERADE\n" END,
+			.addr = "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 qdisc fq_codel state "
+				"UP\n    inet 10.9.9.2/24 scope global eth0\n"
+				"    inet 1.1.1.1/32 scope global eth0\n"
+				"4: eth2: <BROADCAST,UP,LOWER_UP> mtu 1500 qdisc fq_codel state "
+				"UP\n    inet 192.168.0.1/24 scope global eth2\n"}},
 	{"43: few ports", 43, DIAG_WARNING, true, NULL,
 		{.iptables = NAT "-A POSTROUTING -o eth0 -p tcp -j SNAT --to-source "
 				 "1.1.1.1:50000-50099\n" END}},
@@ -268,6 +275,29 @@ static const struct example broken[] = {
 			.more_rule = LOCAL_FIRST BY_MARK
 			"1003:\tfrom all fwmark 0x100/0xff00 lookup 110\n",
 			.more_route = "default via 1.1.1.254 dev eth0 table 110\n"}},
+	{"49: offloaded", 49, DIAG_WARNING, false, NULL,
+		{.nft = "table ip nat {\n	chain prerouting {\n		type nat hook "
+			"prerouting priority dstnat;\n		ip daddr { 1.1.1.1, 2.2.2.2 } tcp "
+			"dport 80 dnat to 192.168.0.2\n	}\n}\n"
+			"table inet fast {\n	flowtable f {\n		hook ingress "
+			"priority filter\n		devices = { eth0, eth1, eth2 }\n	}\n"
+			"	chain mark {\n		type filter hook prerouting priority "
+			"mangle;\n		iifname \"eth1\" ct state new ct mark set 2\n"
+			"		ct direction reply meta mark set ct mark\n	}\n"
+			"	chain forward {\n		type filter hook forward priority "
+			"filter;\n		meta l4proto { tcp, udp } flow add @f\n	}\n"
+			"}\n",
+			.more_rule = LOCAL_FIRST BY_MARK}},
+	{"50: one side only", 50, DIAG_WARNING, true, "-I FORWARD -i eth0",
+		{.iptables = NAT DNAT_ONE END MANGLE
+			"-A FORWARD -o eth0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS "
+			"--clamp-mss-to-pmtu\n" END,
+			.addr = "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1492 qdisc fq_codel state "
+				"UP\n    inet 1.1.1.1/24 scope global eth0\n"
+				"4: eth2: <BROADCAST,UP,LOWER_UP> mtu 1500 qdisc fq_codel state "
+				"UP\n    inet 192.168.0.1/24 scope global eth2\n"}},
+	{"53: nothing marks", 53, DIAG_ERROR, false, "--set-xmark",
+		{.iptables = NAT DNAT_BOTH END, .more_rule = LOCAL_FIRST BY_MARK}},
 	{"50: a small MTU", 50, DIAG_WARNING, true, "--set-mss 1452",
 		{.iptables = NAT DNAT_ONE END,
 			.addr = "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1492 qdisc fq_codel state "
@@ -299,13 +329,19 @@ static const struct example broken[] = {
 				"tcp      6 110 SYN_SENT src=81.2.69.143 dst=1.1.1.1 sport=40001 "
 				"dport=80 [UNREPLIED] src=192.168.0.2 dst=81.2.69.143 sport=8080 "
 				"dport=40001 mark=0 use=1\n"}},
-	{"40: to where it was led before", 40, DIAG_WARNING, true,
+	{"40: to where it was led before", 40, DIAG_INFO, true,
 		"conntrack -D -p tcp -s 81.2.69.142",
 		{.iptables = NAT DNAT_ONE END,
 			.conntrack =
 				"tcp      6 431999 ESTABLISHED src=81.2.69.142 dst=1.1.1.1 "
 				"sport=40000 dport=80 src=192.168.0.99 dst=81.2.69.142 sport=80 "
 				"dport=40000 [ASSURED] mark=0 use=1\n"}},
+	{"40: datagrams go where they went", 40, DIAG_WARNING, true, "conntrack -D -p udp",
+		{.iptables = NAT "-A PREROUTING -i eth0 -p udp -m udp --dport 53 -j DNAT "
+				 "--to-destination 192.168.0.2\n" END,
+			.conntrack = "udp      17 119 src=81.2.69.142 dst=1.1.1.1 sport=40000 "
+				     "dport=53 src=192.168.0.99 dst=81.2.69.142 sport=53 "
+				     "dport=40000 [ASSURED] mark=0 use=1\n"}},
 	{"41: a peer that keeps on", 41, DIAG_WARNING, true, "conntrack -D -p udp",
 		{.iptables = NAT "-A PREROUTING -d 1.1.1.1/32 -p udp -m udp --dport 51820 -j DNAT "
 				 "--to-destination 192.168.0.2\n" END,
