@@ -5,17 +5,14 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 
+#include "base/bytes.h"
+
 #define IP6_HEADER_BYTES   40
 #define IP_OFFSET_BITS	   0x1fff
 #define TCP_OPTION_END	   0
 #define TCP_OPTION_NOTHING 1
 #define TCP_OPTION_MAXSEG  2
 #define TCP_HEADER_BYTES   20
-
-static uint16_t be16(const uint8_t *b)
-{
-	return (uint16_t)(b[0] << 8 | b[1]);
-}
 
 size_t headers_network(struct packet *p, const uint8_t *b, size_t len)
 {
@@ -26,8 +23,8 @@ size_t headers_network(struct packet *p, const uint8_t *b, size_t len)
 		p->proto = b[9];
 		p->ttl = b[8];
 		p->tos = b[1];
-		p->length = be16(b + 2);
-		p->fragment = be16(b + 6) & IP_OFFSET_BITS;
+		p->length = be16_at(b + 2);
+		p->fragment = be16_at(b + 6) & IP_OFFSET_BITS;
 		p->saddr = ip_from_bytes(IP_V4, b + 12);
 		p->daddr = ip_from_bytes(IP_V4, b + 16);
 	} else if (len >= IP6_HEADER_BYTES && b[0] >> 4 == 6) {
@@ -36,7 +33,7 @@ size_t headers_network(struct packet *p, const uint8_t *b, size_t len)
 		p->proto = b[6];
 		p->ttl = b[7];
 		p->tos = (uint8_t)(b[0] << 4 | b[1] >> 4);
-		p->length = (uint16_t)(be16(b + 4) + IP6_HEADER_BYTES);
+		p->length = (uint16_t)(be16_at(b + 4) + IP6_HEADER_BYTES);
 		p->saddr = ip_from_bytes(IP_V6, b + 8);
 		p->daddr = ip_from_bytes(IP_V6, b + 24);
 	} else {
@@ -61,7 +58,7 @@ static void read_maxseg(struct packet *p, const uint8_t *b, size_t len)
 		if (step == 0)
 			return;
 		if (b[i] == TCP_OPTION_MAXSEG && step == 4 && i + 4 <= end)
-			p->mss = be16(b + i + 2);
+			p->mss = be16_at(b + i + 2);
 		i += step;
 	}
 }
@@ -77,8 +74,8 @@ static void read_icmp(struct packet *p, const uint8_t *b, size_t len)
 	p->known |= PKT_ICMP_TYPE | PKT_ICMP_CODE;
 	if (len < 8 || (!request && !reply))
 		return;
-	p->sport = request ? be16(b + 4) : 0;
-	p->dport = reply ? be16(b + 4) : 0;
+	p->sport = request ? be16_at(b + 4) : 0;
+	p->dport = reply ? be16_at(b + 4) : 0;
 	p->known |= PKT_SPORT | PKT_DPORT;
 }
 
@@ -88,8 +85,8 @@ void headers_transport(struct packet *p, const uint8_t *b, size_t len)
 		return;
 	if ((p->proto == PROTO_TCP || p->proto == PROTO_UDP || p->proto == PROTO_SCTP) &&
 		len >= 4) {
-		p->sport = be16(b);
-		p->dport = be16(b + 2);
+		p->sport = be16_at(b);
+		p->dport = be16_at(b + 2);
 		p->known |= PKT_SPORT | PKT_DPORT;
 	}
 	if (p->proto == PROTO_TCP && len >= 14) {

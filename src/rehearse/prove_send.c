@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "kernel/headers.h"
 #include "rehearse/prove_parts.h"
 #include "rehearse/traffic.h"
@@ -45,23 +46,6 @@ struct prove_traffic {
 };
 
 /* ---- writing ---- */
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 static uint32_t sum_words(const uint8_t *bytes, size_t len, uint32_t sum)
 {
@@ -97,17 +81,17 @@ static size_t write_tcp(uint8_t *b, const struct packet *p, uint32_t seq, uint32
 	bool syn = p->tcp_flags & TCP_SYN;
 	size_t header = syn ? 24 : 20;
 
-	put16(b, p->sport);
-	put16(b + 2, p->dport);
-	put32(b + 4, seq);
-	put32(b + 8, ack);
+	be16_put(b, p->sport);
+	be16_put(b + 2, p->dport);
+	be32_put(b + 4, seq);
+	be32_put(b + 8, ack);
 	b[12] = (uint8_t)(header / 4 << 4);
 	b[13] = p->tcp_flags;
-	put16(b + 14, 64240);
+	be16_put(b + 14, 64240);
 	if (syn) {
 		b[20] = 2; /* option MSS */
 		b[21] = 4;
-		put16(b + 22, MSS);
+		be16_put(b + 22, MSS);
 		return header;
 	}
 	memcpy(b + header, payload, sizeof(payload) - 1);
@@ -118,9 +102,9 @@ static size_t write_udp(uint8_t *b, const struct packet *p)
 {
 	size_t len = 8 + sizeof(payload) - 1;
 
-	put16(b, p->sport);
-	put16(b + 2, p->dport);
-	put16(b + 4, (uint32_t)len);
+	be16_put(b, p->sport);
+	be16_put(b + 2, p->dport);
+	be16_put(b + 4, (uint32_t)len);
 	memcpy(b + 8, payload, sizeof(payload) - 1);
 	return len;
 }
@@ -130,8 +114,8 @@ static size_t write_echo(uint8_t *b, const struct packet *p)
 	bool request = p->icmp_type == 8 || p->icmp_type == 128;
 
 	b[0] = p->icmp_type;
-	put16(b + 4, request ? p->sport : p->dport);
-	put16(b + 6, 1);
+	be16_put(b + 4, request ? p->sport : p->dport);
+	be16_put(b + 6, 1);
 	memcpy(b + 8, payload, sizeof(payload) - 1);
 	return 8 + sizeof(payload) - 1;
 }
@@ -154,11 +138,11 @@ void prove_write(struct prove_packet *out, const struct packet *p, uint32_t seq,
 		len = write_echo(body, p);
 		at = 2;
 	}
-	put16(body + at, upper_checksum(p, body, len));
+	be16_put(body + at, upper_checksum(p, body, len));
 	out->len = (size_t)(body - head) + len;
 	if (p->family == IP_V6) {
 		head[0] = 0x60;
-		put16(head + 4, (uint32_t)len);
+		be16_put(head + 4, (uint32_t)len);
 		head[6] = p->proto;
 		head[7] = FIRST_HOPS;
 		memcpy(head + 8, p->saddr.bytes, 16);
@@ -166,13 +150,13 @@ void prove_write(struct prove_packet *out, const struct packet *p, uint32_t seq,
 		return;
 	}
 	head[0] = 0x45;
-	put16(head + 2, (uint32_t)out->len);
+	be16_put(head + 2, (uint32_t)out->len);
 	head[6] = 0x40; /* don't fragment */
 	head[8] = FIRST_HOPS;
 	head[9] = p->proto;
 	memcpy(head + 12, p->saddr.bytes, 4);
 	memcpy(head + 16, p->daddr.bytes, 4);
-	put16(head + 10, fold(sum_words(head, 20, 0)));
+	be16_put(head + 10, fold(sum_words(head, 20, 0)));
 }
 
 /* ---- sockets ---- */
@@ -274,7 +258,7 @@ int prove_inject(struct prove_traffic *t, const char *in, const struct prove_pac
 	memcpy(frame, l->mac, 6);
 	frame[6] = 0x02; /* a made-up sender */
 	frame[11] = 0x01;
-	put16(frame + 12, packet->bytes[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
+	be16_put(frame + 12, packet->bytes[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
 	memcpy(frame + ETHER_BYTES, packet->bytes, packet->len);
 	if (sendto(t->far, frame, ETHER_BYTES + packet->len, 0, (struct sockaddr *)&to,
 		    sizeof(to)) < 0)
@@ -408,8 +392,8 @@ static bool parse(struct prove_sighting *s, const uint8_t *bytes, size_t len)
 		return false;
 	headers_transport(&s->packet, bytes + head, len - head);
 	if (s->packet.proto == PROTO_TCP && len >= head + 12) {
-		s->seq = get32(bytes + head + 4);
-		s->ack = get32(bytes + head + 8);
+		s->seq = be32_at(bytes + head + 4);
+		s->ack = be32_at(bytes + head + 8);
 	}
 	s->seen = true;
 	return true;
@@ -455,7 +439,7 @@ static void read_raw(struct prove_traffic *t, unsigned int v6, unsigned int i)
 			s.packet.known = PKT_PROTO;
 			headers_transport(&s.packet, bytes, (size_t)n);
 			if (s.packet.proto == PROTO_TCP && n >= 12)
-				s.seq = get32(bytes + 4);
+				s.seq = be32_at(bytes + 4);
 		}
 		note_sighting(t, &s, true);
 	}

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "rehearse/traffic.h"
 
 enum { CHUNK_INIT = 1, CHUNK_INIT_ACK = 2 };
@@ -29,47 +30,25 @@ uint32_t sctp_crc32c(const uint8_t *bytes, size_t len)
 	return ~crc;
 }
 
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
-static uint32_t get16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return get16(p) << 16 | get16(p + 2);
-}
-
 size_t sctp_write(const struct sctp_init *in, uint8_t out[SCTP_MAX_BYTES])
 {
 	uint32_t chunk = INIT_CHUNK + (in->ack ? COOKIE_BYTES : 0), crc;
 	uint8_t *c = out + COMMON_HEADER;
 
 	memset(out, 0, SCTP_MAX_BYTES);
-	put16(out, in->sport);
-	put16(out + 2, in->dport);
-	put32(out + 4, in->tag);
+	be16_put(out, in->sport);
+	be16_put(out + 2, in->dport);
+	be32_put(out + 4, in->tag);
 	c[0] = in->ack ? CHUNK_INIT_ACK : CHUNK_INIT;
-	put16(c + 2, chunk);
-	put32(c + 4, in->initiate_tag);
-	put32(c + 8, 65536); /* receiver window */
-	put16(c + 12, 1);    /* streams, both ways */
-	put16(c + 14, 1);
-	put32(c + 16, 1); /* first TSN */
+	be16_put(c + 2, chunk);
+	be32_put(c + 4, in->initiate_tag);
+	be32_put(c + 8, 65536); /* receiver window */
+	be16_put(c + 12, 1);	/* streams, both ways */
+	be16_put(c + 14, 1);
+	be32_put(c + 16, 1); /* first TSN */
 	if (in->ack) {
-		put16(c + INIT_CHUNK, COOKIE_PARAM);
-		put16(c + INIT_CHUNK + 2, COOKIE_BYTES);
+		be16_put(c + INIT_CHUNK, COOKIE_PARAM);
+		be16_put(c + INIT_CHUNK + 2, COOKIE_BYTES);
 	}
 	/* The one field of the Internet in this byte order (RFC 9260, appendix A). */
 	crc = sctp_crc32c(out, COMMON_HEADER + chunk);
@@ -94,11 +73,11 @@ bool sctp_read(const uint8_t *packet, size_t len, struct sctp_init *out)
 		return false;
 	if (copy[COMMON_HEADER] != CHUNK_INIT && copy[COMMON_HEADER] != CHUNK_INIT_ACK)
 		return false;
-	out->sport = (uint16_t)get16(copy);
-	out->dport = (uint16_t)get16(copy + 2);
-	out->tag = get32(copy + 4);
+	out->sport = be16_at(copy);
+	out->dport = be16_at(copy + 2);
+	out->tag = be32_at(copy + 4);
 	out->ack = copy[COMMON_HEADER] == CHUNK_INIT_ACK;
-	out->initiate_tag = get32(copy + COMMON_HEADER + 4);
+	out->initiate_tag = be32_at(copy + COMMON_HEADER + 4);
 	return true;
 }
 

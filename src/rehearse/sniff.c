@@ -14,23 +14,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 #define ETHER_HEADER 14u
 #define FRAME_BYTES  65600u
 /* A busy moment must not lose evidence. */
 #define SNIFF_BUFFER (4 << 20)
-
-static uint16_t be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
 
 static bool parse_ports(const uint8_t *l4, size_t len, struct sniffed *out)
 {
 	if (len < 4 ||
 		(out->proto != PROTO_TCP && out->proto != PROTO_UDP && out->proto != PROTO_SCTP))
 		return false;
-	out->sport = be16(l4);
-	out->dport = be16(l4 + 2);
+	out->sport = be16_at(l4);
+	out->dport = be16_at(l4 + 2);
 	return true;
 }
 
@@ -42,10 +39,10 @@ bool sniff_parse(const uint8_t *frame, size_t len, struct sniffed *out)
 	if (len < ETHER_HEADER)
 		return false;
 	len -= ETHER_HEADER;
-	switch (be16(frame + 12)) {
+	switch (be16_at(frame + 12)) {
 	case ETH_P_IP:
 		header = len < 20 ? 0 : (size_t)(ip[0] & 15) * 4;
-		if (header < 20 || len < header || (be16(ip + 6) & 0x1fff))
+		if (header < 20 || len < header || (be16_at(ip + 6) & 0x1fff))
 			return false;
 		out->proto = ip[9];
 		out->src = ip_from_bytes(IP_V4, ip + 12);

@@ -459,6 +459,41 @@ bool gateway_serves(const struct gateway_uplink *u, uint8_t family)
 	return false;
 }
 
+static bool is_taken(const struct gateway *g, const struct ip_addr *addr)
+{
+	VEC_EACH (&g->net->addrs, struct net_addr, a) {
+		if (ip_equal(&a->addr, addr))
+			return true;
+	}
+	VEC_EACH (&g->uplinks, struct gateway_uplink, u) {
+		if (ip_equal(&u->next[addr->family == IP_V6], addr))
+			return true;
+	}
+	VEC_EACH (&g->forwards, struct gateway_forward, f) {
+		if (ip_equal(&f->to, addr))
+			return true;
+	}
+	return false;
+}
+
+bool gateway_neighbour(
+	const struct gateway *g, const struct ip_prefix *network, struct ip_addr *out)
+{
+	unsigned int last = ip_bytes(network->addr.family) - 1;
+	unsigned int room = ip_bits(network->addr.family) - network->len;
+
+	if (room < 2)
+		return false;
+	*out = network->addr;
+	for (unsigned int host = room >= 8 ? 77 : 1; host < (room >= 8 ? 255u : 1u << room) - 1;
+		host++) {
+		out->bytes[last] = (uint8_t)(network->addr.bytes[last] | host);
+		if (!is_taken(g, out))
+			return true;
+	}
+	return false;
+}
+
 void gateway_infer(struct arena *a, const struct netstate *net, struct gateway *out)
 {
 	struct inference x = {.arena = a, .net = net, .out = out};
@@ -475,4 +510,8 @@ void gateway_infer(struct arena *a, const struct netstate *net, struct gateway *
 		infer_mark(&x, u);
 	}
 	infer_insides(&x);
+	VEC_EACH (&out->insides, struct gateway_inside, i) {
+		if (!gateway_neighbour(out, &i->network, &i->neighbour))
+			i->neighbour.family = IP_NONE;
+	}
 }

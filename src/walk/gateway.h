@@ -27,7 +27,8 @@ struct gateway_uplink {
 struct gateway_inside {
 	const char *interface;
 	struct ip_prefix network;
-	struct ip_addr addr; /* this machine's there */
+	struct ip_addr addr;	  /* this machine's there */
+	struct ip_addr neighbour; /* a host there that nobody else is; IP_NONE: there is no room */
 };
 
 /* A rule, or an element of a map, that leads what comes to a public port to a backend. */
@@ -57,6 +58,10 @@ struct gateway {
 
 /* Do forwards of the family come in by it? (One without a default route has what addresses it has.) */
 bool gateway_serves(const struct gateway_uplink *u, uint8_t family);
+
+/* A host in @network that nobody else is. False: there is no room. */
+bool gateway_neighbour(
+	const struct gateway *g, const struct ip_prefix *network, struct ip_addr *out);
 
 void gateway_infer(struct arena *a, const struct netstate *net, struct gateway *out);
 

@@ -563,7 +563,7 @@ static void conclude(struct journey *j, bool missing)
 
 /* ---- where a request comes in ---- */
 
-static const char *connected_to(const struct netstate *net, const struct ip_addr *addr)
+static const struct net_addr *connected_to(const struct netstate *net, const struct ip_addr *addr)
 {
 	const struct net_addr *best = NULL;
 
@@ -574,17 +574,17 @@ static const char *connected_to(const struct netstate *net, const struct ip_addr
 			(!best || a->prefix_len > best->prefix_len))
 			best = a;
 	}
-	return best ? best->interface : NULL;
+	return best;
 }
 
 static const char *find_in(const struct netstate *net, const struct journey_question *q)
 {
-	const char *in = connected_to(net, &q->src);
+	const struct net_addr *in = connected_to(net, &q->src);
 	struct packet key = {.family = q->dst.family, .known = PKT_DADDR, .daddr = q->src};
 	const struct net_route *r;
 
 	if (in)
-		return in;
+		return in->interface;
 	/* Behind a router inside; not by a default. */
 	r = walk_table_route(net, TABLE_MAIN, &key);
 	if (r && r->dst.len > 1 && r->type == ROUTE_UNICAST && r->nexthops.len)

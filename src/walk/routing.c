@@ -266,9 +266,8 @@ bool trip_route_out(struct trip *t, enum journey_stage stage, enum nft_hook hook
 	s->route = r->route;
 	if (r->lost)
 		trip_stop(t, s, JOURNEY_LOST);
-	else if ((r->type != ROUTE_UNICAST || !r->hop) && r->type != ROUTE_LOCAL)
-		trip_stop(t, s, JOURNEY_UNROUTABLE);
-	else if (!packet_knows(p, PKT_SADDR))
+	else if (((r->type != ROUTE_UNICAST || !r->hop) && r->type != ROUTE_LOCAL) ||
+		 !packet_knows(p, PKT_SADDR))
 		trip_stop(t, s, JOURNEY_UNROUTABLE);
 	return !t->stopped;
 }

@@ -70,6 +70,12 @@ static void restore_connection(struct packet *p, const struct packet *before)
 	p->ct_original = before->ct_original;
 }
 
+/* Through lo a packet brings its connection along. */
+static bool brings_connection(const struct packet *p)
+{
+	return packet_knows(p, PKT_IIF | PKT_CT_DIRECTION) && p->iif && strcmp(p->iif, "lo") == 0;
+}
+
 void walk_base_chain(const struct walker *w, const struct walk_base *base, const struct packet *p,
 	struct walk_result *out)
 {
@@ -77,7 +83,8 @@ void walk_base_chain(const struct walker *w, const struct walk_base *base, const
 		.table = base->table,
 		.base = base->chain};
 	bool early = base->chain->prio < PRIORITY_CONNTRACK &&
-		     (base->chain->hook == HOOK_PREROUTING || base->chain->hook == HOOK_OUTPUT);
+		     (base->chain->hook == HOOK_PREROUTING || base->chain->hook == HOOK_OUTPUT) &&
+		     !brings_connection(p);
 	struct packet seen;
 
 	memset(out, 0, sizeof(*out));

@@ -55,5 +55,7 @@ void scopes_element(struct arena *a, const struct netstate *net, const struct nf
 /* Which translation the statement asks for at @hook; kind NONE: none, or by a map (then *@map is it). */
 void scope_nat(const struct nft_stmt *s, uint8_t family, enum nft_hook hook, struct walk_nat *out,
 	const struct nft_expr **map);
+/* Does the rule, once it is reached, translate destinations? */
+bool scope_rule_translates(const struct nft_rule *r);
 
 #endif

@@ -82,3 +82,16 @@ void scope_nat(const struct nft_stmt *s, uint8_t family, enum nft_hook hook, str
 	}
 	read_nft(s, out, map);
 }
+
+bool scope_rule_translates(const struct nft_rule *r)
+{
+	VEC_EACH (&r->stmts, struct nft_stmt, s) {
+		const struct nft_expr *map;
+		struct walk_nat nat;
+
+		scope_nat(s, IP_V4, HOOK_PREROUTING, &nat, &map);
+		if (nat.kind != WALK_NAT_NONE)
+			return true;
+	}
+	return false;
+}

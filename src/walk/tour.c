@@ -11,47 +11,6 @@
 
 /* ---- clients ---- */
 
-static unsigned int family_index(uint8_t family)
-{
-	return family == IP_V6;
-}
-
-static bool is_taken(const struct gateway *g, const struct ip_addr *addr)
-{
-	VEC_EACH (&g->net->addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return true;
-	}
-	VEC_EACH (&g->uplinks, struct gateway_uplink, u) {
-		if (ip_equal(&u->next[family_index(addr->family)], addr))
-			return true;
-	}
-	VEC_EACH (&g->forwards, struct gateway_forward, f) {
-		if (ip_equal(&f->to, addr))
-			return true;
-	}
-	return false;
-}
-
-/* A host in @network that nobody else is. */
-static bool neighbour_in(
-	const struct gateway *g, const struct ip_prefix *network, struct ip_addr *out)
-{
-	unsigned int last = ip_bytes(network->addr.family) - 1;
-	unsigned int room = ip_bits(network->addr.family) - network->len;
-
-	if (room < 2)
-		return false;
-	*out = network->addr;
-	for (unsigned int host = room >= 8 ? 77 : 1; host < (room >= 8 ? 255u : 1u << room) - 1;
-		host++) {
-		out->bytes[last] = (uint8_t)(network->addr.bytes[last] | host);
-		if (!is_taken(g, out))
-			return true;
-	}
-	return false;
-}
-
 /* Those that a forward is limited to may be reached another way than by this uplink: over a VPN. */
 static bool comes_by(
 	const struct gateway *g, const struct gateway_uplink *u, const struct ip_addr *client)
@@ -110,7 +69,7 @@ static bool near_client(const struct gateway *g, const struct gateway_uplink *u,
 		if (a->family != f->family)
 			continue;
 		network = ip_prefix_of(a, prefix_len(g, u->interface, a));
-		if (neighbour_in(g, &network, out) &&
+		if (gateway_neighbour(g, &network, out) &&
 			(!f->src.addr.family || ip_in_prefix(out, &f->src)))
 			return true;
 	}
@@ -226,16 +185,16 @@ static bool told_address(
 void tour_of(
 	struct arena *a, const struct gateway *g, const struct gateway_forward *f, struct tour *out)
 {
-	struct ip_addr dst, src;
+	struct ip_addr dst;
 	struct journey_question q;
 
 	from_uplinks(a, g, f, out);
 	if (f->src.addr.family || !told_address(g, f, &dst))
 		return;
 	VEC_EACH (&g->insides, struct gateway_inside, i) {
-		if (i->network.addr.family != f->family || !neighbour_in(g, &i->network, &src))
+		if (i->neighbour.family != f->family)
 			continue;
-		q = question_of(f, &src, &dst);
+		q = question_of(f, &i->neighbour, &dst);
 		add(a, out, TOUR_INSIDE, NULL, i, &q);
 	}
 	q = question_of(f, &dst, &dst);

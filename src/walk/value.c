@@ -16,6 +16,8 @@ bool walk_spend(struct walk_run *run, size_t n)
 
 void walk_untrack(struct packet *p)
 {
+	if (packet_knows(p, PKT_CT_DIRECTION)) /* it has a connection, and keeps it */
+		return;
 	p->known |= PKT_CT_STATE;
 	p->ct_state = CT_UNTRACKED;
 }

@@ -131,7 +131,6 @@ def make_small(case, number, where, portreeve):
 
 def work(job, jobs, choice, states, queue):
     """Run the cases that are this job's; results go into the queue."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and clean up
     os.sched_setaffinity(0, {choice.cpus[job % len(choice.cpus)]})
     shown = collections.Counter()
     for number in range(choice.first + job, choice.first + states, jobs):
@@ -262,7 +261,10 @@ def main():
     if os.geteuid() != 0:
         sys.exit("it makes network namespaces: run it as root")
     choice.portreeve = os.path.abspath(choice.portreeve)
+    if not os.access(choice.portreeve, os.X_OK):
+        sys.exit(f"{choice.portreeve} cannot be run")
     choice.cpus = sorted(os.sched_getaffinity(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and clean up; workers inherit it
     if choice.seed is None:
         choice.seed = f"{random.SystemRandom().randrange(1 << 32):08x}"
     if choice.case:

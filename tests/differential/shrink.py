@@ -31,7 +31,7 @@ def _removable(name, line):
     """Lines that give a rule set its shape stay while rules are in it; so does what finds neighbours."""
     if "tables" in name:
         return line.startswith("-A")
-    return not line.startswith(("neigh ", "addr add fe80:"))
+    return not line.startswith(("neigh ", "addr add fe80:")) and "nat_stays" not in line
 
 
 def _thin(case, name, size, still, budget, tries):

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 from gateway import Portreeve
 from lab import wait_for
-from topology import CLIENT, CLIENT6, Site
-from traffic import DEAD_S, ask
+from topology import CLIENT, CLIENT6, Machine, Site, lan
+from traffic import DEAD_S, Server, ask
 
 CASES = []
 ADVICE = {34, 35, 57}  # maps from the inside; the LAN open to an uplink's neighbours
@@ -47,14 +47,30 @@ def pitfall(number):
 
 def article(lab, backend_uses_gateway=False, forwarding=True, **options):
     """The article's network; backends answer on 80/tcp, 53/udp (see traffic.Server)."""
-    from topology import Machine, lan
-    from traffic import Server
     inside = [lan(Machine("backend", ["192.168.0.2/24"], gateway=backend_uses_gateway))]
     site = Site(lab, inside=options.pop("inside", inside), **options)
     if forwarding:
         site.gw.sysctl("net.ipv4.ip_forward", 1)
     if "backend" in site.hosts:
         Server(site.backend, tcp=[80, 443], udp=[53, 5060])
+    return site
+
+
+def configure(site, *pieces):
+    """Commands and nftables scripts, or lists of them, on the gateway."""
+    for piece in pieces:
+        for command in [piece] if isinstance(piece, str) else piece:
+            if "{" in command:
+                site.gw.nft(command)
+            else:
+                site.gw.run(command)
+
+
+def gateway(lab, *pieces, **options):
+    """The article's network, where the backend answers through the gateway, configured so."""
+    options.setdefault("backend_uses_gateway", True)
+    site = article(lab, **options)
+    configure(site, *pieces)
     return site
 
 

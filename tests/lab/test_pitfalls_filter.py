@@ -14,7 +14,7 @@ import pytest
 
 from gateway import BINARY
 from lab import wait_for
-from pitfall import CASES, Broken, article, hold, pitfall, reaches
+from pitfall import CASES, Broken, gateway, hold, pitfall, reaches
 from test_article import DNAT, FWMARK_RULES, REPLY_ONLY
 from test_foreign import DOCKER_28, Box, docker, needs, ufw_box
 from topology import Inside, Machine, Uplink, lan, telecom, telecom6
@@ -45,19 +45,6 @@ NFT_PINNED = """table ip pin {
         ct direction reply meta mark set ct mark
     }
 }"""
-
-
-def gateway(lab, *pieces, **options):
-    """The article's network, where the backend answers through the gateway, and its commands."""
-    options.setdefault("backend_uses_gateway", True)
-    site = article(lab, **options)
-    for piece in pieces:
-        for command in [piece] if isinstance(piece, str) else piece:
-            if "{" in command:
-                site.gw.nft(command)
-            else:
-                site.gw.run(command)
-    return site
 
 
 def home(lab, *pieces, **options):

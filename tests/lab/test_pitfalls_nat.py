@@ -11,7 +11,7 @@ import struct
 
 import pytest
 
-from pitfall import CASES, Broken, article, hold, pitfall, reaches
+from pitfall import CASES, Broken, article, configure, hold, pitfall, reaches
 from test_article import TABLES
 from topology import CLIENT, Machine, lan, telecom
 from traffic import DEAD_S, Server, ask, dead, together
@@ -49,15 +49,6 @@ def nft_nat(prerouting="", postrouting='oifname "eth0" masquerade'):
 
 
 NFT_WEB = f"ip daddr {PUBLIC} tcp dport 80 dnat to 192.168.0.2"
-
-
-def configure(site, *commands):
-    for piece in commands:
-        for command in [piece] if isinstance(piece, str) else piece:
-            if "{" in command:
-                site.gw.nft(command)
-            else:
-                site.gw.run(command)
 
 
 def single(lab, *commands, machines=(), **options):
@@ -124,8 +115,11 @@ def hairpin_without_snat_nft(lab):
 def two_targets(lab, *commands):
     site = single(lab, *commands, machines=[inside_host("second", "192.168.0.3")])
     Server(site.second, tcp=[80])
-    return Broken(site, works=lambda: (ask(site.world, PUBLIC, 80, source=CLIENT) or 0)
-                  and ask(site.world, PUBLIC, 80, source=CLIENT).server == "second")
+
+    def works():
+        answer = ask(site.world, PUBLIC, 80, source=CLIENT)
+        return answer is not None and answer.server == "second"
+    return Broken(site, works=works)
 
 
 @pitfall(36)
@@ -292,7 +286,8 @@ def source_ports_narrow_masquerade(lab):
 @pitfall(43)
 def source_ports_narrow_nft(lab):
     """The same with nft."""
-    return few_ports(lab, nft_nat("", f'oifname "eth0" meta l4proto tcp snat to {PUBLIC}:40000-40003'))
+    return few_ports(lab, nft_nat(
+        "", f'oifname "eth0" meta l4proto tcp snat to {PUBLIC}:40000-40003'))
 
 
 def used_up(lab, *commands):
@@ -376,7 +371,7 @@ def peer_older_than_the_rule_by_interface(lab):
 
 @pitfall(42)
 def source_outlives_route(lab):
-    """The default route has moved to the other line; the old call goes on with the first's address."""
+    """The default route has moved to the other line; an old call keeps the first's address."""
     site = single(lab, "iptables -t nat -A POSTROUTING -o eth0 -j SNAT --to-source 1.1.1.1",
                   "iptables -t nat -A POSTROUTING -o eth1 -j SNAT --to-source 2.2.2.2",
                   uplinks=None)

@@ -7,7 +7,7 @@ The article's network; see pitfall.py for what each case is held to. Number 16 n
 import pytest
 
 from gateway import Portreeve
-from pitfall import ADVICE, CASES, Broken, article, doctor, hold, pitfall, reaches, serious
+from pitfall import ADVICE, CASES, Broken, doctor, gateway, hold, pitfall, reaches, serious
 from test_article import CONNMARK, DNAT, FWMARK_RULES, REPLY_ONLY, SNAT, TABLES
 from topology import CLIENT, Machine, Uplink, lan, telecom, telecom6, unicom6
 from traffic import DEAD_S, Server, together
@@ -36,19 +36,6 @@ NFT_MARKS = """
             iifname "eth1" ct state new ct mark set 2
         }
     }"""
-
-
-def gateway(lab, *commands, **options):
-    """The article's network, where the backend answers through the gateway, and its commands."""
-    options.setdefault("backend_uses_gateway", True)
-    site = article(lab, **options)
-    for piece in commands:
-        for command in [piece] if isinstance(piece, str) else piece:
-            if "{" in command:
-                site.gw.nft(command)
-            else:
-                site.gw.run(command)
-    return site
 
 
 def both(site, **options):

@@ -30,6 +30,9 @@ void dump_lines_begin(struct dump_lines *l, const struct dump_file *f);
 /* The next line that is not blank, without blanks around it. False: there is none. */
 bool dump_lines_next(struct dump_lines *l, struct dump_line *out);
 
+/* The line's first word; false: there is none that fits. */
+bool dump_first_word(const struct dump_line *l, char *word, size_t size);
+
 bool dump_starts_with(const char *s, size_t len, const char *prefix);
 /* The first place of @needle in @len bytes at @s, or NULL. */
 const char *dump_find(const char *s, size_t len, const char *needle);

@@ -378,26 +378,13 @@ static void each_object(struct dump_record *r, const json_t *object, void *data)
 
 /* ---- text ---- */
 
-static bool first_word(const struct dump_line *l, char word[PREFIX_STRLEN])
-{
-	size_t n = 0;
-
-	while (n < l->len && l->s[n] != ' ' && l->s[n] != '\t')
-		n++;
-	if (n >= PREFIX_STRLEN)
-		return false;
-	memcpy(word, l->s, n);
-	word[n] = '\0';
-	return true;
-}
-
 /* A next hop, or what a terminal or a mail wrapped, begins with a word that is no destination. */
 static bool goes_on(const struct dump_line *l)
 {
-	char word[PREFIX_STRLEN];
+	char word[32];
 	enum route_word is;
 
-	return first_word(l, word) && route_word(word, &is);
+	return dump_first_word(l, word, sizeof(word)) && route_word(word, &is);
 }
 
 /* Does the line begin as a route does? So that a stray line is not taken for one. */
@@ -407,7 +394,7 @@ static bool begins_route(const struct dump_line *l)
 	struct ip_prefix p;
 	uint8_t family = IP_NONE, type;
 
-	return first_word(l, word) &&
+	return dump_first_word(l, word, sizeof(word)) &&
 	       (dump_route_type(word, &type) || dump_prefix(word, &family, &p));
 }
 

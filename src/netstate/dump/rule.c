@@ -502,15 +502,9 @@ static bool goes_on(const struct dump_line *l)
 	char word[32];
 	enum rule_word is;
 	uint8_t action;
-	size_t n = 0;
 
-	while (n < l->len && l->s[n] != ' ' && l->s[n] != '\t')
-		n++;
-	if (n >= sizeof(word))
-		return false;
-	memcpy(word, l->s, n);
-	word[n] = '\0';
-	return rule_word(word, &is) || (action_word(word, &action) && !dump_u8(word, &action));
+	return dump_first_word(l, word, sizeof(word)) &&
+	       (rule_word(word, &is) || (action_word(word, &action) && !dump_u8(word, &action)));
 }
 
 static void read_text(struct dump *d, const struct dump_file *f, struct reading *reading)

@@ -43,6 +43,19 @@ bool dump_lines_next(struct dump_lines *l, struct dump_line *out)
 	return false;
 }
 
+bool dump_first_word(const struct dump_line *l, char *word, size_t size)
+{
+	size_t n = 0;
+
+	while (n < l->len && l->s[n] != ' ' && l->s[n] != '\t')
+		n++;
+	if (n == 0 || n >= size)
+		return false;
+	memcpy(word, l->s, n);
+	word[n] = '\0';
+	return true;
+}
+
 bool dump_starts_with(const char *s, size_t len, const char *prefix)
 {
 	size_t n = strlen(prefix);

@@ -119,8 +119,7 @@ static uint32_t lacks_mask(
 	bool known, has_default;
 	uint32_t bits, value;
 
-	if (!r || r->mask != UINT32_MAX || mark == r->mark ||
-		!leads_to(d, r, d->j->in, &has_default))
+	if (r->mask != UINT32_MAX || mark == r->mark || !leads_to(d, r, d->j->in, &has_default))
 		return 0;
 	VEC_EACH (&leg->steps, struct journey_step, s) {
 		if (s->stage == STAGE_RULE && s->rule.rule && diagnose_restores(s->rule.rule) &&
@@ -171,7 +170,8 @@ static bool by_balancing(struct diagnosis *d, const struct reply *r, struct astr
 
 static bool by_mask(struct diagnosis *d, const struct reply *r, struct astray *a)
 {
-	a->bits = lacks_mask(d, r->leg, r->mark, r->meant);
+	if (r->meant)
+		a->bits = lacks_mask(d, r->leg, r->mark, r->meant);
 	if (!a->bits)
 		return false;
 	a->pitfall = 9;
@@ -295,7 +295,9 @@ static bool by_nothing(struct diagnosis *d, const struct reply *r, struct astray
 	if (rule)
 		a->what = arena_printf(d->q->arena, "%s; and not: ip rule %s", a->what,
 			inquiry_rule_text(d->q, rule));
-	a->pitfall = d->way->legs[LEG_REQUEST].end == JOURNEY_LOCAL ? 46 : d->way->snat ? 3 : 2;
+	a->pitfall = d->way->legs[LEG_REQUEST].end == JOURNEY_LOCAL ? 46
+		     : d->way->snat && !rule			    ? 3
+								    : 2;
 	return true;
 }
 
@@ -477,6 +479,49 @@ static const char *consequence(struct diagnosis *d, const struct journey_leg *le
 		public, d->j->question.dport, leg->out, d->j->in);
 }
 
+static void remedy(struct diagnosis *d, struct finding *f, const struct astray *a,
+	const struct net_rule *policy)
+{
+	bool local = d->way->legs[LEG_REQUEST].end == JOURNEY_LOCAL;
+	bool earlier = a->pitfall == 9 || (a->pitfall == 13 && a->restored);
+
+	if (a->pitfall == 10)
+		remedy_table(d, f, a->rule);
+	else if (a->bits)
+		remedy_masks(d, f, a);
+	else if (a->pitfall == 9 && a->rule->action == RULE_GOTO)
+		remedy_goto(d, f, a->rule);
+	else if (earlier && policy && policy->preference > 1)
+		remedy_earlier(d, f, a->rule, policy);
+	else if (a->pitfall == 4)
+		remedy_restore(d->q, f, d->j->question.dst.family, a->rule->mask, local);
+	else
+		remedy_pin(d->q, f, d->j->question.dst.family, local);
+	if (a->marker)
+		remedy_delete(d->q, f, a->marker->table, a->marker->chain, a->marker->rule);
+}
+
+/* Where SNAT was to cure it, both pitfalls are met: the one that is tried in vain, and the one behind
+ * it. The other one is named for information. */
+static void tell_the_other(struct diagnosis *d, const struct astray *a, const char *out)
+{
+	struct diagnosis aside = *d;
+	struct astray other = *a;
+	struct finding *f;
+
+	if (!d->way->snat || (a->pitfall != 2 && a->pitfall != 3))
+		return;
+	other.pitfall = a->pitfall == 2 ? 3 : 2;
+	aside.severity = DIAG_INFO;
+	f = diagnose_add(&aside, "reply-astray", other.pitfall, cause(d, &other, out));
+	if (!f)
+		return;
+	f->title = title(d, &other, out);
+	f->evidence = a->what;
+	f->consequence = "what cures the one cures the other";
+	f->advice = arena_printf(d->q->arena, "see pitfall %u", a->pitfall);
+}
+
 bool diagnose_reply_astray(struct diagnosis *d)
 {
 	const struct journey_leg *leg = &d->way->legs[LEG_REPLY];
@@ -501,21 +546,7 @@ bool diagnose_reply_astray(struct diagnosis *d)
 	f->title = title(d, &a, leg->out);
 	f->evidence = a.what;
 	f->consequence = consequence(d, leg);
-	if (a.pitfall == 10)
-		remedy_table(d, f, a.rule);
-	else if (a.bits)
-		remedy_masks(d, f, &a);
-	else if (a.pitfall == 9 && a.rule->action == RULE_GOTO)
-		remedy_goto(d, f, a.rule);
-	else if (a.pitfall == 13 && a.restored && route->policy->preference > 1)
-		remedy_earlier(d, f, a.rule, route->policy);
-	else if (a.pitfall == 9 && route->policy && route->policy->preference > 1)
-		remedy_earlier(d, f, a.rule, route->policy);
-	else if (a.pitfall == 4)
-		remedy_restore(d->q, f, d->j->question.dst.family, a.rule->mask, local);
-	else
-		remedy_pin(d->q, f, d->j->question.dst.family, local);
-	if (a.marker)
-		remedy_delete(d->q, f, a.marker->table, a.marker->chain, a.marker->rule);
+	remedy(d, f, &a, route->policy);
+	tell_the_other(d, &a, leg->out);
 	return true;
 }

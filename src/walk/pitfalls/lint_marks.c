@@ -21,19 +21,6 @@ static bool is_asked(const struct inquiry *q, uint32_t bits)
 	return false;
 }
 
-static bool translates(const struct nft_rule *r)
-{
-	VEC_EACH (&r->stmts, struct nft_stmt, s) {
-		const struct nft_expr *map;
-		struct walk_nat nat;
-
-		scope_nat(s, IP_V4, HOOK_PREROUTING, &nat, &map);
-		if (nat.kind != WALK_NAT_NONE)
-			return true;
-	}
-	return false;
-}
-
 /* A rule before @m in its chain that translates packets that @m is for, too. */
 static const struct nft_rule *translated_before(struct inquiry *q, const struct marker *m)
 {
@@ -42,7 +29,7 @@ static const struct nft_rule *translated_before(struct inquiry *q, const struct 
 
 		if (r == m->rule)
 			return NULL;
-		if (!translates(r))
+		if (!scope_rule_translates(r))
 			continue;
 		vec_push(q->arena, &within.items, m->scope);
 		scopes_rule(q->arena, &q->then, r, &within, &met);

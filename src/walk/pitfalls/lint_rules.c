@@ -308,14 +308,8 @@ void lint_two_rulesets(struct inquiry *q)
 static bool holds_translation(const struct nft_chain *c)
 {
 	VEC_EACH (&c->rules, struct nft_rule, r)
-		VEC_EACH (&r->stmts, struct nft_stmt, s) {
-			const struct nft_expr *map;
-			struct walk_nat nat;
-
-			scope_nat(s, IP_V4, HOOK_PREROUTING, &nat, &map);
-			if (nat.kind != WALK_NAT_NONE)
-				return true;
-		}
+		if (scope_rule_translates(r))
+			return true;
 	return false;
 }
 

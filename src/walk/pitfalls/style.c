@@ -284,8 +284,8 @@ static bool shares_interface(struct inquiry *q, const struct gateway_uplink *u, 
 }
 
 /* An address of the uplink, where that is needed to tell it apart; else NULL. */
-static const char *telling_address(struct inquiry *q, const struct gateway_uplink *u,
-	uint8_t family, char buf[IP_STRLEN])
+static const char *telling_address(
+	struct inquiry *q, const struct gateway_uplink *u, uint8_t family, char buf[IP_STRLEN])
 {
 	if (!shares_interface(q, u, family_index(family)))
 		return NULL;

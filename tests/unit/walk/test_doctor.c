@@ -672,6 +672,21 @@ static void test_folded(void **state)
 }
 
 /* systemd-networkd is a danger where there are rules for it to remove. */
+/* The connection's mark leads its packets to the uplink of its address: nothing has moved. */
+static void test_marked_connection(void **state)
+{
+	const struct dumped d = {.iptables = NAT MASQUERADE END PINNED,
+		.more_rule = LOCAL_FIRST BY_MARK,
+		.conntrack = "tcp      6 431999 ESTABLISHED src=192.168.0.5 dst=81.2.69.142 "
+			     "sport=40000 dport=443 src=81.2.69.142 dst=2.2.2.2 sport=443 "
+			     "dport=40000 [ASSURED] mark=2 use=1\n"};
+	struct machine m;
+
+	look(&m, &d, false);
+	assert_null(machine_found(&m, 42));
+	machine_end(&m);
+}
+
 static void test_networkd(void **state)
 {
 	for (int policy = 0; policy < 2; policy++) {
@@ -707,6 +722,7 @@ int main(void)
 		cmocka_unit_test(test_own_plans),
 		cmocka_unit_test(test_missing_parts_are_told),
 		cmocka_unit_test(test_folded),
+		cmocka_unit_test(test_marked_connection),
 		cmocka_unit_test(test_networkd),
 		cmocka_unit_test(test_catalogue),
 	};
