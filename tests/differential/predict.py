@@ -26,6 +26,8 @@ _UNTOLD = (
     ("is not known of the packet", "30000-31000"), ("port is not known", "30000-31000"),
     ("proto-dst is not known", "30000-31000"), ("ct reply saddr is not known", "30000-31000"),
     ("ct reply daddr is not known", "30000-31000"),
+    # IPv6 picks one of several next hops by a hash that has a secret.
+    ("packet's fib saddr", "nexthop"),
     # Entries of conntrack do not tell it.
     ("whether a helper expected", "-m helper"),
 )

@@ -36,25 +36,25 @@ static bool is_ours(const struct inquiry *q, const struct ip_addr *addr)
 	return false;
 }
 
-/* The interface on whose network the address is. */
-static const char *network_of(
-	const struct inquiry *q, const struct ip_addr *addr, struct ip_prefix *network)
+/* The machine's address on whose network @addr is. */
+static const struct net_addr *neighbour_of(const struct inquiry *q, const struct ip_addr *addr)
 {
 	VEC_EACH (&q->then.addrs, struct net_addr, a) {
-		*network = ip_prefix_of(&a->addr, a->prefix_len);
+		struct ip_prefix network = ip_prefix_of(&a->addr, a->prefix_len);
+
 		if (a->addr.family == addr->family && a->prefix_len < ip_bits(addr->family) &&
-			ip_in_prefix(addr, network))
-			return a->interface;
+			ip_in_prefix(addr, &network))
+			return a;
 	}
 	return NULL;
 }
 
-static void add_not_owned(struct inquiry *q, const struct gateway_forward *w, const char *interface)
+static void add_not_owned(
+	struct inquiry *q, const struct gateway_forward *w, const struct net_addr *own)
 {
 	char addr[IP_STRLEN];
 	bool made;
 	struct finding *f;
-	struct ip_prefix network;
 
 	ip_format(&w->dst.addr, addr);
 	f = finding_once(
@@ -62,14 +62,13 @@ static void add_not_owned(struct inquiry *q, const struct gateway_forward *w, co
 	finding_forward(q, f, inquiry_forward_text(q, w));
 	if (!made)
 		return;
-	network_of(q, &w->dst.addr, &network);
 	f->title = arena_printf(q->arena, "%s is no address of this machine", addr);
 	f->evidence = arena_printf(q->arena,
 		"%s; %s is in the network of %s, where it is looked "
 		"for by ARP, and not among its addresses",
-		rule_of(q, w), addr, interface);
+		rule_of(q, w), addr, own->interface);
 	f->consequence = "nobody answers for it: nothing arrives";
-	finding_remedy(q, f, "ip address add %s/%u dev %s", addr, network.len, interface);
+	finding_remedy(q, f, "ip address add %s/%u dev %s", addr, own->prefix_len, own->interface);
 	style_keep_ip(q, f);
 }
 
@@ -108,17 +107,16 @@ static bool is_proxied(struct inquiry *q, const char *interface)
 
 static void look_at_address(struct inquiry *q, const struct gateway_forward *w)
 {
-	struct ip_prefix network;
-	const char *interface;
+	const struct net_addr *own;
 
 	if (w->dst.len != ip_bits(w->family) || !w->dst.addr.family || is_own(q, w) ||
 		is_ours(q, &w->dst.addr) || w->output)
 		return;
-	interface = network_of(q, &w->dst.addr, &network);
-	if (!interface)
+	own = neighbour_of(q, &w->dst.addr);
+	if (!own)
 		add_changed(q, w);
-	else if (w->family == IP_V4 && !is_proxied(q, interface))
-		add_not_owned(q, w, interface);
+	else if (w->family == IP_V4 && !is_proxied(q, own->interface))
+		add_not_owned(q, w, own);
 }
 
 static bool is_uplink(const struct inquiry *q, const char *interface)

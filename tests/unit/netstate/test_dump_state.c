@@ -418,10 +418,12 @@ static void test_meta(void **state)
 	struct dumped d;
 
 	read_text(&d, "meta.json",
-		"{\"portreeve_snapshot\": 1, \"known_empty\": [\"iptables-legacy\", "
+		"{\"portreeve_snapshot\": 1, \"kernel\": \"Linux 6.18.4-amd64 x86_64\", "
+		"\"known_empty\": [\"iptables-legacy\", "
 		"\"ip6tables-legacy\"], \"missing\": [{\"what\": \"conntrack\", \"why\": "
 		"\"not root\"}]}");
 	assert_int_equal(d.net.have, HAVE_LEGACY4 | HAVE_LEGACY6);
+	assert_string_equal(d.net.release, "6.18.4-amd64");
 	assert_string_equal(
 		dumped_notes(&d), "meta.json:0: not in the snapshot: not root: conntrack\n");
 	dumped_end(&d);

@@ -306,6 +306,9 @@ static void test_forwarding(void **state)
 	g.s.sysctls.len = 0;
 	assert_walk(&g, "1.1.1.1", "unknown");
 	assert_int_equal(g.j.ways.items[0].verdict, JOURNEY_BROKEN);
+	/* Broken whatever the sysctls are: what is wrong if they are as usual is said first. */
+	assert_walk(&g, "2.2.2.2", "broken");
+	assert_why(&g, "the reply leaves by eth0");
 	gw_end(&g);
 }
 
