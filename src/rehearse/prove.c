@@ -411,7 +411,7 @@ static void note_connections(struct proof *p)
 static void compare(struct hearing *h)
 {
 	struct prove_result *out = h->proof->out;
-	struct observed_differences best[LEG_COUNT_], now[LEG_COUNT_];
+	struct observed_differences best[LEG_COUNT_] = {0}, now[LEG_COUNT_];
 	size_t least = SIZE_MAX, taken = 0;
 	static const char *const legs[] = {[LEG_REQUEST] = "the request",
 		[LEG_REPLY] = "the reply",

@@ -9,7 +9,8 @@ import pytest
 
 from conftest import PROGRAM
 
-COMMANDS = ["check", "show", "diff", "apply", "confirm", "rollback", "remove", "rehearse"]
+COMMANDS = ["check", "show", "diff", "apply", "confirm", "rollback", "remove", "rehearse",
+            "snapshot", "explain", "trace", "import", "doctor"]
 
 
 def test_help_lists_every_command(run):

@@ -7,11 +7,16 @@ itself: there is no address, and no IPv6 at all.
 """
 
 import ctypes
+import fcntl
 import os
+import socket
+import struct
 import subprocess
+import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
+SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40
 
 QUIET = {
     "net/ipv4/icmp_ratelimit": 0,
@@ -77,6 +82,19 @@ def mac_text(mac):
     return ":".join(f"{b:02x}" for b in mac)
 
 
+def _await_running(names):
+    """Until the kernel has noted a new interface's carrier, a moment later, it sends nothing by it."""
+    deadline = time.monotonic() + 5
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for name in names:
+            request = struct.pack("16sh22x", name.encode(), 0)
+            while not struct.unpack_from("16xH", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))[0] \
+                    & IFF_RUNNING:
+                if time.monotonic() > deadline:
+                    raise LoadError(f"{name} does not come up")
+                time.sleep(0.001)
+
+
 class World:
     """The two namespaces, with `count` cables. Entered: this thread is in the gateway."""
 
@@ -109,6 +127,7 @@ class World:
         self.enter(self.far)
         tool(["ip", "-batch", "-"], "".join(f"link set far{i} up\n" for i in range(self.count)))
         self.enter(self.gateway)
+        _await_running(f"eth{i}" for i in range(self.count))
 
     def ip(self, lines, family=None, check=True):
         if lines:
