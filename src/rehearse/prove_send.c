@@ -402,7 +402,7 @@ static bool parse(struct prove_sighting *s, const uint8_t *bytes, size_t len)
 static void read_tap(struct prove_traffic *t)
 {
 	uint8_t frame[FRAME_BYTES];
-	struct sockaddr_ll from;
+	struct sockaddr_ll from = {0};
 	socklen_t from_len = sizeof(from);
 	ssize_t n;
 

@@ -104,7 +104,7 @@ static void test_rules_by_source(void **state)
 	const struct dumped d = {.iptables = NAT FORWARDS SNATTED END, .more_rule = BY_SOURCE};
 
 	check(&d, "1.1.1.1", "eth0", 0);
-	check(&d, "2.2.2.2", "eth1", 3);
+	check(&d, "2.2.2.2", "eth1", 2);
 }
 
 static void test_marks_on_requests(void **state)
