@@ -46,8 +46,8 @@ struct explain_place {
 	bool config;	 /* file and line are the config's */
 };
 /* "tcp 1.2.3.4:5 -> 6.7.8.9:80" */
-void explain_packet(struct strbuf *out, const struct packet *p);
-json_t *explain_packet_json(const struct packet *p);
+void explain_packet(struct strbuf *out, const struct packet *k);
+json_t *explain_packet_json(const struct packet *k);
 const char *explain_end_name(enum journey_end e);
 
 void explain_place(struct arena *a, const struct explanation *e, const struct journey_step *s,

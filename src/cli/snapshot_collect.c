@@ -85,11 +85,9 @@ static void spread_json(struct strbuf *out, const char *text, size_t len, bool s
 		strbuf_addn(out, text, len);
 		return;
 	}
-	if (spread) {
-		add_json(out, value, JSON_INDENT(2));
-	} else if (json_is_array(value)) {
+	if (!spread && json_is_array(value)) {
 		add_lines(out, value);
-	} else if (json_is_array(list) && json_object_size(value) == 1) {
+	} else if (!spread && json_is_array(list) && json_object_size(value) == 1) {
 		strbuf_add(out, "{\"nftables\": ");
 		add_lines(out, list);
 		strbuf_add(out, "}");

@@ -19,23 +19,20 @@ static bool read_port(const char *s, uint16_t *out)
 static bool read_word(struct arena *a, const char *word, const char *value,
 	struct watch_filter *out, const char **why)
 {
-	struct ip_prefix *side = strcmp(word, "from") == 0 ? &out->src
-				 : strcmp(word, "to") == 0 ? &out->dst
-							   : NULL;
+	bool from = strcmp(word, "from") == 0, to = strcmp(word, "to") == 0;
 
-	if (side && ip_prefix_parse(value, side) == 0)
-		return true;
-	if (strcmp(word, "port") == 0 && read_port(value, &out->dport))
-		return true;
-	if (strcmp(word, "sport") == 0 && read_port(value, &out->sport))
+	if ((from && ip_prefix_parse(value, &out->src) == 0) ||
+		(to && ip_prefix_parse(value, &out->dst) == 0) ||
+		(strcmp(word, "port") == 0 && read_port(value, &out->dport)) ||
+		(strcmp(word, "sport") == 0 && read_port(value, &out->sport)))
 		return true;
 	if (strcmp(word, "in") == 0) {
 		out->in = value;
 		return true;
 	}
 	*why = arena_printf(a,
-		side ? "'%s %s': an address or a network goes there"
-		     : "'%s %s': a port from 1 to 65535 goes there",
+		from || to ? "'%s %s': an address or a network goes there"
+			   : "'%s %s': a port from 1 to 65535 goes there",
 		word, value);
 	return false;
 }

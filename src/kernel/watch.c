@@ -230,7 +230,7 @@ static bool on_trace(const struct nft_trace_message *m, void *data)
 
 static void read_frames(struct watch *w, struct counted *c)
 {
-	struct sockaddr_ll from;
+	struct sockaddr_ll from = {0};
 	socklen_t len = sizeof(from);
 	ssize_t n;
 

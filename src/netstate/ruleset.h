@@ -333,23 +333,23 @@ enum nft_update { UPDATE_ADD, UPDATE_UPDATE, UPDATE_DELETE };
 
 struct nft_stmt {
 	enum nft_stmt_kind kind;
-	struct nft_expr *expr; /* MATCH, VMAP, SET_*; NAT: the address, or the map that gives it */
 	enum nft_op op;	       /* MATCH */
+	struct nft_expr *expr; /* MATCH, VMAP, SET_*; NAT: the address, or the map that gives it */
 	uint8_t value[16], last[16]; /* MATCH against a constant or a range */
 	uint8_t value_len;
-	struct nft_set *set; /* MATCH OP_IN, OP_NOT_IN; VMAP */
+	uint8_t nat_family;  /* NAT: enum ip_family */
+	uint8_t nat_flags;   /* NAT, MASQUERADE, REDIRECT: enum nft_nat_flag */
+	uint8_t update;	     /* SET_UPDATE: enum nft_update */
+	bool dnat;	     /* NAT */
+	bool map_gives_port; /* NAT: expr is a map to address . port */
 	enum nft_verdict verdict;
+	struct nft_set *set;   /* MATCH OP_IN, OP_NOT_IN; VMAP */
 	const char *chain;     /* VERDICT jump or goto; COUNTER, LIMIT: the named object, or NULL;
 				* FLOW_ADD: the flowtable */
-	bool dnat;	       /* NAT */
-	uint8_t nat_family;    /* NAT: enum ip_family */
 	struct nft_expr *port; /* NAT: a port expression of its own, or NULL; SET_UPDATE of a map:
 				* what the key is mapped to */
 	struct nft_expr *expr_last, *port_last; /* NAT: ends of ranges, or NULL */
-	uint8_t nat_flags;			/* NAT, MASQUERADE, REDIRECT: enum nft_nat_flag */
 	enum nft_selector selector;		/* SET; SEL_NONE: `text` says what */
-	bool map_gives_port;			/* NAT: expr is a map to address . port */
-	uint8_t update;				/* SET_UPDATE: enum nft_update */
 	uint32_t timeout_ms;			/* SET_UPDATE: of the element; 0: the set's */
 	uint64_t packets, bytes;		/* COUNTER, as read */
 	struct nft_xt xt;

@@ -377,6 +377,25 @@ static void compare_with_rules(struct trip *t, enum nft_hook hook, bool source,
 		->rule = by;
 }
 
+/* The kernel translates only while some nat chain of the family is there, whatever connections it has
+ * (nf_nat_register_fn()). */
+static bool is_registered(const struct trip *t, uint8_t family)
+{
+	enum nft_family own = family == IP_V6 ? FAMILY_IP6 : FAMILY_IP;
+
+	if (!(t->net->have & HAVE_NFT))
+		return true;
+	VEC_EACH (&t->net->ruleset.tables, struct nft_table *, table) {
+		if ((*table)->family != own && (*table)->family != FAMILY_INET)
+			continue;
+		VEC_EACH (&(*table)->chains, struct nft_chain *, c) {
+			if ((*c)->base && (*c)->type == CHAIN_NAT)
+				return true;
+		}
+	}
+	return false;
+}
+
 void trip_nat(struct trip *t, enum nft_hook hook, const struct walk_base *bases, size_t n,
 	struct packet *p)
 {
@@ -387,7 +406,7 @@ void trip_nat(struct trip *t, enum nft_hook hook, const struct walk_base *bases,
 	struct walk_step by = {0};
 	bool asked;
 
-	if (!c || t->stopped)
+	if (!c || t->stopped || !is_registered(t, p->family))
 		return;
 	if (!t->error_about && !t->reply && p->ct_state != CT_ESTABLISHED && !(c->status & done)) {
 		if (!ask(t, hook, source, bases, n, p, &by))

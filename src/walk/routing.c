@@ -229,6 +229,14 @@ static void look_up_out(struct trip *t, const struct packet *p)
 	trip_pick_hop(t, &key, &t->out);
 }
 
+/* A source of 127/8 stays on lo, unless the interface it leaves by lets it out (__mkroute_output()). */
+static bool is_kept_in(struct trip *t, const struct packet *p)
+{
+	return p->family == IP_V4 && t->out.type == ROUTE_UNICAST && packet_knows(p, PKT_SADDR) &&
+	       ip_is_loopback(&p->saddr) && p->oif && strcmp(p->oif, "lo") != 0 &&
+	       trip_conf(t, IP_V4, p->oif, "route_localnet", CONF_OR) <= 0;
+}
+
 bool trip_route_out(struct trip *t, enum journey_stage stage, enum nft_hook hook, struct packet *p)
 {
 	struct trip_route *r = &t->out;
@@ -267,7 +275,7 @@ bool trip_route_out(struct trip *t, enum journey_stage stage, enum nft_hook hook
 	if (r->lost)
 		trip_stop(t, s, JOURNEY_LOST);
 	else if (((r->type != ROUTE_UNICAST || !r->hop) && r->type != ROUTE_LOCAL) ||
-		 !packet_knows(p, PKT_SADDR))
+		 !packet_knows(p, PKT_SADDR) || is_kept_in(t, p))
 		trip_stop(t, s, JOURNEY_UNROUTABLE);
 	return !t->stopped;
 }

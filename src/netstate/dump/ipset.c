@@ -169,7 +169,7 @@ static bool put_part(const struct open_set *o, enum ipset_dimension dimension, c
 		*len = 16;
 		good = !strchr(part, ':') && strlen(part) < 16; /* physdev: is of bridges */
 		if (good)
-			memcpy(first, part, strlen(part));
+			memcpy(first, part, strlen(part) + 1);
 		break;
 	case IPSET_MARK:
 		*len = 4;

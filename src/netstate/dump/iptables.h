@@ -43,8 +43,8 @@ bool iptables_use_table(struct iptables_text *x, const char *name);
 /* The chain of the present table, made where it is new: as a base chain where the kernel has it. */
 struct nft_chain *iptables_chain(struct iptables_text *x, const char *name);
 struct nft_chain *iptables_find_chain(
-	const struct iptables_table *t, const char *name); /* or NULL */
+	const struct iptables_table *x, const char *name); /* or NULL */
 /* Once all is read: jumps to chains that never came are not understood. */
-void iptables_settle_jumps(struct iptables_text *x, struct iptables_table *t);
+void iptables_settle_jumps(struct iptables_text *x, struct iptables_table *i);
 
 #endif

@@ -80,7 +80,7 @@ bool dump_is_json(const struct dump_file *f)
 
 static size_t first_line(const char *s, const char *end)
 {
-	const char *newline = memchr(s, '\n', (size_t)(end - s));
+	const char *newline = s && s < end ? memchr(s, '\n', (size_t)(end - s)) : NULL;
 
 	return (size_t)((newline ? newline : end) - s);
 }

@@ -239,7 +239,7 @@ static bool brief_state(const char *word, bool *up)
 		"UP", "UNKNOWN", "DOWN", "LOWERLAYERDOWN", "DORMANT", "NOTPRESENT", "TESTING"};
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
-		if (strcmp(states[i], word) == 0) {
+		if (word && strcmp(states[i], word) == 0) {
 			*up = i < 2;
 			return true;
 		}

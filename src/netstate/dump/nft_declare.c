@@ -78,7 +78,7 @@ static bool parse_priority(struct nft_reader *r, struct nft_chain *c)
 	} names[] = {{"raw", -300, -300}, {"mangle", -150, -150}, {"dstnat", -100, -300},
 		{"filter", 0, -200}, {"out", 100, 100}, {"security", 50, 50}, {"srcnat", 100, 300}};
 	bool bridge = r->table->family == FAMILY_BRIDGE, minus = false, named = false;
-	const struct nft_token *t = nft_peek(r);
+	const struct nft_token *t;
 	uint64_t n = 0;
 
 	c->prio = 0;

@@ -158,7 +158,9 @@ static enum nft_selector fib_selector(struct nft_reader *r)
 	snprintf(name, sizeof(name), "fib %s%s%s", saddr ? "saddr" : "daddr", mark ? " . mark" : "",
 		iif ? " . iif" : "");
 	if (nft_take(r, "check")) { /* what newer ones call the question whether there is a route */
-		strcat(name, " oif");
+		size_t len = strlen(name);
+
+		snprintf(name + len, sizeof(name) - len, " oif");
 		return selector_named(name);
 	}
 	s = selector_of(name, nft_peek(r));

@@ -256,7 +256,6 @@ static void each(struct dump_record *r, const json_t *object, void *data)
 		put_doubt(x);
 	x->depth = 0;
 	if (strcmp(key, "add") == 0 || strcmp(key, "create") == 0) { /* of a script */
-		object = o;
 		o = nft_json_only_member(o, &key);
 	}
 	if (key && strcmp(key, "flush") == 0 && json_object_get(o, "ruleset")) {

@@ -20,12 +20,12 @@ static bool starts(const struct nft_lexer *l, const char *prefix)
 
 static bool is_sign(char c)
 {
-	return memchr("{};,()=!<>&|^", c, 13) != NULL;
+	return c && strchr("{};,()=!<>&|^", c);
 }
 
 static bool ends_word(char c)
 {
-	return memchr(" \t\r\n\"#$\f\v'", c, 10) != NULL || is_sign(c);
+	return (c && strchr(" \t\r\n\"#$\f\v'", c)) || is_sign(c);
 }
 
 static bool in_name(char c)

@@ -31,11 +31,11 @@ static void note_match(struct nft_reader *r, const struct nft_stmt *s)
 static bool take_comparison(struct nft_reader *r, enum nft_op *op)
 {
 	static const struct {
-		char sign;
 		const char *word;
 		enum nft_op op;
-	} ops[] = {{SIGN_EQ, "eq", OP_EQ}, {SIGN_NE, "ne", OP_NE}, {'<', "lt", OP_LT},
-		{'>', "gt", OP_GT}, {SIGN_LE, "le", OP_LE}, {SIGN_GE, "ge", OP_GE}};
+		char sign;
+	} ops[] = {{"eq", OP_EQ, SIGN_EQ}, {"ne", OP_NE, SIGN_NE}, {"lt", OP_LT, '<'},
+		{"gt", OP_GT, '>'}, {"le", OP_LE, SIGN_LE}, {"ge", OP_GE, SIGN_GE}};
 
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
 		*op = ops[i].op;

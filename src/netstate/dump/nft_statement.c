@@ -218,10 +218,9 @@ static bool parse_xt(struct nft_reader *r, const struct nft_token *first)
 
 static bool take_rest_of_address(struct nft_reader *r)
 {
-	if (nft_take(r, "ip") || nft_take(r, "ip6"))
-		nft_take(r, "to");
-	else
-		nft_take(r, "to");
+	if (!nft_take(r, "ip"))
+		nft_take(r, "ip6");
+	nft_take(r, "to");
 	if (!nft_take_text(r))
 		return false;
 	if (nft_take(r, "device"))

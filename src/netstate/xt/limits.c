@@ -85,7 +85,7 @@ static void limit_init(struct xt_reading *r, void *info)
 static bool limit_parse(struct xt_reading *r, const struct xt_given *o, void *info)
 {
 	struct xt_rateinfo *i = info;
-	uint64_t period;
+	uint64_t period = 0;
 
 	if (o->id == BURST)
 		return xt_read_u32(r, o->arg[0], &i->burst);
@@ -204,7 +204,7 @@ static bool read_byte_rate(const char *s, uint64_t *cost)
 static bool hashlimit_rate(
 	struct xt_reading *r, const struct xt_given *o, struct xt_hashlimit_mtinfo3 *i)
 {
-	uint64_t period;
+	uint64_t period = 0;
 
 	if ((o->id == ABOVE) != o->inverted)
 		i->cfg.mode |= XT_HASHLIMIT_INVERT;

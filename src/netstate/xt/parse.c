@@ -380,7 +380,8 @@ static void read_words(struct xt_rule *rd)
 		struct xt_loaded *l = &rd->loaded[i];
 
 		rd->r.x = &l->x;
-		if (!l->failed && l->ext->finish && !l->ext->finish(&rd->r, l->given, l->info))
+		if (!l->failed && l->ext && l->ext->finish &&
+			!l->ext->finish(&rd->r, l->given, l->info))
 			l->failed = true;
 	}
 }
@@ -388,7 +389,7 @@ static void read_words(struct xt_rule *rd)
 size_t xt_read_rules(struct arena *a, uint8_t family, const struct xt_words *w, size_t from,
 	uint64_t packets, uint64_t bytes, struct nft_chain *c, const char **why)
 {
-	struct xt_loaded loaded[XT_MAX_LOADED];
+	struct xt_loaded loaded[XT_MAX_LOADED] = {0};
 	struct nft_stmt stmts[XT_MAX_STMTS];
 	struct xt_rule rd;
 	struct nft_rule *r;

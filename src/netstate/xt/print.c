@@ -72,7 +72,7 @@ static bool print_interface(struct strbuf *out, const char *option, const struct
 {
 	size_t len = strnlen((const char *)s->value, s->value_len < 16 ? s->value_len : 15);
 
-	if (s->op == OP_EQ && strncmp((const char *)s->value, "INVAL/D", 16) == 0) {
+	if (s->op == OP_EQ && memcmp(s->value, "INVAL/D", sizeof("INVAL/D")) == 0) {
 		strbuf_addf(out, " ! %s +", option);
 		return true;
 	}

@@ -52,6 +52,6 @@ struct xt_rule {
 
 /* The statements of the rule for source and destination number @src and @dst of those listed, into
  * @out (XT_MAX_STMTS): their number. */
-size_t xt_build_rule(const struct xt_rule *rule, size_t src, size_t dst, struct nft_stmt *out);
+size_t xt_build_rule(const struct xt_rule *rd, size_t src, size_t dst, struct nft_stmt *out);
 
 #endif

@@ -60,12 +60,12 @@ static void add_interface(
 		return;
 	len = strlen(name);
 	if (name[len - 1] != '+') {
-		memcpy(padded, name, len);
+		memcpy(padded, name, len + 1);
 		add_match(b, selector, op, padded, sizeof(padded));
 	} else if (len > 1) {
 		add_match(b, selector, op, name, (unsigned int)len - 1);
 	} else if (inverted) { /* what iptables-nft makes of "no interface at all" */
-		memcpy(padded, "INVAL/D", 7);
+		memcpy(padded, "INVAL/D", sizeof("INVAL/D"));
 		add_match(b, selector, OP_EQ, padded, sizeof(padded));
 	}
 }

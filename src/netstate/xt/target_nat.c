@@ -63,10 +63,14 @@ static bool read_to_ports(struct xt_reading *r, const char *s, struct nf_nat_ran
 {
 	const char *slash = strchr(s, '/');
 	char text[64];
+	size_t len = slash ? (size_t)(slash - s) : strlen(s);
 	uint16_t ports[2], base;
 
-	snprintf(text, sizeof(text), "%.*s", slash ? (int)(slash - s) : 63, s);
-	if (strlen(s) > 63 || !xt_read_ports(r, text, '-', ports))
+	if (len < sizeof(text)) {
+		memcpy(text, s, len);
+		text[len] = '\0';
+	}
+	if (len >= sizeof(text) || !xt_read_ports(r, text, '-', ports))
 		return xt_fail(r, "'%.40s' is not a range of ports", s);
 	range->flags |= NF_NAT_RANGE_PROTO_SPECIFIED;
 	range->min_proto.tcp.port = htons(ports[0]);

@@ -178,7 +178,7 @@ bool xt_read_interface(struct xt_reading *r, const char *s, char name[16], char 
 		return xt_fail(r, "the value of '%s' is not known", s);
 	memset(name, 0, 16);
 	memset(mask, 0, 16);
-	memcpy(name, s, len);
+	memcpy(name, s, len + 1);
 	/* All of the name with its NUL is compared, or what stands before the `+`. */
 	memset(mask, 0xff, s[len - 1] == '+' ? len - 1 : len + 1);
 	return true;
