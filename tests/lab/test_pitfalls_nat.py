@@ -505,15 +505,6 @@ def mtu_without_clamp_nft(lab):
     return small_mtu(lab, nft_nat(NFT_WEB))
 
 
-@pitfall(50)
-def clamp_after_accept(lab):
-    """The clamp stands behind a rule that lets SYN-ACKs pass by it."""
-    return small_mtu(lab, WEB, OUTWARD,
-                     "iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
-                     "iptables -A FORWARD -p tcp --tcp-flags SYN,RST SYN "
-                     "-j TCPMSS --clamp-mss-to-pmtu")
-
-
 def clamp_by_route(lab, *commands):
     """The second line is the narrow one; the clamp asks the routes, and they say the first."""
     site = article(lab, backend_uses_gateway=True)
