@@ -87,6 +87,14 @@ void dump_record_push_json(
 /* A member that is a string or a number, as text in the arena; NULL: it is neither. */
 const char *dump_json_text(struct arena *a, const json_t *object, const char *key);
 
+/* A word of ip(8) and what it is to its reader, a number of its own. */
+struct dump_word {
+	const char *word;
+	unsigned int is;
+};
+/* False: none of the @n words. */
+bool dump_find_word(const struct dump_word *words, size_t n, const char *word, unsigned int *is);
+
 /* ---- values ---- */
 
 /* Decimal, or hexadecimal after 0x; nothing before or behind it. */

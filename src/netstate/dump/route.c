@@ -38,10 +38,7 @@ enum route_word {
 	WORD_ONE,  /* nor has this, and a value follows */
 };
 
-static const struct {
-	const char *word;
-	enum route_word is;
-} words[] = {
+static const struct dump_word words[] = {
 	{"from", WORD_FROM},
 	{"tos", WORD_TOS},
 	{"dsfield", WORD_TOS},
@@ -97,14 +94,9 @@ static const struct {
 	{"used", WORD_ONE},
 };
 
-static bool route_word(const char *word, enum route_word *is)
+static bool route_word(const char *word, unsigned int *is)
 {
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (strcmp(words[i].word, word) == 0) {
-			*is = words[i].is;
-			return true;
-		}
-	return false;
+	return dump_find_word(words, sizeof(words) / sizeof(*words), word, is);
 }
 
 /* ---- next hops ---- */
@@ -301,7 +293,7 @@ static void read_record(struct dump_record *r, struct reading *reading)
 		.file = r->f->name};
 	const char *word, *dst;
 	uint32_t nhid = 0;
-	enum route_word is;
+	unsigned int is;
 
 	if (reading->table)
 		route.table = dump_table(r->d, reading->table, &route.table_name);
@@ -310,7 +302,7 @@ static void read_record(struct dump_record *r, struct reading *reading)
 		return;
 	}
 	while ((word = dump_record_word(r))) {
-		if (route_word(word, &is) && take(r, &route, is, &nhid))
+		if (route_word(word, &is) && take(r, &route, (enum route_word)is, &nhid))
 			continue;
 		dump_record_note(r, "'%s' is not understood", word);
 	}
@@ -382,7 +374,7 @@ static void each_object(struct dump_record *r, const json_t *object, void *data)
 static bool goes_on(const struct dump_line *l)
 {
 	char word[32];
-	enum route_word is;
+	unsigned int is;
 
 	return dump_first_word(l, word, sizeof(word)) && route_word(word, &is);
 }

@@ -257,10 +257,7 @@ enum rule_word {
 	WORD_PREF,
 };
 
-static const struct {
-	const char *word;
-	enum rule_word is;
-} words[] = {
+static const struct dump_word words[] = {
 	{"from", WORD_FROM},
 	{"to", WORD_TO},
 	{"not", WORD_NOT},
@@ -291,14 +288,9 @@ static const struct {
 	{"priority", WORD_PREF},
 };
 
-static bool rule_word(const char *word, enum rule_word *is)
+static bool rule_word(const char *word, unsigned int *is)
 {
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (strcmp(words[i].word, word) == 0) {
-			*is = words[i].is;
-			return true;
-		}
-	return false;
+	return dump_find_word(words, sizeof(words) / sizeof(*words), word, is);
 }
 
 static bool take(struct dump_record *r, struct net_rule *rule, enum rule_word is)
@@ -381,14 +373,14 @@ static void read_record(struct dump_record *r, struct reading *reading)
 		.file = r->f->name};
 	bool lost = false;
 	const char *word;
-	enum rule_word is;
+	unsigned int is;
 
 	while ((word = dump_record_word(r))) {
 		/* A bare number may be the value of an unknown word before it. */
 		if (!(lost && *word <= '9') && action_word(word, &rule.action))
 			continue;
 		lost = false;
-		if (rule_word(word, &is) && take(r, &rule, is))
+		if (rule_word(word, &is) && take(r, &rule, (enum rule_word)is))
 			continue;
 		/* It may narrow the rule in a way that nobody here knows. */
 		lost = rule.more_selectors = true;
@@ -500,7 +492,7 @@ static bool begins_rule(const struct dump_line *l, uint32_t *preference, size_t 
 static bool goes_on(const struct dump_line *l)
 {
 	char word[32];
-	enum rule_word is;
+	unsigned int is;
 	uint8_t action;
 
 	return dump_first_word(l, word, sizeof(word)) &&

@@ -243,3 +243,13 @@ bool dump_mac(const char *s, uint8_t mac[6])
 	memcpy(mac, out, 6);
 	return true;
 }
+
+bool dump_find_word(const struct dump_word *words, size_t n, const char *word, unsigned int *is)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(words[i].word, word) == 0) {
+			*is = words[i].is;
+			return true;
+		}
+	return false;
+}
