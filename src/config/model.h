@@ -24,6 +24,11 @@
 #define LIMIT_SNAT	   64u	  /* SNAT addresses of one map */
 #define LIMIT_ADDRESSES	   256u	  /* addresses of one uplink */
 #define LIMIT_FROM	   65536u /* prefixes of one from list */
+#define LIMIT_BACKENDS	   64u	  /* backends of one map */
+#define LIMIT_WEIGHT	   100u
+#define LIMIT_CHECKS	   8u  /* checks of one uplink or map */
+#define LIMIT_TARGETS	   16u /* targets of one check */
+#define LIMIT_HOOK	   16u /* words of the hook command */
 
 enum gateway_kind {
 	GATEWAY_AUTO,	 /* what the machine's default route on the interface says */
@@ -48,6 +53,35 @@ struct uplink_gateway {
 	struct span at;
 };
 
+/* ---- checks: is a line, or a backend, any good ---- */
+
+enum check_kind { CHECK_ICMP, CHECK_TCP, CHECK_HTTP, CHECK_DNS };
+
+struct check_target {
+	const char *text;    /* as the file has it */
+	struct ip_addr addr; /* of http, IP_NONE: the host in the URL is a name */
+	uint16_t port;	     /* tcp, http, dns */
+	struct span at;
+};
+
+/*
+ * One check. An uplink's is sent to its targets by that uplink; a map's is sent to each of the map's
+ * backends from inside, and has no targets but for what `http` says of the path.
+ */
+struct check {
+	enum check_kind kind;
+	VEC(struct check_target) targets;
+	const char *path;		    /* http: of the request, "/health" */
+	const char *host;		    /* http: for the Host header; NULL: the target's */
+	uint16_t expect_first, expect_last; /* http: good answers; 200-399 */
+	const char *query;		    /* dns: the name to ask for; default "." (its NS) */
+	uint16_t port;			    /* a map's: other than the backend's; 0: that */
+	uint32_t need;			    /* so many targets must answer; 1 */
+	uint32_t every_ms, timeout_ms;	    /* 5 s, 2 s; the timeout is the shorter */
+	uint32_t rise, fall;		    /* so many rounds alike change the state; 2, 3 */
+	struct span at;
+};
+
 struct uplink {
 	const char *name;
 	struct span at; /* the name */
@@ -58,6 +92,8 @@ struct uplink {
 	struct uplink_gateway gateway4, gateway6;
 	uint32_t number; /* 0: to be chosen */
 	struct span number_at;
+	VEC(struct check)
+	checks; /* empty: it is up when it has a carrier, an address and a gateway */
 };
 
 /* One listener: a protocol and a port or port range. */
@@ -81,6 +117,22 @@ enum return_mode {
 	RETURN_SNAT, /* snat[] empty: the gateway's address on the network of the backend's route */
 };
 
+struct backend {
+	struct ip_addr addr;
+	uint16_t port;	 /* first backend port; 0: the listening port */
+	uint16_t weight; /* its share of new connections, 1 to LIMIT_WEIGHT */
+	struct span at;
+};
+
+/* How new connections are shared among the backends that are up. */
+enum balance {
+	BALANCE_HASH,	/* by the client's address: a client stays with its backend */
+	BALANCE_RANDOM, /* each connection by itself */
+	BALANCE_FIRST,	/* the first in the file's order */
+};
+enum when_down { WHEN_DOWN_KEEP, WHEN_DOWN_CUT }; /* the connections of a backend that went down */
+enum all_down { ALL_DOWN_TRY, ALL_DOWN_REFUSE };  /* new ones, when no backend is up */
+
 struct map {
 	const char *name;
 	struct span at; /* the name */
@@ -90,6 +142,11 @@ struct map {
 	struct ip_addr to;
 	uint16_t to_port; /* first backend port; 0: the listening port */
 	struct span to_at;
+	VEC(struct backend) backends; /* at least one; all of one family */
+	enum balance balance;
+	enum when_down when_down;
+	enum all_down all_down;
+	VEC(struct check) checks; /* empty: its backends are taken for up */
 	enum return_mode return_mode;
 	struct span return_at;
 	VEC(struct located_addr) snat;
@@ -102,6 +159,12 @@ struct model {
 	uint32_t rules_first;  /* preference of the first ip rule */
 	uint32_t tables_first; /* number of the first routing table */
 	bool guard;
+	VEC(const char *) hook; /* the command and its arguments; empty: none */
+	uint32_t hook_timeout_ms;
+	struct ip_addr metrics; /* the read-only TCP listener; IP_NONE: off */
+	uint16_t metrics_port;
+	bool watch; /* `run` reads the file anew when it changes */
+	struct span hook_at, metrics_at;
 	struct span mark_at, rules_at, tables_at;
 	VEC(struct uplink) uplinks;
 	VEC(struct map) maps;
@@ -110,6 +173,7 @@ struct model {
 #define DEFAULT_MARK_MASK    0xff000000u
 #define DEFAULT_RULES_FIRST  500u
 #define DEFAULT_TABLES_FIRST 70000u
+#define DEFAULT_METRICS_PORT 9180u
 
 /*
  * How the mark's bits are used: the highest bit of the mask says "translated by portreeve", the

@@ -19,6 +19,8 @@ struct apply_report {
 /* Observe, plan and diff in one go: what `diff`, `apply` and the rehearsal start from. */
 struct gateway_state {
 	const struct model *model; /* NULL: nothing of ours is wanted */
+	/* In: what has been learned since; NULL: what is remembered of that. */
+	const struct learned *learned;
 	struct netstate seen;
 	struct memory memory;
 	struct plan *plan; /* NULL where the diag has errors, or the model was NULL */

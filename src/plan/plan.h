@@ -34,10 +34,28 @@ struct memory_number {
 	const char *uplink;
 	uint32_t number;
 };
+/* What was measured of a backend's replies (`return: auto`); see plan/return_path.h. */
+struct memory_return {
+	struct ip_addr backend;
+	enum return_mode mode; /* DIRECT or SNAT */
+	const char *reason;    /* one line, for show */
+};
+/* A backend that its map's checks found to be down; see plan/health.h. */
+struct memory_down {
+	const char *map;
+	struct ip_addr backend;
+	uint16_t port; /* as struct backend has it */
+};
+/* What a daemon finds out while it runs, and a plan takes into account. */
+struct learned {
+	VEC(struct memory_return) returns;
+	VEC(struct memory_down) downs;
+};
 struct memory {
 	uint32_t mark_mask; /* the bits of the mark that were ours; 0: nothing was applied */
 	VEC(struct memory_sysctl) sysctls;
 	VEC(struct memory_number) numbers;
+	struct learned learned;
 };
 
 struct plan_uplink {
@@ -51,8 +69,11 @@ struct plan_uplink {
 	bool shares_address;   /* with another uplink: its maps are looked up in a map of its own */
 };
 
+/* One backend of one map; a map with three backends has three of these, one after the other. */
 struct plan_map {
 	const struct map *map;
+	const struct backend *backend;
+	bool down;		      /* new connections go to the others, or as `all-down` says */
 	enum return_mode return_mode; /* DIRECT or SNAT */
 	const char *reason;	      /* why, for show: "return: auto; ..." */
 	VEC(struct ip_addr) snat;

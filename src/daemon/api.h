@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * API: HTTP and JSON on a unix socket (who may change things is decided by SO_PEERCRED), and read-only
+ * on a TCP port where the config has one: see docs/openapi.yaml.
+ */
+#ifndef DAEMON_API_H
+#define DAEMON_API_H
+
+#include "daemon/daemon.h"
+
+#define API_SOCKET "/run/portreeve/api.sock" /* or $PORTREEVE_RUN_DIR/api.sock */
+
+int api_start(struct daemon *d, struct diag *diag);
+void api_stop(struct daemon *d);
+/* After another config is in force: the TCP listener may have moved. */
+void api_update(struct daemon *d);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reconcile: look, plan, compare, apply, look again; whenever something may have changed.
+ *
+ * Theory of operation: see reconcile.c.
+ */
+#ifndef DAEMON_RECONCILE_H
+#define DAEMON_RECONCILE_H
+
+#include "daemon/daemon.h"
+#include "kernel/apply.h"
+
+/* What the last passes found; for status and metrics. */
+struct reconcile_status {
+	bool in_force;		   /* the kernel is what the config calls for */
+	uint64_t passes, changes;  /* passes made; those that changed something */
+	uint64_t drifts;	   /* objects of ours that others changed or took away */
+	uint64_t failures;	   /* passes in which the kernel refused */
+	uint64_t last_ms, last_us; /* when the last pass ended (wall clock), and how long it took */
+	uint64_t backing_off_until_ms; /* monotonic; 0: not */
+	char opponent[64]; /* who takes our things away again and again: "nft (pid 4711)"; "" */
+	char problem[256]; /* why it is not in force; "" */
+};
+
+int reconcile_start(struct daemon *d); /* events on, the first pass made; 0 or -errno */
+void reconcile_stop(struct daemon *d); /* the kernel is left as it is */
+
+/* Something changed (an enum kernel_event_what, or 0: something learned or configured): a pass soon, one
+ * for all that comes at once. @why for the log. */
+void reconcile_wake(struct daemon *d, unsigned int what, const char *why);
+
+/* A pass now. 0, or -errno with the reasons in @diag (NULL: only in the journal). @report may be NULL. */
+int reconcile_now(
+	struct daemon *d, const char *why, struct apply_report *report, struct diag *diag);
+
+const struct reconcile_status *reconcile_status(const struct daemon *d);
+
+/* The plan of the last pass, as it is in force; NULL: none. Valid until the loop goes on. */
+const struct plan *reconcile_plan(struct daemon *d);
+
+#endif
