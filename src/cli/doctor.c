@@ -147,7 +147,7 @@ static int run(struct cli_context *c)
 
 const struct cli_command command_doctor = {
 	.name = "doctor",
-	.arguments = "[FILE]",
+	.arguments = "[CONFIG]",
 	.summary = "what is wrong with a gateway, whoever configured it",
 	.details =
 		"Reads the rules, routes and settings of this machine, or of dumps of another "
@@ -155,7 +155,7 @@ const struct cli_command command_doctor = {
 		"and walks each port forward from outside, from beside the gateway, from inside\n"
 		"and from the gateway itself. Tells each pitfall with its evidence, what it means\n"
 		"and the commands that cure it; then what cannot be told, and what it would take.\n"
-		"With FILE, the machine as it would be with that config in force.\n"
+		"With CONFIG, the machine as it would be with that file's plan in force.\n"
 		"\n"
 		"Exit status 1 if anything is found that keeps a forward from working.\n",
 	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE, CLI_SOURCE_PAPER,

@@ -2,6 +2,7 @@
 /* portreeve explain: why a packet and its reply get through, or do not. */
 #include "cli/explain.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,13 +58,32 @@ static void print_notes(const struct cli_source *source)
 
 /* ---- the command line ---- */
 
+/* Marks are mostly written in hexadecimal. */
+static bool read_mark(struct cli_context *c, uint32_t *mark)
+{
+	const char *s = cli_value(c, "mark");
+	unsigned long long n;
+	char *end;
+
+	if (!s)
+		return true;
+	errno = 0;
+	n = strtoull(s, &end, strncmp(s, "0x", 2) == 0 ? 16 : 10);
+	if (*s < '0' || *s > '9' || *end || errno || n > UINT32_MAX) {
+		diag_error(&c->diag, NOWHERE,
+			"--mark needs a number of 32 bits, like 256 or 0x100, not '%s'", s);
+		return false;
+	}
+	*mark = (uint32_t)n;
+	return true;
+}
+
 static bool read_options(struct cli_context *c, struct journey_question *q)
 {
 	const char *returns = cli_value(c, "return");
 	uint32_t size = 0;
 
-	if (!cli_number(c, "size", 1, 65535, &size) ||
-		!cli_number(c, "mark", 0, UINT32_MAX, &q->mark))
+	if (!cli_number(c, "size", 1, 65535, &size) || !read_mark(c, &q->mark))
 		return false;
 	q->length = (uint16_t)size;
 	q->in = cli_value(c, "in");
@@ -78,13 +98,19 @@ static bool read_options(struct cli_context *c, struct journey_question *q)
 	return c->diag.errors == 0;
 }
 
+/* NULL is none at all; where no links are given, any may be there. */
+static bool knows_interface(const struct netstate *net, const char *in)
+{
+	return !in || !(net->have & HAVE_LINKS) || netstate_link(net, in);
+}
+
 static bool check_interface(struct cli_context *c, const struct netstate *net, const char *in)
 {
 	const char **names;
 	const char *near;
 	size_t n = 0;
 
-	if (!in || !(net->have & HAVE_LINKS) || netstate_link(net, in))
+	if (knows_interface(net, in))
 		return true;
 	names = arena_alloc(c->arena, net->links.len * sizeof(*names));
 	VEC_EACH (&net->links, struct net_link, l)
@@ -157,7 +183,7 @@ static void answer_line(
 	const char *words[BATCH_WORDS] = {0}, *why = "a line is: PROTO SRC[:PORT] DST:PORT [IN]";
 	char *rest = NULL;
 	size_t n = 0;
-	json_t *j;
+	json_t *j = NULL;
 
 	for (char *w = strtok_r(line, " \t\n", &rest); w && n < BATCH_WORDS;
 		w = strtok_r(NULL, " \t\n", &rest))
@@ -165,10 +191,16 @@ static void answer_line(
 	if (n >= 3 && explain_question(a, words[0], words[1], words[2], &q, &why)) {
 		if (n > 3)
 			q.in = words[3];
-		answer(a, &q, &e);
-		j = explain_json(&e);
-	} else {
-		j = json_pack("{s:s}", "error", why);
+		if (knows_interface(source->net, q.in)) {
+			answer(a, &q, &e);
+			j = explain_json(&e);
+		} else {
+			why = arena_printf(a, "there is no interface '%s'", q.in);
+		}
+	}
+	if (!j) {
+		j = json_object();
+		json_object_set_new(j, "error", cli_text_json(why));
 	}
 	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 	fputc('\n', stdout);
@@ -205,6 +237,10 @@ static int run(struct cli_context *c)
 			"takes its questions from standard input alone");
 		return cli_finish(c, NULL, CLI_USAGE);
 	}
+	if (cli_given(c, "batch") && cli_given(c, "prove")) {
+		diag_error(&c->diag, NOWHERE, "--batch and --prove exclude each other");
+		return cli_finish(c, NULL, CLI_USAGE);
+	}
 	code = cli_source(c, &source);
 	if (code != CLI_OK)
 		return cli_finish(c, NULL, code);
@@ -213,14 +249,14 @@ static int run(struct cli_context *c)
 
 const struct cli_command command_explain = {
 	.name = "explain",
-	.arguments = "PROTO SRC[:PORT] DST:PORT [FILE]",
+	.arguments = "PROTO SRC[:PORT] DST:PORT [CONFIG]",
 	.summary = "why a packet and its reply get through, or do not",
 	.details =
 		"Follows a packet and its reply through this machine, or through dumps of another\n"
 		"one: rules, address translation, connection marks, policy routing, reverse path\n"
 		"filter. Tells each step, the verdict, the pitfall and the commands that cure it.\n"
-		"PROTO is tcp, udp, sctp or icmp; SRC may be 'self', this machine. With FILE the\n"
-		"packet meets that config's plan in force.\n"
+		"PROTO is tcp, udp, sctp or icmp; SRC may be 'self', this machine. With CONFIG\n"
+		"the packet meets that file's plan in force.\n"
 		"\n"
 		"Exit status 1 if it is broken or cannot be told, or if the kernel disagrees.\n",
 	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE, CLI_SOURCE_PAPER,

@@ -91,6 +91,9 @@ const char *explain_why(struct arena *a, const struct journey *j)
 {
 	const struct journey_way *first = &j->ways.items[0];
 
+	if (!j->in && !j->question.from_here)
+		return arena_printf(
+			a, "%s: say it with --in, or add `ip addr` to the dumps", first->why);
 	if (j->verdict == JOURNEY_UNKNOWN && first->verdict == JOURNEY_WORKS)
 		return arena_printf(
 			a, "it works if what is taken for granted is so: %s", first->why);

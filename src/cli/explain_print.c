@@ -63,6 +63,18 @@ void explain_packet(struct strbuf *out, const struct packet *k)
 	add_end(out, k, false);
 }
 
+/* Of a request that was not walked: where it comes in is not known. */
+static struct packet as_asked(const struct journey_question *q)
+{
+	return (struct packet){.known = PKT_SADDR | PKT_DADDR | PKT_SPORT | PKT_DPORT,
+		.family = q->dst.family,
+		.proto = q->proto,
+		.saddr = q->src,
+		.daddr = q->dst,
+		.sport = q->sport,
+		.dport = q->dport};
+}
+
 /* ---- steps ---- */
 
 static const char *step_label(const struct journey_step *s)
@@ -242,9 +254,11 @@ void explain_print(struct strbuf *out, const struct explanation *e, bool all, bo
 {
 	const struct journey *j = &e->journey;
 	const struct journey_way *first = &j->ways.items[0];
+	const struct journey_leg *request = &first->legs[LEG_REQUEST];
 	struct printer p = {.out = out, .arena = arena_new(), .e = e, .colour = colour};
+	struct packet asked = as_asked(&j->question);
 
-	explain_packet(out, &first->legs[LEG_REQUEST].first);
+	explain_packet(out, request->walked ? &request->first : &asked);
 	if (j->in)
 		strbuf_addf(out, ", in by %s", j->in);
 	strbuf_addf(out, ", on %s\n\n", e->source->name);

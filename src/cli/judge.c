@@ -64,6 +64,7 @@ json_t *judge_json(const struct findings *f)
 		json_object_set_new(j, "uplink",
 			it->uplink ? json_string(it->uplink->uplink->name) : json_null());
 		json_object_set_new(j, "remedy", string_list(it->remedy.items, it->remedy.len));
+		json_object_set(j, "fix", json_object_get(j, "remedy"));
 		json_object_set_new(j, "keep", string_list(it->keep.items, it->keep.len));
 		json_array_append_new(list, j);
 	}

@@ -2,6 +2,9 @@
 /* Finds the netstate that a command looks at: dumps, this machine, or a config's plan on either. */
 #include "cli/source.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #include "cli/look.h"
 #include "cli/state_dir.h"
 #include "config/config.h"
@@ -46,6 +49,15 @@ static void find_applied(struct cli_context *c, struct kernel *k, struct cli_sou
 	diag_fini(&aside);
 }
 
+static bool takes_dumps(const struct cli_context *c)
+{
+	for (size_t i = 0; i < CLI_MAX_OPTIONS && c->command->options[i].name; i++) {
+		if (strcmp(c->command->options[i].name, "state") == 0)
+			return true;
+	}
+	return false;
+}
+
 enum cli_exit cli_source_live(struct cli_context *c, struct cli_source *out)
 {
 	struct netstate *net = arena_new_of(c->arena, struct netstate);
@@ -53,8 +65,13 @@ enum cli_exit cli_source_live(struct cli_context *c, struct cli_source *out)
 	struct kernel_error e = {0};
 	int err;
 
-	if (!k)
+	if (!k) {
+		if (geteuid() != 0 && takes_dumps(c))
+			diag_hint(&c->diag,
+				"run it through sudo, or look at dumps with --state DIR, for which "
+				"'sudo portreeve snapshot DIR' is enough");
 		return CLI_SYSTEM;
+	}
 	err = kernel_observe(k, c->arena, EVERYTHING, net, &e);
 	if (err)
 		cli_kernel_error(c, "look at this machine", &e);

@@ -17,10 +17,10 @@
 	{                                                                                          \
 		"state", "DIR", "look at a snapshot, or at pasted dumps, in DIR"                   \
 	}
-/* For those that take a FILE. */
+/* For those that take a config. */
 #define CLI_SOURCE_PAPER                                                                           \
 	{                                                                                          \
-		"paper", NULL, "with FILE: on a machine made up from it, not on this one"          \
+		"paper", NULL, "with CONFIG: on a machine made up from it, not on this one"          \
 	}
 
 struct cli_source {
@@ -37,7 +37,7 @@ struct cli_source {
 };
 
 /*
- * --state DIR: the dumps there; else --live or nothing: this machine. With a FILE argument the
+ * --state DIR: the dumps there; else --live or nothing: this machine. With a CONFIG argument the
  * machine as it would be with that config in force; a file for a machine that is neither given nor
  * here, or with --paper, is planned on paper. Text and all else live in c->arena. CLI_OK, or the exit status, with the
  * reason in the diag.

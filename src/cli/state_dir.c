@@ -62,6 +62,12 @@ static void refuse(struct state *s, const char *path, const char *name, int err)
 	else
 		diag_error(&s->c->diag, NOWHERE, "cannot read %s%s%s: %s", path, name ? "/" : "",
 			name ? name : "", strerror(-err));
+	if (err == -EFBIG)
+		diag_hint(&s->c->diag,
+			"take it out of there if it is no dump; else keep the tables and sets that "
+			"the question is about");
+	else if (err == -EACCES)
+		diag_hint(&s->c->diag, "a snapshot is its owner's alone: run this as that user");
 }
 
 static int compare_names(const void *a, const void *b)

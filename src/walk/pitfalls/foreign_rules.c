@@ -9,7 +9,7 @@
 #define BACKENDS_MAX 4096u /* looked at one by one */
 
 /* One backend, and the maps that lead to it. */
-struct backend {
+struct destination {
 	struct plan_map *const *maps;
 	size_t n;
 };
@@ -126,7 +126,7 @@ static bool goes_astray(const struct plan_uplink *u, const struct plan_map *m, b
 		     : walk_route_leaves_by(r->route, m->interface) != TRI_YES;
 }
 
-static void note_astray(struct search *s, const struct plan_uplink *u, const struct backend *b,
+static void note_astray(struct search *s, const struct plan_uplink *u, const struct destination *b,
 	bool reply, const struct walk_route *way)
 {
 	const struct plan *plan = s->q->plan;
@@ -155,7 +155,7 @@ static void note_astray(struct search *s, const struct plan_uplink *u, const str
 
 /* The same for all clients, or it is nothing to speak of. */
 static void look_at_backend(
-	struct search *s, const struct plan_uplink *u, const struct backend *b, bool reply)
+	struct search *s, const struct plan_uplink *u, const struct destination *b, bool reply)
 {
 	struct ip_addr clients[INQUIRY_CLIENTS];
 	const struct plan_map *m = NULL;
@@ -200,7 +200,7 @@ static void search_all(struct search *s)
 	if (plan->maps.len)
 		qsort(maps, plan->maps.len, sizeof(struct plan_map *), compare_backends);
 	for (size_t i = 0; i < plan->maps.len && looked < BACKENDS_MAX; looked++) {
-		struct backend b = {&maps[i], 1};
+		struct destination b = {&maps[i], 1};
 
 		while (i + b.n < plan->maps.len &&
 			ip_equal(&maps[i + b.n]->map->to, &maps[i]->map->to))
