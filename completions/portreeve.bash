@@ -5,7 +5,7 @@
 _portreeve()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" word
-	local commands="check show diff apply confirm rollback remove rehearse explain doctor snapshot trace import"
+	local commands="check show diff apply confirm rollback remove status top flows events reload rehearse explain doctor snapshot trace import probe"
 	local options="--json --color --help"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
@@ -33,6 +33,11 @@ _portreeve()
 	snapshot) options="$options --anonymise --force" ;;
 	trace) options="$options --packets --seconds" ;;
 	import) options="$options --live --state" ;;
+	status) options="$options --watch" ;;
+	top) options="$options --once --interval --map --uplink --client" ;;
+	flows) options="$options --limit --map --uplink --client" ;;
+	events) options="$options --since" ;;
+	probe) options="$options --map" ;;
 	'') options="$options --version" ;;
 	esac
 	if [[ $cur == -* ]]; then
@@ -43,7 +48,7 @@ _portreeve()
 		case $command in
 		snapshot) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 		trace) mapfile -t COMPREPLY < <(compgen -W "tcp udp sctp icmp port sport from to in" -- "$cur") ;;
-		check | show | diff | apply | rehearse | doctor)
+		check | show | diff | apply | rehearse | doctor | probe)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fish completion for portreeve(8)
 
-set -l commands check show diff apply confirm rollback remove rehearse explain doctor snapshot trace import help
+set -l commands check show diff apply confirm rollback remove status top flows events reload rehearse explain doctor snapshot trace import probe help
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c portreeve -f
@@ -17,15 +17,21 @@ complete -c portreeve -n $none -a apply -d 'Make it so, all of it or nothing'
 complete -c portreeve -n $none -a confirm -d 'Keep what apply --confirm put in'
 complete -c portreeve -n $none -a rollback -d 'Undo the last apply'
 complete -c portreeve -n $none -a remove -d 'Take out everything that portreeve put in'
+complete -c portreeve -n $none -a status -d 'Is all well, and if not, what is not'
+complete -c portreeve -n $none -a top -d 'Who uses which map, and how much, as it goes'
+complete -c portreeve -n $none -a flows -d 'The connections through the maps'
+complete -c portreeve -n $none -a events -d 'What happens, as it happens'
+complete -c portreeve -n $none -a reload -d 'Have the daemon read its file again'
 complete -c portreeve -n $none -a rehearse -d 'Try the plan in namespaces, with real traffic'
 complete -c portreeve -n $none -a explain -d 'Why a packet and its reply get through, or do not'
 complete -c portreeve -n $none -a doctor -d 'What is wrong with a gateway, whoever configured it'
 complete -c portreeve -n $none -a snapshot -d 'The whole network state, for a bug report or for --state'
 complete -c portreeve -n $none -a trace -d 'Live packets, rule by rule'
 complete -c portreeve -n $none -a import -d 'A config that does what the rules of this machine do'
+complete -c portreeve -n $none -a probe -d 'Do the replies of the backends come back through this gateway'
 complete -c portreeve -n $none -a help -d 'Help of a command'
 
-complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse doctor' -F
+complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse doctor probe' -F
 complete -c portreeve -n '__fish_seen_subcommand_from help' -a "$commands"
 complete -c portreeve -n '__fish_seen_subcommand_from check' -l live -d 'Also check the file against this machine'
 complete -c portreeve -n '__fish_seen_subcommand_from show' -l as -x -a 'nft ip json' -d 'Only one form'
@@ -63,3 +69,14 @@ complete -c portreeve -n '__fish_seen_subcommand_from trace' -l seconds -x -d 'S
 complete -c portreeve -n '__fish_seen_subcommand_from import' -l live -d 'Look at this machine as it is'
 complete -c portreeve -n '__fish_seen_subcommand_from import' -l state -x -a '(__fish_complete_directories)' -d 'Look at a snapshot or at pasted dumps'
 complete -c portreeve -n '__fish_seen_subcommand_from explain doctor' -l paper -d 'On a machine made up from the file'
+
+complete -c portreeve -n '__fish_seen_subcommand_from probe' -l map -x -d 'Only the backends of this map'
+
+complete -c portreeve -n '__fish_seen_subcommand_from status' -l watch -d 'Draw it anew every two seconds'
+complete -c portreeve -n '__fish_seen_subcommand_from top' -l once -d 'Look for one interval, print, and end'
+complete -c portreeve -n '__fish_seen_subcommand_from top' -l interval -x -d 'Draw it so often'
+complete -c portreeve -n '__fish_seen_subcommand_from flows' -l limit -x -d 'So many at most'
+complete -c portreeve -n '__fish_seen_subcommand_from top flows' -l map -x -d 'Only this map'
+complete -c portreeve -n '__fish_seen_subcommand_from top flows' -l uplink -x -d 'Only this home'
+complete -c portreeve -n '__fish_seen_subcommand_from top flows' -l client -x -d 'Only this address or network'
+complete -c portreeve -n '__fish_seen_subcommand_from events' -l since -x -d 'Begin behind the event with this number'

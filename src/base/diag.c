@@ -74,6 +74,15 @@ static void entry(
 	}
 }
 
+void diag_add(struct diag *d, enum diag_severity severity, struct span at, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	entry(d, severity, at, fmt, ap);
+	va_end(ap);
+}
+
 void diag_error(struct diag *d, struct span at, const char *fmt, ...)
 {
 	va_list ap;

@@ -60,6 +60,8 @@ void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void diag_info(struct diag *d, struct span at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+void diag_add(struct diag *d, enum diag_severity severity, struct span at, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* Add to the entry made last. */
 void diag_note(struct diag *d, struct span at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

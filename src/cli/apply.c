@@ -8,7 +8,10 @@
 #include "cli/change.h"
 #include "cli/commands.h"
 #include "cli/judge.h"
+#include "cli/look.h"
 #include "kernel/state.h"
+#include "report/report.h"
+#include "report/session.h"
 
 #define MAX_TRIAL_SECONDS 86400u
 
@@ -32,11 +35,10 @@ static int not_kept(struct job *j, int err)
 static int prepare(struct job *j, const struct model *m)
 {
 	bool forced = cli_given(j->c, "force") || j->seconds;
-	char *text;
-	size_t len;
+	struct state_trial waiting;
 	int err;
 
-	if (state_trial_read(j->k, j->c->arena, &text, &len) == 0) {
+	if (state_trial_waits(j->k, j->c->arena, &waiting)) {
 		diag_error(&j->c->diag, NOWHERE, "an earlier change waits for its confirmation");
 		diag_hint(&j->c->diag, "portreeve confirm, or portreeve rollback, first");
 		return CLI_NO;
@@ -47,17 +49,22 @@ static int prepare(struct job *j, const struct model *m)
 	if (!j->state.plan)
 		return CLI_USAGE;
 	if (!changes_empty(&j->state.changes) &&
-		change_cuts_session(j->c, j->k, j->state.plan, forced) && !forced)
+		session_is_cut(j->k, j->c->arena, getpid(), j->state.plan, forced, &j->c->diag) &&
+		!forced)
 		return CLI_NO;
 	return CLI_OK;
 }
 
 static int make_it_so(struct job *j, const char *text, size_t len)
 {
+	struct state_trial t = {.name = cli_file(j->c),
+		.text = text,
+		.len = len,
+		.deadline_ms = state_now_ms() + (uint64_t)j->seconds * 1000};
 	int trial = -1, err;
 
 	if (j->seconds && !changes_empty(&j->state.changes)) {
-		err = state_trial_begin(j->k, text, len, &trial);
+		err = state_trial_begin(j->k, &t, &trial);
 		if (!err)
 			err = change_watch(j->k, trial, j->lock, j->seconds);
 		if (err) {
@@ -81,33 +88,69 @@ static int make_it_so(struct job *j, const char *text, size_t len)
 	return err ? not_kept(j, err) : CLI_OK;
 }
 
+/* What would defeat the plan is looked at from here. What there is to say of the config itself the daemon
+ * has said. */
+static void look_for_foes(struct job *j, const struct model *m, struct findings *findings)
+{
+	struct diag said = j->c->diag;
+
+	diag_init(&j->c->diag);
+	(void)!cli_look(j->c, m, &j->state, findings);
+	diag_fini(&j->c->diag);
+	j->c->diag = said;
+}
+
+/* False: no daemon runs. One that does says all there is to say of the config, also what we know. */
+static bool leave_to_daemon(
+	struct job *j, const struct model *m, struct findings *findings, enum cli_exit *code)
+{
+	struct cli_context *c = j->c;
+	struct diag own = c->diag;
+	struct client_question q = {.post = true, .body = own.text, .len = own.text_len};
+
+	q.path = arena_printf(c->arena, "/v1/apply?%s&force=%d&confirm=%u",
+		client_param(c, "name", cli_file(c)), cli_given(c, "force"), j->seconds);
+	diag_init(&c->diag);
+	diag_source(&c->diag, own.source, own.text, own.text_len);
+	if (!change_by_daemon(c, &q, &j->report, code)) {
+		diag_fini(&c->diag);
+		c->diag = own;
+		return false;
+	}
+	diag_fini(&own);
+	if (*code == CLI_OK)
+		look_for_foes(j, m, findings);
+	return true;
+}
+
 static int run(struct cli_context *c)
 {
 	struct job j = {.c = c};
 	struct findings findings = {0};
 	struct model *m = cli_load(c);
 	json_t *answer = NULL;
-	int code = CLI_USAGE;
+	enum cli_exit code = CLI_USAGE;
 	bool works = true;
 
-	if (m && cli_number(c, "confirm", 1, MAX_TRIAL_SECONDS, &j.seconds)) {
+	if (m && cli_number(c, "confirm", 1, MAX_TRIAL_SECONDS, &j.seconds) &&
+		!leave_to_daemon(&j, m, &findings, &code)) {
 		j.k = change_open(c, &j.lock);
-		code = j.k ? prepare(&j, m) : CLI_SYSTEM;
+		code = j.k ? (enum cli_exit)prepare(&j, m) : CLI_SYSTEM;
 	}
 	if (j.k && code == CLI_OK) {
-		judge_foreign(c, j.k, &j.state, &findings);
-		code = make_it_so(&j, c->diag.text, c->diag.text_len);
+		report_judge(j.k, c->arena, &j.state, &findings);
+		code = (enum cli_exit)make_it_so(&j, c->diag.text, c->diag.text_len);
 	}
 	if (j.k)
 		change_close(j.k, j.lock);
 	if (code == CLI_OK) {
 		works = judge_works(&findings);
 		if (c->json) {
-			answer = change_json(&j.report);
+			answer = report_apply(&j.report);
 			json_object_set_new(answer, "confirm_within",
 				j.seconds && j.report.changed ? json_integer(j.seconds)
 							      : json_null());
-			json_object_set_new(answer, "findings", judge_json(&findings));
+			json_object_set_new(answer, "findings", report_findings(&findings));
 		} else {
 			change_print(&j.report);
 			judge_print(c, &findings);

@@ -14,20 +14,31 @@
 #include "config/config.h"
 #include "kernel/memory.h"
 #include "kernel/state.h"
+#include "report/report.h"
 
 #define TRY_AGAIN_SECONDS 5
+#define LOCK_TRY_US	  50000
 
 struct kernel *change_open(struct cli_context *c, int *lock)
 {
 	struct kernel *k = cli_kernel(c, true);
+	char who[LOCK_HOLDER_BYTES];
 	int err;
 
 	if (!k)
 		return NULL;
 	err = kernel_try_lock(k, lock);
-	if (err == -EWOULDBLOCK) {
+	if (err == -EWOULDBLOCK && !kernel_lock_holder(k, who))
 		fprintf(stderr, "waiting for another portreeve to finish\n");
-		err = kernel_lock(k, lock);
+	while (err == -EWOULDBLOCK && !kernel_lock_holder(k, who)) {
+		usleep(LOCK_TRY_US);
+		err = kernel_try_lock(k, lock);
+	}
+	if (err == -EWOULDBLOCK) {
+		diag_error(&c->diag, NOWHERE, "this network namespace is in the hands of %s", who);
+		diag_hint(&c->diag, "stop it first, or have it read its file again (SIGHUP)");
+		kernel_close(k);
+		return NULL;
 	}
 	if (err) {
 		diag_error(&c->diag, NOWHERE, "cannot take the lock in the run directory: %s",
@@ -47,7 +58,7 @@ void change_close(struct kernel *k, int lock)
 int change_restore(struct kernel *k, struct arena *a, const char *text, size_t len,
 	struct apply_report *report, struct diag *d)
 {
-	struct gateway_state s;
+	struct gateway_state s = {0};
 	struct model *m;
 	int err;
 
@@ -94,37 +105,58 @@ void change_print(const struct apply_report *r)
 			r->connections == 1 ? "" : "s");
 }
 
-json_t *change_json(const struct apply_report *r)
+/* The daemon's report, or what it did not say as 0. */
+static struct apply_report report_from(const json_t *j)
 {
-	json_t *j = json_object();
+	struct apply_report r = {.changed = json_is_true(json_object_get(j, "changed"))};
+	struct {
+		const char *key;
+		size_t *count;
+	} counts[] = {
+		{"routes", &r.routes},
+		{"rules", &r.rules},
+		{"sysctls", &r.sysctls},
+		{"nft", &r.nft_changes},
+		{"elements", &r.elements},
+		{"connections_deleted", &r.connections},
+	};
 
-	json_object_set_new(j, "changed", json_boolean(r->changed));
-	json_object_set_new(j, "routes", json_integer((json_int_t)r->routes));
-	json_object_set_new(j, "rules", json_integer((json_int_t)r->rules));
-	json_object_set_new(j, "sysctls", json_integer((json_int_t)r->sysctls));
-	json_object_set_new(j, "nft", json_integer((json_int_t)r->nft_changes));
-	json_object_set_new(j, "elements", json_integer((json_int_t)r->elements));
-	json_object_set_new(j, "connections_deleted", json_integer((json_int_t)r->connections));
-	return j;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		*counts[i].count = (size_t)json_integer_value(json_object_get(j, counts[i].key));
+	return r;
 }
 
-int change_back(struct cli_context *c,
+bool change_by_daemon(struct cli_context *c, const struct client_question *q,
+	struct apply_report *report, enum cli_exit *code)
+{
+	json_t *answer;
+	enum client_result result = client_ask(c, q, &answer, code);
+
+	*report = report_from(answer);
+	json_decref(answer);
+	return result != CLIENT_NO_DAEMON;
+}
+
+int change_back(struct cli_context *c, const char *path,
 	int (*step)(struct cli_context *c, struct kernel *k, struct apply_report *report))
 {
-	int lock, code = CLI_SYSTEM;
-	struct kernel *k = change_open(c, &lock);
+	struct client_question q = {.path = path, .post = true};
 	struct apply_report report = {0};
-	json_t *answer = NULL;
+	enum cli_exit code;
 
-	if (k) {
-		code = step(c, k, &report);
-		change_close(k, lock);
+	if (!change_by_daemon(c, &q, &report, &code)) {
+		int lock;
+		struct kernel *k = change_open(c, &lock);
+
+		code = CLI_SYSTEM;
+		if (k) {
+			code = (enum cli_exit)step(c, k, &report);
+			change_close(k, lock);
+		}
 	}
-	if (c->json)
-		answer = change_json(&report);
-	else if (code == CLI_OK)
+	if (!c->json && code == CLI_OK)
 		change_print(&report);
-	return cli_finish(c, answer, code);
+	return cli_finish(c, c->json ? report_apply(&report) : NULL, code);
 }
 
 /* ---- trial ---- */

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/judge.h"
 #include "cli/look.h"
+#include "report/report.h"
 
 static json_t *answer_json(const struct cli_context *c, const struct model *m,
 	const struct findings *findings, bool fine)
@@ -18,7 +19,7 @@ static json_t *answer_json(const struct cli_context *c, const struct model *m,
 		j, "uplinks", m ? json_integer((json_int_t)m->uplinks.len) : json_null());
 	json_object_set_new(j, "maps", m ? json_integer((json_int_t)m->maps.len) : json_null());
 	if (cli_given(c, "live"))
-		json_object_set_new(j, "findings", judge_json(findings));
+		json_object_set_new(j, "findings", report_findings(findings));
 	return j;
 }
 

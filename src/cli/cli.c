@@ -13,6 +13,7 @@
 
 #include "config/config.h"
 #include "kernel/nft.h"
+#include "report/report.h"
 
 /* First read of what has no size of its own (pipes, terminals). */
 #define READ_BYTES 65536u
@@ -184,66 +185,6 @@ struct kernel *cli_kernel(struct cli_context *c, bool privileged)
 	return NULL;
 }
 
-static const char *severity_name(enum diag_severity s)
-{
-	switch (s) {
-	case DIAG_ERROR:
-		return "error";
-	case DIAG_WARNING:
-		return "warning";
-	case DIAG_INFO:
-		return "info";
-	}
-	return "";
-}
-
-json_t *cli_text_json(const char *s)
-{
-	struct strbuf b = STRBUF_INIT;
-	json_t *j;
-
-	if (!s)
-		return json_null();
-	j = json_string(s);
-	if (j)
-		return j;
-	for (; *s; s++)
-		strbuf_addch(&b, (unsigned char)*s < 0x80 ? *s : '?');
-	j = json_string(strbuf_str(&b));
-	strbuf_fini(&b);
-	return j;
-}
-
-/* One message and its place. Without a place, line and col are 0 and file is null. */
-static json_t *message_json(const struct diag *d, struct span at, const char *text)
-{
-	json_t *j = json_object();
-
-	json_object_set_new(j, "file", cli_text_json(at.line ? d->source : NULL));
-	json_object_set_new(j, "line", json_integer(at.line));
-	json_object_set_new(j, "col", json_integer(at.col));
-	json_object_set_new(j, "message", cli_text_json(text));
-	return j;
-}
-
-json_t *cli_diag_json(const struct diag *d)
-{
-	json_t *list = json_array();
-
-	VEC_EACH (&d->entries, struct diag_entry, e) {
-		json_t *one = json_object(), *notes = json_array();
-
-		json_object_set_new(one, "severity", json_string(severity_name(e->severity)));
-		json_object_update_new(one, message_json(d, e->at, e->text));
-		json_object_set_new(one, "hint", cli_text_json(e->hint));
-		VEC_EACH (&e->notes, struct diag_note, n)
-			json_array_append_new(notes, message_json(d, n->at, n->text));
-		json_object_set_new(one, "notes", notes);
-		json_array_append_new(list, one);
-	}
-	return list;
-}
-
 int cli_finish(struct cli_context *c, json_t *answer, enum cli_exit code)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -251,7 +192,7 @@ int cli_finish(struct cli_context *c, json_t *answer, enum cli_exit code)
 	if (c->json) {
 		if (!answer)
 			answer = json_object();
-		json_object_set_new(answer, "diagnostics", cli_diag_json(&c->diag));
+		json_object_set_new(answer, "diagnostics", report_diag(&c->diag));
 		json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		fputc('\n', stdout);
 		json_decref(answer);

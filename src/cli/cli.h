@@ -100,11 +100,4 @@ void cli_kernel_error(struct cli_context *c, const char *what, const struct kern
  */
 int cli_finish(struct cli_context *c, json_t *answer, enum cli_exit code);
 
-/* A string, null for NULL. Text of files may hold any bytes: what is not UTF-8 becomes '?', so that the
- * message is not lost. */
-json_t *cli_text_json(const char *s);
-
-/* [{severity, file, line, col, message, hint, notes}], as cli_finish() prints it. */
-json_t *cli_diag_json(const struct diag *d);
-
 #endif

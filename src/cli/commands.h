@@ -11,6 +11,7 @@ extern const struct cli_command command_diff;
 extern const struct cli_command command_apply;
 extern const struct cli_command command_confirm;
 extern const struct cli_command command_rollback;
+extern const struct cli_command command_run;
 extern const struct cli_command command_remove;
 extern const struct cli_command command_rehearse;
 extern const struct cli_command command_snapshot;
@@ -18,5 +19,11 @@ extern const struct cli_command command_explain;
 extern const struct cli_command command_trace;
 extern const struct cli_command command_import;
 extern const struct cli_command command_doctor;
+extern const struct cli_command command_probe;
+extern const struct cli_command command_status;
+extern const struct cli_command command_reload;
+extern const struct cli_command command_flows;
+extern const struct cli_command command_top;
+extern const struct cli_command command_events;
 
 #endif

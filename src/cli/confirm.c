@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* portreeve confirm: keep the change that is on trial. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,17 +9,15 @@
 
 static int keep_trial(struct cli_context *c, struct kernel *k)
 {
-	char *text = NULL;
-	size_t len = 0;
-	int err = state_trial_read(k, c->arena, &text, &len);
+	struct state_trial trial;
+	int err;
 
-	if (err == -ENOENT) {
+	if (!state_trial_waits(k, c->arena, &trial)) {
 		diag_error(&c->diag, NOWHERE, "no change waits for a confirmation");
 		diag_hint(&c->diag, "if one did, its time is over and everything has gone back");
 		return CLI_NO;
 	}
-	if (!err)
-		err = state_confirm(k, c->arena, text, len);
+	err = state_confirm(k, c->arena, trial.text, trial.len);
 	if (!err)
 		err = state_trial_end(k);
 	if (err) {
@@ -33,14 +30,22 @@ static int keep_trial(struct cli_context *c, struct kernel *k)
 
 static int run(struct cli_context *c)
 {
-	int lock, code = CLI_SYSTEM;
-	struct kernel *k = change_open(c, &lock);
-	json_t *answer = NULL;
+	struct client_question q = {.path = "/v1/confirm", .post = true};
+	enum cli_exit code;
+	json_t *answer;
 
-	if (k) {
-		code = keep_trial(c, k);
-		change_close(k, lock);
+	if (client_ask(c, &q, &answer, &code) == CLIENT_NO_DAEMON) {
+		int lock;
+		struct kernel *k = change_open(c, &lock);
+
+		code = CLI_SYSTEM;
+		if (k) {
+			code = (enum cli_exit)keep_trial(c, k);
+			change_close(k, lock);
+		}
 	}
+	json_decref(answer);
+	answer = NULL;
 	if (c->json)
 		answer = json_pack("{s:b}", "confirmed", code == CLI_OK);
 	else if (code == CLI_OK)

@@ -6,6 +6,7 @@
 #include "cli/judge.h"
 #include "cli/source.h"
 #include "cli/state_dir.h"
+#include "report/report.h"
 
 #define MAX_NOTES  10u
 #define MAX_UNTOLD 5u /* of one pitfall */
@@ -117,7 +118,7 @@ static void print_notes(const struct cli_source *source)
 static json_t *answer_json(const struct cli_source *source, const struct findings *f)
 {
 	return json_pack("{s:s, s:b, s:o, s:o, s:o}", "source", source->name, "ok",
-		count(f, DIAG_ERROR) == 0, "findings", judge_json(f), "untold", untold_json(f),
+		count(f, DIAG_ERROR) == 0, "findings", report_findings(f), "untold", untold_json(f),
 		"not_understood", cli_state_notes_json(&source->notes));
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/state_dir.h"
+#include "report/report.h"
 
 #define BATCH_WORDS 4
 #define MAX_NOTES   10u
@@ -21,7 +22,7 @@ static enum journey_return promised(const struct plan *p, const struct journey *
 	VEC_EACH (&j->ways, const struct journey_way, w) {
 		VEC_EACH (&p->maps, const struct plan_map, m) {
 			if (m->return_mode == RETURN_DIRECT &&
-				ip_equal(&m->map->to, &w->flow.reply.src))
+				ip_equal(&m->backend->addr, &w->flow.reply.src))
 				return RETURN_THROUGH_US;
 		}
 	}
@@ -200,7 +201,7 @@ static void answer_line(
 	}
 	if (!j) {
 		j = json_object();
-		json_object_set_new(j, "error", cli_text_json(why));
+		json_object_set_new(j, "error", report_text(why));
 	}
 	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 	fputc('\n', stdout);

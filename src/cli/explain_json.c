@@ -2,6 +2,7 @@
 /* The answer to a question as JSON, for programs. */
 #include "cli/explain.h"
 #include "cli/judge.h"
+#include "report/report.h"
 
 const char *explain_verdict_name(enum journey_verdict v)
 {
@@ -87,8 +88,24 @@ const char *explain_hook_name(enum nft_hook h)
 	return "";
 }
 
+/* Where it is not known whether a way is taken: the last thing that it hangs on, and that others do. */
+static const char *what_decides(struct arena *a, const struct journey_way *w)
+{
+	const char *why = NULL;
+	size_t n = 0;
+
+	VEC_EACH (&w->choices, const struct journey_choice, c) {
+		if (c->fork.kind == FORK_UNKNOWN) {
+			why = c->fork.why;
+			n++;
+		}
+	}
+	return why && n > 1 ? arena_printf(a, "%s, and that is not all", why) : why;
+}
+
 const char *explain_why(struct arena *a, const struct journey *j)
 {
+	const char *decides;
 	const struct journey_way *first = &j->ways.items[0];
 
 	if (!j->in && !j->question.from_here)
@@ -97,6 +114,11 @@ const char *explain_why(struct arena *a, const struct journey *j)
 	if (j->verdict == JOURNEY_UNKNOWN && first->verdict == JOURNEY_WORKS)
 		return arena_printf(
 			a, "it works if what is taken for granted is so: %s", first->why);
+	decides = j->verdict == JOURNEY_UNKNOWN && first->verdict == JOURNEY_BROKEN
+			  ? what_decides(a, first)
+			  : NULL;
+	if (decides)
+		return arena_printf(a, "%s; it may be that %s", decides, first->why);
 	return first->why;
 }
 
@@ -239,7 +261,7 @@ json_t *explain_json(const struct explanation *e)
 	json_object_set_new(j, "error_about_request", leg_json(a, e, &e->errors[0]));
 	json_object_set_new(j, "error_about_reply", leg_json(a, e, &e->errors[1]));
 	json_object_set_new(j, "more_ways", json_boolean(journey->more_ways));
-	json_object_set_new(j, "pitfalls", judge_json(&e->pitfalls));
+	json_object_set_new(j, "pitfalls", report_findings(&e->pitfalls));
 	VEC_EACH (&journey->assumed, const struct journey_assumption, it) {
 		json_t *one = json_object();
 

@@ -192,9 +192,8 @@ static void print_choices(struct printer *p, const struct journey_way *w)
 	VEC_EACH (&w->choices, const struct journey_choice, c) {
 		const char *label = c->taken < WALK_FORK_WAYS ? c->fork.label[c->taken] : NULL;
 
-		strbuf_addf(p->out, "  if %s%s%s\n",
-			c->fork.why ? c->fork.why : "it cannot be told", label ? ": " : "",
-			label ? label : "");
+		strbuf_addf(p->out, "  %s%s%s\n", c->fork.why ? c->fork.why : "it cannot be told",
+			label ? ": here, " : "", label ? label : "");
 	}
 	if (w->share < 1)
 		strbuf_addf(

@@ -71,12 +71,11 @@ bool explain_question(struct arena *a, const char *proto, const char *src, const
 	if (!q->from_here && q->src.family != q->dst.family)
 		return refuse(why, "source and destination are of different families");
 	if (ports && !q->dport)
-		return refuse(why,
-			arena_printf(a,
-				q->dst.family == IP_V6 && dst[0] != '['
-					? "the destination needs a port: [%s]:80"
-					: "the destination needs a port: %s:80",
-				dst));
+		return refuse(why, arena_printf(a,
+					   q->dst.family == IP_V6 && dst[0] != '['
+						   ? "the destination needs a port: [%s]:80"
+						   : "the destination needs a port: %s:80",
+					   dst));
 	if (!ports && (q->dport || q->sport))
 		return refuse(why, arena_printf(a, "%s has no ports", proto));
 	if (q->dst.family == IP_V6 && q->proto == PROTO_ICMP)

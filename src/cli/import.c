@@ -19,6 +19,7 @@ struct importing {
 	struct gateway gateway;
 	struct import import;
 	struct import_comparison comparison;
+	bool compared;
 	const char *yaml; /* with what was left out as comments */
 };
 
@@ -66,6 +67,7 @@ static bool compare(struct cli_context *c, struct importing *i)
 		return false;
 	plan_overlay(c->arena, stripped, &p->want, then);
 	import_compare(c->arena, &i->gateway, &i->import, then, &i->comparison);
+	i->compared = true;
 	return true;
 }
 
@@ -73,12 +75,15 @@ static void print_comparison(const struct importing *i)
 {
 	const struct import_comparison *cmp = &i->comparison;
 
-	fprintf(stderr,
-		"%zu map%s made; %zu rule%s not carried over\n"
-		"walked both, from every side: %zu of %zu journeys end alike\n",
-		i->import.maps, i->import.maps == 1 ? "" : "s", i->import.left.len,
-		i->import.left.len == 1 ? "" : "s", cmp->journeys - cmp->differences.len,
-		cmp->journeys);
+	fprintf(stderr, "%zu map%s made; %zu rule%s not carried over\n", i->import.maps,
+		i->import.maps == 1 ? "" : "s", i->import.left.len,
+		i->import.left.len == 1 ? "" : "s");
+	if (!i->compared) {
+		fprintf(stderr, "not walked: the config has to be completed first\n");
+		return;
+	}
+	fprintf(stderr, "walked both, from every side: %zu of %zu journeys end alike\n",
+		cmp->journeys - cmp->differences.len, cmp->journeys);
 	VEC_EACH (&cmp->differences, const struct import_difference, d) {
 		fprintf(stderr, "  %s: %s\n    before: %s: %s\n    after:  %s: %s\n", d->what,
 			d->regresses	  ? "WORSE"

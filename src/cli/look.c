@@ -4,9 +4,9 @@
 
 #include <errno.h>
 
-#include "cli/judge.h"
 #include "kernel/nft.h"
 #include "kernel/observe.h"
+#include "report/report.h"
 
 int cli_look(struct cli_context *c, const struct model *m, struct gateway_state *s,
 	struct findings *findings)
@@ -36,7 +36,7 @@ int cli_look(struct cli_context *c, const struct model *m, struct gateway_state 
 		cli_kernel_error(c, "talk to nftables", &e);
 	}
 	if (err == 0 && s->plan && findings)
-		judge_foreign(c, k, s, findings);
+		report_judge(k, c->arena, s, findings);
 	kernel_close(k);
 	return err;
 }

@@ -19,12 +19,19 @@ static const struct cli_command *const commands[] = {
 	&command_confirm,
 	&command_rollback,
 	&command_remove,
+	&command_run,
 	&command_rehearse,
+	&command_status,
+	&command_top,
+	&command_flows,
+	&command_events,
+	&command_reload,
 	&command_snapshot,
 	&command_explain,
 	&command_trace,
 	&command_import,
 	&command_doctor,
+	&command_probe,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -24,7 +24,7 @@ static int take_out(struct cli_context *c, struct kernel *k, struct apply_report
 
 static int run(struct cli_context *c)
 {
-	return change_back(c, take_out);
+	return change_back(c, "/v1/remove", take_out);
 }
 
 const struct cli_command command_remove = {
@@ -35,6 +35,6 @@ const struct cli_command command_remove = {
 		   "values they had\n"
 		   "before portreeve first changed them, also if someone flushed the nftables "
 		   "rules meanwhile.\n"
-		   "Connections that portreeve translated are deleted.\n",
+		   "Connections that portreeve translated are deleted. A daemon that runs stops.\n",
 	.run = run,
 };

@@ -15,15 +15,12 @@ static int no_state(struct cli_context *c, int err)
 
 static int go_back(struct cli_context *c, struct kernel *k, struct apply_report *report)
 {
+	struct state_trial waiting;
 	char *text = NULL;
 	size_t len = 0;
 	/* A change on trial has not become the confirmed one: that is what to go back to. */
-	bool trial = state_trial_read(k, c->arena, &text, &len) == 0;
-	int err;
-
-	text = NULL;
-	len = 0;
-	err = state_read(k, trial ? STATE_CONFIRMED : STATE_PREVIOUS, c->arena, &text, &len);
+	bool trial = state_trial_waits(k, c->arena, &waiting);
+	int err = state_read(k, trial ? STATE_CONFIRMED : STATE_PREVIOUS, c->arena, &text, &len);
 	if (err == -ENOENT && !trial) {
 		diag_error(&c->diag, NOWHERE, "there is no change to go back from");
 		return CLI_NO;
@@ -38,7 +35,7 @@ static int go_back(struct cli_context *c, struct kernel *k, struct apply_report 
 
 static int run(struct cli_context *c)
 {
-	return change_back(c, go_back);
+	return change_back(c, "/v1/rollback", go_back);
 }
 
 const struct cli_command command_rollback = {

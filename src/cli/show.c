@@ -5,7 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/look.h"
-#include "cli/plan_out.h"
+#include "report/plan_out.h"
 #include "plan/paper.h"
 
 enum form { FORM_ALL, FORM_NFT, FORM_IP, FORM_JSON };

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "cli/commands.h"
 #include "netstate/dump/anonymise.h"
+#include "report/report.h"
 
 /* Every name that a snapshot may have, so that an older one in the same place can be taken away. */
 static const char *const names[] = {"ip-link.json", "ip-addr.json", "ip-rule.json", "ip-route.json",
@@ -45,8 +47,8 @@ static json_t *gaps_json(const struct snapshot *s)
 	VEC_EACH (&s->gaps, const struct snapshot_gap, gap) {
 		json_t *one = json_object();
 
-		json_object_set_new(one, "what", cli_text_json(gap->what));
-		json_object_set_new(one, "why", cli_text_json(gap->why));
+		json_object_set_new(one, "what", report_text(gap->what));
+		json_object_set_new(one, "why", report_text(gap->why));
 		json_array_append_new(list, one);
 	}
 	return list;
@@ -57,7 +59,7 @@ static json_t *files_json(const struct snapshot *s)
 	json_t *list = json_array();
 
 	VEC_EACH (&s->files, const struct snapshot_file, f)
-		json_array_append_new(list, cli_text_json(f->name));
+		json_array_append_new(list, report_text(f->name));
 	return list;
 }
 
@@ -69,12 +71,12 @@ static json_t *meta_json(const struct snapshot *s, bool anonymised)
 	json_object_set_new(meta, "portreeve", json_string(PORTREEVE_VERSION));
 	json_object_set_new(meta, "date", json_string(now_utc(s->arena)));
 	if (!anonymised)
-		json_object_set_new(meta, "host", cli_text_json(s->host));
-	json_object_set_new(meta, "kernel", cli_text_json(s->kernel));
+		json_object_set_new(meta, "host", report_text(s->host));
+	json_object_set_new(meta, "kernel", report_text(s->kernel));
 	json_object_set_new(meta, "anonymised", json_boolean(anonymised));
 	json_object_set_new(meta, "root", json_boolean(geteuid() == 0));
 	VEC_EACH (&s->tools, const struct snapshot_tool, t)
-		json_object_set_new(tools, t->name, cli_text_json(t->version));
+		json_object_set_new(tools, t->name, report_text(t->version));
 	json_object_set_new(meta, "tools", tools);
 	json_object_set_new(meta, "files", files_json(s));
 	VEC_EACH (&s->known_empty, const char *, what)
@@ -240,6 +242,18 @@ static void print_each(const struct snapshot_file *f, const struct snapshot_gap 
 	fflush(stdout); /* some of the tools take a while */
 }
 
+/* Said before the tools run, some of which take a while. */
+static bool may_make(struct cli_context *c, const char *path)
+{
+	char *parent = arena_strdup(c->arena, path);
+
+	if (access(dirname(parent), W_OK) == 0)
+		return true;
+	diag_error(&c->diag, NOWHERE, "cannot write %s: %s", path, strerror(errno));
+	diag_hint(&c->diag, "it is made in a directory that is there and that you may write to");
+	return false;
+}
+
 static bool may_write(struct cli_context *c, const char *path)
 {
 	int there = look_at(path);
@@ -262,7 +276,7 @@ static json_t *answer_json(const struct snapshot *s, const char *path, bool anon
 {
 	json_t *answer = json_object();
 
-	json_object_set_new(answer, "directory", cli_text_json(path));
+	json_object_set_new(answer, "directory", report_text(path));
 	json_object_set_new(answer, "files", files_json(s));
 	json_object_set_new(answer, "missing", gaps_json(s));
 	json_object_set_new(answer, "anonymised", json_boolean(anonymised));
@@ -283,6 +297,8 @@ static int run(struct cli_context *c)
 	path = c->args[0];
 	if (!may_write(c, path))
 		return cli_finish(c, NULL, CLI_USAGE);
+	if (!may_make(c, path))
+		return cli_finish(c, NULL, CLI_SYSTEM);
 	if (!c->json)
 		printf("%s:\n", path);
 	snapshot_collect(c->arena, &s, c->json ? NULL : print_each);

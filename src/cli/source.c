@@ -35,12 +35,11 @@ static void find_applied(struct cli_context *c, struct kernel *k, struct cli_sou
 {
 	const struct model *m;
 	struct diag aside;
-	char *text = NULL;
+	const char *text = NULL;
 	size_t len = 0;
 
 	if (!nft_table_find(&out->net->ruleset, FAMILY_INET, PORTREEVE_TABLE) ||
-		(state_trial_read(k, c->arena, &text, &len) != 0 &&
-			state_read(k, STATE_CONFIRMED, c->arena, &text, &len) != 0))
+		state_in_force(k, c->arena, &text, &len) != 0)
 		return;
 	diag_init(&aside);
 	m = config_load(c->arena, text, len, &aside);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reads the dumps that --state names, and tells what was not understood in them. */
 #include "cli/state_dir.h"
+#include "report/report.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -247,10 +248,10 @@ json_t *cli_state_notes_json(const struct dump *notes)
 	VEC_EACH (&notes->notes, const struct dump_note, n) {
 		json_t *one = json_object();
 
-		json_object_set_new(one, "file", cli_text_json(n->file));
+		json_object_set_new(one, "file", report_text(n->file));
 		json_object_set_new(one, "line", json_integer(n->line));
-		json_object_set_new(one, "text", cli_text_json(n->text));
-		json_object_set_new(one, "why", cli_text_json(n->why));
+		json_object_set_new(one, "text", report_text(n->text));
+		json_object_set_new(one, "why", report_text(n->why));
 		json_array_append_new(list, one);
 	}
 	return list;

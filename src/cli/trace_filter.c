@@ -37,23 +37,30 @@ static bool read_word(struct arena *a, const char *word, const char *value,
 	return false;
 }
 
+#define KEYWORDS 5 /* the first of the words that are known, which something follows */
+
 bool trace_filter(struct arena *a, const char *const *words, unsigned int n,
 	struct watch_filter *out, const char **why)
 {
 	static const char *const known[] = {
 		"from", "to", "port", "sport", "in", "tcp", "udp", "sctp", "icmp"};
+	unsigned int given = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		uint8_t proto = ip_proto_parse(words[i], strlen(words[i]));
-		bool keyword = false;
+		unsigned int k = 0;
 
+		if (proto && out->proto) {
+			*why = "one protocol, or none, which is all of them";
+			return false;
+		}
 		if (proto) {
 			out->proto = proto;
 			continue;
 		}
-		for (size_t k = 0; k < 5; k++)
-			keyword = keyword || strcmp(words[i], known[k]) == 0;
-		if (!keyword) {
+		while (k < KEYWORDS && strcmp(words[i], known[k]) != 0)
+			k++;
+		if (k == KEYWORDS) {
 			const char *near =
 				diag_nearest(words[i], known, sizeof(known) / sizeof(*known));
 
@@ -61,6 +68,11 @@ bool trace_filter(struct arena *a, const char *const *words, unsigned int n,
 				near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 			return false;
 		}
+		if (given & 1u << k) {
+			*why = arena_printf(a, "'%s' stands there twice", words[i]);
+			return false;
+		}
+		given |= 1u << k;
 		if (i + 1 == n) {
 			*why = arena_printf(a, "'%s' needs something after it", words[i]);
 			return false;

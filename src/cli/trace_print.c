@@ -24,6 +24,14 @@ static const char *end_name(const struct traced_packet *p)
 	return p->leg.answered_refusal ? "rejected" : "dropped";
 }
 
+/* Does the reply leave by where the request came in? */
+static enum tri is_home(const struct traced_packet *p)
+{
+	if (!p->reply || !p->connection->in || !p->leg.out)
+		return TRI_UNKNOWN;
+	return tri_of(strcmp(p->connection->in, p->leg.out) == 0);
+}
+
 static const char *verdict_text(struct arena *a, const struct observed_step *s)
 {
 	switch (s->verdict) {
@@ -81,13 +89,17 @@ static void print_step(struct strbuf *out, struct arena *a, const struct tracing
 {
 	struct found f = find(t, s);
 	const char *hook = f.chain && f.chain->base ? explain_hook_name(f.chain->hook) : "";
+	const char *words = step_words(a, s, &f);
+	bool named;
 
 	strbuf_addf(out, "  %-*s  %s", LABEL_WIDTH, hook, verdict_text(a, s));
 	if (s->mark)
 		strbuf_addf(out, ", mark 0x%x", s->mark);
-	strbuf_addf(out, "\n%*s%s%s %s: %s%s\n", LABEL_WIDTH + 4, "", colour ? "\033[2m" : "",
-		f.table ? nft_table_words(a, f.table) : s->table, s->chain, step_words(a, s, &f),
-		colour ? "\033[0m" : "");
+	/* iptables' own words name the chain. */
+	named = strncmp(words, "-A ", 3) == 0;
+	strbuf_addf(out, "\n%*s%s%s%s%s: %s%s\n", LABEL_WIDTH + 4, "", colour ? "\033[2m" : "",
+		f.table ? nft_table_words(a, f.table) : s->table, named ? "" : " ",
+		named ? "" : s->chain, words, colour ? "\033[0m" : "");
 }
 
 static void print_end(struct strbuf *out, const struct traced_packet *p, bool colour)
@@ -103,6 +115,9 @@ static void print_end(struct strbuf *out, const struct traced_packet *p, bool co
 		strbuf_add(out, p->leg.delivered ? "delivered to this machine" : end_name(p));
 	}
 	strbuf_addf(out, "%s\n", colour && bad ? "\033[0m" : "");
+	if (is_home(p) == TRI_NO)
+		strbuf_addf(out, "%*s%snot home:%s the request came in by %s\n", LABEL_WIDTH + 4,
+			"", colour ? "\033[1;31m" : "", colour ? "\033[0m" : "", p->connection->in);
 }
 
 static void print_comparison(struct strbuf *out, const struct traced_packet *p, bool colour)
@@ -156,6 +171,8 @@ json_t *trace_json(const struct tracing *t, const struct traced_packet *p)
 	json_object_set_new(j, "in", text(p->leg.in));
 	json_object_set_new(j, "out", text(p->leg.out));
 	json_object_set_new(j, "end", json_string(end_name(p)));
+	json_object_set_new(j, "home",
+		is_home(p) == TRI_UNKNOWN ? json_null() : json_boolean(is_home(p) == TRI_YES));
 	json_object_set_new(j, "first", explain_packet_json(&p->leg.first));
 	json_object_set_new(
 		j, "last", explain_packet_json(p->leg.out ? &p->leg.last : &p->leg.first));
@@ -163,6 +180,7 @@ json_t *trace_json(const struct tracing *t, const struct traced_packet *p)
 		struct found f = find(t, s);
 		json_t *one = json_object();
 
+		json_object_set_new(one, "stage", json_string("rule"));
 		json_object_set_new(one, "hook",
 			text(f.chain && f.chain->base ? explain_hook_name(f.chain->hook) : NULL));
 		json_object_set_new(
@@ -170,6 +188,8 @@ json_t *trace_json(const struct tracing *t, const struct traced_packet *p)
 		json_object_set_new(one, "chain", text(s->chain));
 		json_object_set_new(one, "rule", text(step_words(a, s, &f)));
 		json_object_set_new(one, "handle", json_integer((json_int_t)s->handle));
+		json_object_set_new(one, "text", text(verdict_text(a, s)));
+		json_object_set_new(one, "stops", json_boolean(s->verdict == VERDICT_DROP));
 		json_object_set_new(one, "verdict", text(verdict_text(a, s)));
 		json_object_set_new(one, "mark", json_integer(s->mark));
 		json_array_append_new(steps, one);

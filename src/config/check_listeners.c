@@ -83,7 +83,7 @@ static void add_record(struct clash_check *c, const struct source *s, uint32_t p
 {
 	struct record *r = vec_add(c->l->scratch, &c->records);
 
-	r->key = record_key(place, s->map->to.family, s->listen);
+	r->key = record_key(place, map_family(s->map), s->listen);
 	r->listener = s->listener;
 	r->last = s->listen->last;
 	r->on = s->on < UINT16_MAX ? (uint16_t)s->on : UINT16_MAX;
@@ -97,7 +97,7 @@ static void add_uplink(struct clash_check *c, const struct source *s, size_t upl
 	if (!u->addresses.len)
 		add_record(c, s, place);
 	for (uint32_t i = 0; i < u->addresses.len; i++)
-		if (u->addresses.items[i].addr.family == s->map->to.family)
+		if (u->addresses.items[i].addr.family == map_family(s->map))
 			add_record(c, s, place + i);
 }
 
@@ -126,7 +126,7 @@ static void add_everywhere(struct clash_check *c, const struct source *s)
 		add_uplink(c, s, u);
 	/* whichever uplink has such an address, this map listens there */
 	for (uint32_t k = 0; k < c->n_undeclared; k++)
-		if (c->undeclared[k].family == s->map->to.family)
+		if (c->undeclared[k].family == map_family(s->map))
 			add_record(c, s, c->places + k);
 }
 

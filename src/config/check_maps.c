@@ -21,13 +21,14 @@ const char *listen_text(struct loader *l, const struct listen *listen)
 /* The family of a map is that of its backend. */
 static void check_on(struct loader *l, const struct map *map, const bool any_uplink[2])
 {
-	uint8_t family = map->to.family;
+	uint8_t family = map_family(map);
+	struct span backend = map->backends.items[0].at;
 	const char *name = family_name(family);
 	char buf[IP_STRLEN];
 	bool on_all = !map->on.len && !(l->map_broken[map - l->m->maps.items] & BROKEN_ON);
 
 	if (on_all && l->m->uplinks.len && !any_uplink[family == IP_V6]) {
-		diag_error(l->d, map->to_at, "the backend is %s, but no uplink has an %s address",
+		diag_error(l->d, backend, "the backend is %s, but no uplink has an %s address",
 			name, name);
 		diag_note(l->d, l->m->uplinks.items[0].addresses.items[0].at,
 			"the uplinks' addresses, from here on");
@@ -36,13 +37,13 @@ static void check_on(struct loader *l, const struct map *map, const bool any_upl
 		if (on->addr.family != IP_NONE && on->addr.family != family) {
 			diag_error(l->d, on->at, "%s is %s, but the backend is %s",
 				ip_format(&on->addr, buf), family_name(on->addr.family), name);
-			diag_note(l->d, map->to_at, "the backend");
+			diag_note(l->d, backend, "the backend");
 		} else if (on->addr.family == IP_NONE && !uplink_may_have(l, on->uplink, family)) {
 			diag_error(l->d, on->at,
 				"uplink '%s' has no %s address, but the backend is %s",
 				on->uplink->name, name, name);
 			diag_note(l->d, on->uplink->addresses.items[0].at, "its addresses");
-			diag_note(l->d, map->to_at, "the backend");
+			diag_note(l->d, backend, "the backend");
 		}
 	}
 	VEC_EACH (&map->snat, struct located_addr, a) {
@@ -50,32 +51,122 @@ static void check_on(struct loader *l, const struct map *map, const bool any_upl
 			continue;
 		diag_error(l->d, a->at, "%s cannot be the source towards an %s backend",
 			ip_format(&a->addr, buf), name);
-		diag_note(l->d, map->to_at, "the backend");
+		diag_note(l->d, backend, "the backend");
 	}
 	VEC_EACH (&map->from, struct located_prefix, p) {
 		if (p->prefix.addr.family == family)
 			continue;
 		diag_error(l->d, p->at, "an %s prefix, but the backend is %s",
 			family_name(p->prefix.addr.family), name);
-		diag_note(l->d, map->to_at, "the backend");
+		diag_note(l->d, backend, "the backend");
 	}
 }
 
-static bool is_shifted(const struct map *map, const struct listen *listen)
+static bool is_shifted(const struct backend *b, const struct listen *listen)
 {
-	return map->to_port && map->to_port != listen->first && listen->first != listen->last;
+	return b->port && b->port != listen->first && listen->first != listen->last;
 }
 
-static void check_shift(struct loader *l, const struct map *map)
+static void check_shift(struct loader *l, const struct backend *b, const struct listen *listen)
 {
-	VEC_EACH (&map->listens, struct listen, listen) {
-		uint32_t last = (uint32_t)map->to_port + (listen->last - listen->first);
+	uint32_t last = (uint32_t)b->port + (listen->last - listen->first);
 
-		if (!is_shifted(map, listen) || last <= PORT_MAX)
+	if (!is_shifted(b, listen) || last <= PORT_MAX)
+		return;
+	diag_error(l->d, b->at, "%s shifted to %u ends at %u, past port %u", listen_text(l, listen),
+		b->port, last, PORT_MAX);
+	diag_note(l->d, listen->at, "the range");
+}
+
+/*
+ * What chooses among backends gives an address and one port. (With an element per port of a range and
+ * backend it could be done; nobody has asked.)
+ */
+static void check_shared_range(
+	struct loader *l, const struct backend *b, const struct listen *listen)
+{
+	if (!is_shifted(b, listen))
+		return;
+	diag_error(l->d, b->at, "%s cannot be shifted to port %u of one backend among several",
+		listen_text(l, listen), b->port);
+	diag_note(l->d, listen->at, "the range");
+	diag_hint(l->d, "leave the port out, so that each port leads to itself, or make a map for "
+			"each backend");
+}
+
+static void check_backends(struct loader *l, const struct map *map)
+{
+	VEC_EACH (&map->backends, struct backend, b)
+		VEC_EACH (&map->listens, struct listen, listen) {
+			if (map->backends.len > 1)
+				check_shared_range(l, b, listen);
+			else
+				check_shift(l, b, listen);
+		}
+}
+
+/* A port that is left out, and the same one said, are one backend to connections. */
+static void check_told_apart(struct loader *l, const struct map *map)
+{
+	for (size_t i = 1; i < map->backends.len; i++)
+		for (size_t j = 0; j < i; j++) {
+			const struct backend *b = &map->backends.items[i],
+					     *other = &map->backends.items[j];
+			uint16_t port = b->port ? b->port : other->port;
+
+			if (!ip_equal(&b->addr, &other->addr) || (b->port && other->port))
+				continue;
+			VEC_EACH (&map->listens, struct listen, listen) {
+				if (listen->first != port)
+					continue;
+				diag_error(l->d, b->at, "from port %u this backend stands twice",
+					port);
+				diag_note(l->d, other->at, "first here");
+				break;
+			}
+		}
+}
+
+/* Keys that only say something where there is a choice. */
+static void warn_useless(struct loader *l, const struct map *map)
+{
+	bool checks = map->checks.len > 0;
+
+	if (map->balance_at.line && map->backends.len == 1)
+		diag_warning(l->d, map->balance_at,
+			"'balance' says nothing: map '%s' has one backend", map->name);
+	if (checks)
+		return;
+	if (map->when_down_at.line)
+		diag_warning(l->d, map->when_down_at,
+			"'when-down' says nothing: without 'check' no backend is ever down");
+	if (map->all_down_at.line)
+		diag_warning(l->d, map->all_down_at,
+			"'all-down' says nothing: without 'check' no backend is ever down");
+}
+
+/* What a check asks of a backend must be there: TCP has no say over a UDP service. */
+static bool has_proto(const struct map *map, uint8_t proto)
+{
+	VEC_EACH (&map->listens, struct listen, listen)
+		if (listen->proto == proto)
+			return true;
+	return !map->listens.len;
+}
+
+static void check_checks(struct loader *l, const struct map *map)
+{
+	VEC_EACH (&map->checks, struct check, c) {
+		bool dns = c->kind == CHECK_DNS;
+
+		if (c->kind == CHECK_ICMP || c->port ||
+			has_proto(map, dns ? PROTO_UDP : PROTO_TCP) ||
+			(dns && has_proto(map, PROTO_TCP)))
 			continue;
-		diag_error(l->d, map->to_at, "%s shifted to %u ends at %u, past port %u",
-			listen_text(l, listen), map->to_port, last, PORT_MAX);
-		diag_note(l->d, listen->at, "the range");
+		diag_error(l->d, c->at,
+			"the backend has no TCP port to ask: map '%s' listens on %s only",
+			map->name, ip_proto_name(map->listens.items[0].proto));
+		diag_hint(l->d, "name the port, as {tcp: 8080}, or check by icmp");
 	}
 }
 
@@ -131,7 +222,7 @@ static void settle_from(struct loader *l, struct map *map)
 /* Addresses at which a map listens, as far as the file knows: an uplink without them counts 1. */
 static uint64_t count_places(const struct loader *l, const struct map *map, const uint64_t all[2])
 {
-	bool v6 = map->to.family == IP_V6;
+	bool v6 = map_family(map) == IP_V6;
 	uint64_t n = 0;
 
 	if (!map->on.len)
@@ -151,8 +242,9 @@ static uint64_t count_elements(const struct map *map, uint64_t places)
 	uint64_t n = 0;
 
 	VEC_EACH (&map->listens, struct listen, listen)
-		n += is_shifted(map, listen) ? places * (listen->last - listen->first + 1u)
-					     : places;
+		n += is_shifted(map->backends.items, listen)
+			     ? places * (listen->last - listen->first + 1u)
+			     : places;
 	return n;
 }
 
@@ -173,11 +265,14 @@ bool check_maps(struct loader *l)
 	for (size_t i = 0; i < m->maps.len; i++) {
 		struct map *map = &m->maps.items[i];
 
-		if (map->to.family == IP_NONE)
+		if (!map->backends.len)
 			l->map_broken[i] |= BROKEN_TARGET;
 		else
 			check_on(l, map, any_uplink);
-		check_shift(l, map);
+		check_backends(l, map);
+		check_told_apart(l, map);
+		check_checks(l, map);
+		warn_useless(l, map);
 		settle_from(l, map);
 		if (!map->enabled || l->map_broken[i])
 			continue;

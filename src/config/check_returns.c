@@ -10,6 +10,7 @@
 
 struct use {
 	const struct map *map;
+	const struct backend *backend;
 	const struct listen *listen;
 	uint32_t class;	      /* equal for equal `return` */
 	uint16_t first, last; /* backend ports */
@@ -50,7 +51,7 @@ static uint32_t class_of(struct loader *l, struct names *classes, const struct m
 static int by_backend(const void *pa, const void *pb)
 {
 	const struct use *a = pa, *b = pb;
-	int c = ip_cmp(&a->map->to, &b->map->to);
+	int c = ip_cmp(&a->backend->addr, &b->backend->addr);
 
 	if (c)
 		return c;
@@ -58,17 +59,20 @@ static int by_backend(const void *pa, const void *pb)
 		return a->listen->proto < b->listen->proto ? -1 : 1;
 	if (a->first != b->first)
 		return a->first < b->first ? -1 : 1;
-	return a->listen < b->listen ? -1 : a->listen > b->listen;
+	if (a->listen != b->listen)
+		return a->listen < b->listen ? -1 : 1;
+	return a->backend < b->backend ? -1 : a->backend > b->backend;
 }
 
 static bool same_backend(const struct use *a, const struct use *b)
 {
-	return ip_equal(&a->map->to, &b->map->to) && a->listen->proto == b->listen->proto;
+	return ip_equal(&a->backend->addr, &b->backend->addr) &&
+	       a->listen->proto == b->listen->proto;
 }
 
-static struct span return_place(const struct map *map)
+static struct span return_place(const struct use *u)
 {
-	return map->return_at.line ? map->return_at : map->to_at;
+	return u->map->return_at.line ? u->map->return_at : u->backend->at;
 }
 
 static void report(struct loader *l, const struct use *a, const struct use *b)
@@ -81,14 +85,13 @@ static void report(struct loader *l, const struct use *a, const struct use *b)
 		return;
 	*broken |= BROKEN_RETURN; /* once for each map, however many ports it has */
 
-	diag_error(l->d, return_place(later->map),
+	diag_error(l->d, return_place(later),
 		"maps '%s' and '%s' lead to the same %s port %u of %s, but return differently",
 		later->map->name, earlier->map->name, ip_proto_name(later->listen->proto),
 		later->first > earlier->first ? later->first : earlier->first,
-		ip_format(&later->map->to, buf));
-	diag_note(l->d, return_place(earlier->map), "'%s' says %s, '%s' says %s",
-		earlier->map->name, return_text(l, earlier->map), later->map->name,
-		return_text(l, later->map));
+		ip_format(&later->backend->addr, buf));
+	diag_note(l->d, return_place(earlier), "'%s' says %s, '%s' says %s", earlier->map->name,
+		return_text(l, earlier->map), later->map->name, return_text(l, later->map));
 	diag_hint(l->d, "the gateway cannot tell their replies apart; give both the same 'return'");
 }
 
@@ -98,7 +101,7 @@ static size_t collect(struct loader *l, struct use **out)
 	size_t n = 0, at = 0;
 
 	VEC_EACH (&l->m->maps, struct map, map)
-		n += map->listens.len;
+		n += map->listens.len * map->backends.len;
 	*out = arena_alloc(l->scratch, n * sizeof(**out));
 	names_init(&classes, l->scratch, l->m->maps.len);
 	for (size_t i = 0; i < l->m->maps.len; i++) {
@@ -108,13 +111,14 @@ static size_t collect(struct loader *l, struct use **out)
 		if (!map->enabled || l->map_broken[i])
 			continue;
 		class = class_of(l, &classes, map);
-		VEC_EACH (&map->listens, struct listen, listen) {
-			uint32_t first = map->to_port ? map->to_port : listen->first;
-			uint32_t last = first + (listen->last - listen->first);
+		VEC_EACH (&map->backends, struct backend, b)
+			VEC_EACH (&map->listens, struct listen, listen) {
+				uint32_t first = b->port ? b->port : listen->first;
+				uint32_t last = first + (listen->last - listen->first);
 
-			(*out)[at++] = (struct use){map, listen, class, (uint16_t)first,
-				last > UINT16_MAX ? UINT16_MAX : (uint16_t)last};
-		}
+				(*out)[at++] = (struct use){map, b, listen, class, (uint16_t)first,
+					last > UINT16_MAX ? UINT16_MAX : (uint16_t)last};
+			}
 	}
 	return at;
 }

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUOTE_MAX	60
-#define SUGGESTIONS_MAX 500 /* each costs time; a file that is wrong all over needs no more */
-#define FIELDS_MAX	8
+#define QUOTE_MAX	 60
+#define SUGGESTIONS_MAX	 500 /* each costs time; a file that is wrong all over needs no more */
+#define FIELDS_MAX	 16
+#define HOOK_TIMEOUT_MIN 100u /* ms */
+#define HOOK_TIMEOUT_MAX 300000u
+#define HOOK_WORD_BYTES	 4096u
 
 /* ---- words ---- */
 
@@ -110,6 +113,28 @@ size_t load_items(struct loader *l, const struct yaml_node *key, const struct ya
 		good = false;
 	}
 	return good ? value->len : 0;
+}
+
+size_t load_word_of(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+	const char *const *words, size_t n)
+{
+	struct strbuf known = STRBUF_INIT;
+	const char *wanted;
+
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(&known, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", words[i]);
+	wanted = arena_strdup(l->scratch, strbuf_str(&known));
+	strbuf_fini(&known);
+	value = load_scalar(l, key, value, wanted);
+	for (size_t i = 0; value && i < n; i++)
+		if (value_is(value, words[i]))
+			return i;
+	if (value) {
+		diag_error(l->d, value->at, "'%s' must be %s, not '%s'", load_quote(l, key), wanted,
+			load_quote(l, value));
+		load_suggest(l, load_quote(l, value), words, n);
+	}
+	return n;
 }
 
 /* ---- sections ---- */
@@ -384,6 +409,64 @@ static void load_guard(
 	value_bool(l, key, value, &m->guard);
 }
 
+/* A program and its arguments, for no shell to read. */
+static void load_hook(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	struct model *m = object;
+	const struct yaml_node *n = NULL;
+	size_t items = load_items(l, key, value, "a word of the command", LIMIT_HOOK, &n);
+	const struct yaml_node *command = n;
+
+	m->hook_at = value->at;
+	for (size_t i = 0; i < items; i++, n = yaml_next(n)) {
+		if (n->len && n->len <= HOOK_WORD_BYTES && !memchr(n->text, 0, n->len)) {
+			vec_push(l->arena, &m->hook, arena_strndup(l->arena, n->text, n->len));
+			continue;
+		}
+		diag_error(l->d, n->at,
+			n->len ? "a word of 'hook' that no program can be given"
+			       : "an empty word in 'hook'");
+		return;
+	}
+	if (!items)
+		return;
+	if (command->text[0] != '/') {
+		diag_error(l->d, command->at, "'hook' must begin with the full path of a program");
+		diag_hint(l->d, "no PATH is searched: hook: /usr/local/sbin/%s",
+			load_quote(l, command));
+	} else if (items == 1 && memchr(command->text, ' ', command->len)) {
+		diag_error(l->d, command->at, "'hook' is run without a shell");
+		diag_hint(
+			l->d, "write a program with arguments as a list: [/path/to/it, argument]");
+	}
+}
+
+static void load_hook_timeout(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	struct model *m = object;
+
+	value_duration(l, key, value, HOOK_TIMEOUT_MIN, HOOK_TIMEOUT_MAX, &m->hook_timeout_ms);
+}
+
+static void load_metrics(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	struct model *m = object;
+
+	m->metrics_at = value->at;
+	value_metrics(l, key, value, &m->metrics, &m->metrics_port);
+}
+
+static void load_watch(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	struct model *m = object;
+
+	value_bool(l, key, value, &m->watch);
+}
+
 static void load_gateway(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
 {
@@ -392,6 +475,10 @@ static void load_gateway(
 		{KEY_GATEWAY_RULES, load_rules},
 		{KEY_GATEWAY_TABLES, load_tables},
 		{KEY_GATEWAY_GUARD, load_guard},
+		{KEY_GATEWAY_HOOK, load_hook},
+		{KEY_GATEWAY_HOOK_TIMEOUT, load_hook_timeout},
+		{KEY_GATEWAY_METRICS, load_metrics},
+		{KEY_GATEWAY_WATCH, load_watch},
 	};
 
 	if (is_mapping(l, key, value, "a mapping"))
@@ -471,6 +558,7 @@ struct model *config_load(struct arena *arena, const char *text, size_t len, str
 	l.m->rules_first = DEFAULT_RULES_FIRST;
 	l.m->tables_first = DEFAULT_TABLES_FIRST;
 	l.m->guard = true;
+	l.m->hook_timeout_ms = DEFAULT_HOOK_TIMEOUT;
 	for (size_t i = 0; i < KEY_COUNT_; i++) {
 		const char *path = config_key((enum config_key_id)i)->path,
 			   *dot = strrchr(path, '.');

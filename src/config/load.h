@@ -91,6 +91,14 @@ const struct yaml_node *load_scalar(struct loader *l, const struct yaml_node *ke
 /* "did you mean 'x'?" as hint of the last entry, if one of @candidates is near: then true. */
 bool load_suggest(struct loader *l, const char *word, const char *const *candidates, size_t n);
 
+/* `check` of @uplink, or of a map (NULL): one or several, in the model's arena; *@len of them. What is
+ * wrong with them was reported. */
+struct check *load_checks(struct loader *l, const struct yaml_node *key,
+	const struct yaml_node *value, const struct uplink *uplink, size_t *len);
+/* A value that is one of @words: its index. @n: none, the error was reported. */
+size_t load_word_of(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+	const char *const *words, size_t n);
+
 extern const struct field load_uplink_fields[], load_map_fields[];
 extern const size_t load_uplink_n_fields, load_map_n_fields;
 
@@ -115,6 +123,24 @@ bool value_prefix(struct loader *l, const struct yaml_node *n, struct ip_prefix 
 bool value_listen(struct loader *l, const struct yaml_node *n, struct listen *out);
 bool value_target(
 	struct loader *l, const struct yaml_node *n, struct ip_addr *addr, uint16_t *port);
+
+bool value_is_true(const struct yaml_node *n, bool *out); /* false: neither true nor false */
+bool value_is_name_char(char c);			  /* of a host's name, dots included */
+/* The port in the @len bytes of the text from @from. */
+bool value_port(
+	struct loader *l, const struct yaml_node *n, size_t from, size_t len, uint16_t *out);
+/* "204" or "200-399", each from @min to @max; nothing is reported. */
+bool value_range(
+	const struct yaml_node *n, uint32_t min, uint32_t max, uint16_t *first, uint16_t *last);
+/* "500ms", "5s" or "1m". */
+bool value_duration(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	uint32_t min_ms, uint32_t max_ms, uint32_t *out_ms);
+/* An address with a port, which may be left out where @port is not 0. */
+bool value_endpoint(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	uint16_t port, struct ip_addr *addr, uint16_t *out);
+/* Where a listener of our own may be: "9180", "192.168.0.1", "[::]:9180", or on. */
+bool value_metrics(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	struct ip_addr *addr, uint16_t *port);
 
 /* ---- checks of the whole ---- */
 

@@ -115,20 +115,150 @@ static void load_on(
 			mark_broken(l, map, BROKEN_ON);
 }
 
-/* ---- to, return, from, enabled ---- */
+/* ---- to ---- */
+
+static void load_to_address(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	struct backend *b = object;
+
+	b->at = value->at;
+	value = load_scalar(l, key, value, "the address of one backend");
+	if (!value || !value_target(l, value, &b->addr, &b->port))
+		b->addr.family = IP_NONE;
+}
+
+static void load_to_weight(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	struct backend *b = object;
+	uint32_t weight;
+
+	if (!value_u32(l, key, value, &weight))
+		return;
+	if (weight >= 1 && weight <= LIMIT_WEIGHT) {
+		b->weight = (uint16_t)weight;
+		return;
+	}
+	diag_error(l->d, value->at, "'weight' must be from 1 to %u", LIMIT_WEIGHT);
+	if (!weight)
+		diag_hint(l->d, "to give it no connections, take it out of the list");
+}
+
+/* One entry: a target, or a mapping that names one. False: there is no address. */
+static bool load_backend(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	struct backend *out)
+{
+	static const struct field fields[] = {
+		{KEY_TO_ADDRESS, load_to_address}, {KEY_TO_WEIGHT, load_to_weight}};
+
+	*out = (struct backend){.weight = 1, .at = n->at};
+	if (n->kind == YAML_MAPPING)
+		load_section(l, n, fields, sizeof(fields) / sizeof(fields[0]), out, "'to'", NULL);
+	else
+		load_to_address(l, key, n, out);
+	return out->addr.family != IP_NONE;
+}
+
+/* Backends of one map are told apart by address and port, and are of one family. */
+static bool check_backend(struct loader *l, const struct map *map, const struct backend *b)
+{
+	const struct backend *first = map->backends.items;
+
+	if (map->backends.len && first->addr.family != b->addr.family) {
+		diag_error(l->d, b->at, "an %s backend beside an %s one",
+			family_name(b->addr.family), family_name(first->addr.family));
+		diag_note(l->d, first->at, "the first is here");
+		diag_hint(l->d, "a service with both families has two maps");
+		return false;
+	}
+	VEC_EACH (&map->backends, const struct backend, have) {
+		if (!ip_equal(&have->addr, &b->addr) || have->port != b->port)
+			continue;
+		diag_error(l->d, b->at, "this backend stands twice");
+		diag_note(l->d, have->at, "first here");
+		diag_hint(l->d, "to give it a larger share: {address: ..., weight: 2}");
+		return false;
+	}
+	return true;
+}
 
 static void load_to(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
 {
 	struct map *map = object;
+	const struct yaml_node *n = value;
+	size_t items = 1;
 
-	map->to_at = value->at;
-	value = load_scalar(l, key, value, "the address of one backend");
-	if (!value || !value_target(l, value, &map->to, &map->to_port)) {
-		map->to.family = IP_NONE;
+	if (value->kind == YAML_SEQUENCE) {
+		items = value->len;
+		n = yaml_first(value);
+	}
+	if (items < 1 || items > LIMIT_BACKENDS) {
+		diag_error(l->d, value->at, "'to' has %zu entries; it can have 1 to %u", items,
+			LIMIT_BACKENDS);
 		mark_broken(l, map, BROKEN_TARGET);
+		return;
+	}
+	map->backends.items = arena_alloc(l->arena, items * sizeof(*map->backends.items));
+	map->backends.cap = items;
+	for (size_t i = 0; i < items; i++, n = yaml_next(n)) {
+		struct backend b;
+
+		if (load_backend(l, key, n, &b) && check_backend(l, map, &b))
+			vec_push(l->arena, &map->backends, b);
+		else
+			mark_broken(l, map, BROKEN_TARGET);
 	}
 }
+
+/* ---- balance, check, when-down, all-down ---- */
+
+static void load_balance(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	static const char *const words[] = {
+		[BALANCE_HASH] = "hash", [BALANCE_RANDOM] = "random", [BALANCE_FIRST] = "first"};
+	struct map *map = object;
+	size_t i = load_word_of(l, key, value, words, sizeof(words) / sizeof(words[0]));
+
+	map->balance_at = value->at;
+	if (i < sizeof(words) / sizeof(words[0]))
+		map->balance = (enum balance)i;
+}
+
+static void load_when_down(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	static const char *const words[] = {[WHEN_DOWN_KEEP] = "keep", [WHEN_DOWN_CUT] = "cut"};
+	struct map *map = object;
+
+	map->when_down_at = value->at;
+	if (load_word_of(l, key, value, words, 2) == WHEN_DOWN_CUT)
+		map->when_down = WHEN_DOWN_CUT;
+}
+
+static void load_all_down(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	static const char *const words[] = {[ALL_DOWN_TRY] = "try", [ALL_DOWN_REFUSE] = "refuse"};
+	struct map *map = object;
+
+	map->all_down_at = value->at;
+	if (load_word_of(l, key, value, words, 2) == ALL_DOWN_REFUSE)
+		map->all_down = ALL_DOWN_REFUSE;
+}
+
+static void load_check(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	struct map *map = object;
+
+	map->checks.items = load_checks(l, key, value, NULL, &map->checks.len);
+	map->checks.cap = map->checks.len;
+}
+
+/* ---- return, from, enabled ---- */
 
 static void load_snat(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
@@ -205,6 +335,10 @@ const struct field load_map_fields[] = {
 	{KEY_MAP_LISTEN, load_listen},
 	{KEY_MAP_ON, load_on},
 	{KEY_MAP_TO, load_to},
+	{KEY_MAP_BALANCE, load_balance},
+	{KEY_MAP_CHECK, load_check},
+	{KEY_MAP_WHEN_DOWN, load_when_down},
+	{KEY_MAP_ALL_DOWN, load_all_down},
 	{KEY_MAP_RETURN, load_return},
 	{KEY_MAP_FROM, load_from},
 	{KEY_MAP_ENABLED, load_enabled},

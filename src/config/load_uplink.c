@@ -151,11 +151,21 @@ static void load_number(
 	u->number_at = value->at;
 }
 
+static void load_check(
+	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
+{
+	struct uplink *u = object;
+
+	u->checks.items = load_checks(l, key, value, u, &u->checks.len);
+	u->checks.cap = u->checks.len;
+}
+
 const struct field load_uplink_fields[] = {
 	{KEY_UPLINK_INTERFACE, load_interface},
 	{KEY_UPLINK_ADDRESS, load_address},
 	{KEY_UPLINK_PUBLIC, load_public},
 	{KEY_UPLINK_GATEWAY, load_gateway},
 	{KEY_UPLINK_NUMBER, load_number},
+	{KEY_UPLINK_CHECK, load_check},
 };
 const size_t load_uplink_n_fields = sizeof(load_uplink_fields) / sizeof(load_uplink_fields[0]);

@@ -58,7 +58,7 @@ struct uplink_gateway {
 enum check_kind { CHECK_ICMP, CHECK_TCP, CHECK_HTTP, CHECK_DNS };
 
 struct check_target {
-	const char *text;    /* as the file has it */
+	const char *text; /* as the file has it; of icmp, also CHECK_GATEWAY, without an address */
 	struct ip_addr addr; /* of http, IP_NONE: the host in the URL is a name */
 	uint16_t port;	     /* tcp, http, dns */
 	struct span at;
@@ -81,6 +81,11 @@ struct check {
 	uint32_t rise, fall;		    /* so many rounds alike change the state; 2, 3 */
 	struct span at;
 };
+#define DEFAULT_CHECK_EVERY_MS	 5000u
+#define DEFAULT_CHECK_TIMEOUT_MS 2000u
+#define DEFAULT_CHECK_RISE	 2u
+#define DEFAULT_CHECK_FALL	 3u
+#define CHECK_GATEWAY		 "gateway" /* text of the target that is the uplink's gateway */
 
 struct uplink {
 	const char *name;
@@ -133,19 +138,24 @@ enum balance {
 enum when_down { WHEN_DOWN_KEEP, WHEN_DOWN_CUT }; /* the connections of a backend that went down */
 enum all_down { ALL_DOWN_TRY, ALL_DOWN_REFUSE };  /* new ones, when no backend is up */
 
+/* The backend's port for the listener's @port: ranges shift by the same distance. */
+static inline uint16_t backend_port_for(
+	const struct backend *b, const struct listen *l, uint16_t port)
+{
+	return b->port ? (uint16_t)(b->port + (port - l->first)) : port;
+}
+
 struct map {
 	const char *name;
 	struct span at; /* the name */
 	bool enabled;
 	VEC(struct listen) listens;
-	VEC(struct map_on) on; /* empty: every uplink, every address */
-	struct ip_addr to;
-	uint16_t to_port; /* first backend port; 0: the listening port */
-	struct span to_at;
+	VEC(struct map_on) on;	      /* empty: every uplink, every address */
 	VEC(struct backend) backends; /* at least one; all of one family */
 	enum balance balance;
 	enum when_down when_down;
 	enum all_down all_down;
+	struct span balance_at, when_down_at, all_down_at;
 	VEC(struct check) checks; /* empty: its backends are taken for up */
 	enum return_mode return_mode;
 	struct span return_at;
@@ -153,6 +163,12 @@ struct map {
 	VEC(struct located_prefix) from; /* sorted, none inside another; empty: everyone */
 	struct span from_at;
 };
+
+/* IPv4 or IPv6: that of its backends. IP_NONE: they could not be read. */
+static inline uint8_t map_family(const struct map *m)
+{
+	return m->backends.len ? m->backends.items[0].addr.family : IP_NONE;
+}
 
 struct model {
 	uint32_t mark_mask;    /* the bits of the mark that are ours; contiguous */
@@ -174,6 +190,7 @@ struct model {
 #define DEFAULT_RULES_FIRST  500u
 #define DEFAULT_TABLES_FIRST 70000u
 #define DEFAULT_METRICS_PORT 9180u
+#define DEFAULT_HOOK_TIMEOUT 10000u /* ms */
 
 /*
  * How the mark's bits are used: the highest bit of the mask says "translated by portreeve", the

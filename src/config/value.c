@@ -102,19 +102,26 @@ bool value_u32(
 	return false;
 }
 
-bool value_bool(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, bool *out)
+bool value_is_true(const struct yaml_node *n, bool *out)
 {
 	static const char *const words[] = {"true", "false", "on", "off", "yes", "no"};
 
-	n = load_scalar(l, key, n, "true or false");
-	if (!n)
-		return false;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (n->len == strlen(words[i]) && strncasecmp(n->text, words[i], n->len) == 0) {
 			*out = i % 2 == 0;
 			return true;
 		}
 	}
+	return false;
+}
+
+bool value_bool(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, bool *out)
+{
+	n = load_scalar(l, key, n, "true or false");
+	if (!n)
+		return false;
+	if (value_is_true(n, out))
+		return true;
 	diag_error(l->d, n->at,
 		"'%s' must be true or false (on, off, yes and no will do), not '%s'",
 		load_quote(l, key), load_quote(l, n));
@@ -267,9 +274,7 @@ bool value_prefix(struct loader *l, const struct yaml_node *n, struct ip_prefix 
 
 /* ---- ports ---- */
 
-/* One port in [@from, @from + @len) of the text. */
-static bool port_of(
-	struct loader *l, const struct yaml_node *n, size_t from, size_t len, uint16_t *out)
+bool value_port(struct loader *l, const struct yaml_node *n, size_t from, size_t len, uint16_t *out)
 {
 	uint32_t v = 0;
 	int err = decimal(n->text + from, len, UINT16_MAX, &v);
@@ -349,14 +354,14 @@ bool value_listen(struct loader *l, const struct yaml_node *n, struct listen *ou
 	dash = memchr(n->text, '-', ports);
 	out->at = n->at;
 	if (!dash) {
-		if (!port_of(l, n, 0, ports, &out->first))
+		if (!value_port(l, n, 0, ports, &out->first))
 			return false;
 		out->last = out->first;
 	} else {
 		size_t second = (size_t)(dash - n->text) + 1;
 
-		if (!port_of(l, n, 0, second - 1, &out->first) ||
-			!port_of(l, n, second, ports - second, &out->last))
+		if (!value_port(l, n, 0, second - 1, &out->first) ||
+			!value_port(l, n, second, ports - second, &out->last))
 			return false;
 		if (out->first > out->last) {
 			diag_error(
@@ -442,7 +447,7 @@ static bool target_port(struct loader *l, const struct yaml_node *n, size_t from
 			(int)(dash - n->text), n->text);
 		return false;
 	}
-	return port_of(l, n, from, n->len - from, out);
+	return value_port(l, n, from, n->len - from, out);
 }
 
 bool value_target(struct loader *l, const struct yaml_node *n, struct ip_addr *addr, uint16_t *port)
@@ -480,4 +485,143 @@ bool value_target(struct loader *l, const struct yaml_node *n, struct ip_addr *a
 		return false;
 	}
 	return !port_from || target_port(l, n, port_from, port);
+}
+
+/* ---- of checks and of the daemon ---- */
+
+bool value_is_name_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '.';
+}
+
+bool value_range(
+	const struct yaml_node *n, uint32_t min, uint32_t max, uint16_t *first, uint16_t *last)
+{
+	const char *dash = n->len ? memchr(n->text, '-', n->len) : NULL;
+	size_t len = dash ? (size_t)(dash - n->text) : n->len;
+	uint32_t from, to;
+
+	if (decimal(n->text, len, max, &from))
+		return false;
+	to = from;
+	if (dash && decimal(dash + 1, n->len - len - 1, max, &to))
+		return false;
+	if (from < min || to < from)
+		return false;
+	*first = (uint16_t)from;
+	*last = (uint16_t)to;
+	return true;
+}
+
+static const char *duration_text(struct loader *l, uint32_t ms)
+{
+	if (ms % 60000 == 0)
+		return arena_printf(l->scratch, "%um", ms / 60000);
+	if (ms % 1000 == 0)
+		return arena_printf(l->scratch, "%us", ms / 1000);
+	return arena_printf(l->scratch, "%ums", ms);
+}
+
+bool value_duration(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	uint32_t min_ms, uint32_t max_ms, uint32_t *out_ms)
+{
+	static const struct {
+		const char *name;
+		uint32_t ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
+	size_t digits = 0;
+	uint32_t v = 0;
+
+	n = load_scalar(l, key, n, "a time such as 5s, 500ms or 1m");
+	if (!n)
+		return false;
+	while (digits < n->len && isdigit((unsigned char)n->text[digits]))
+		digits++;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strlen(units[i].name) != n->len - digits ||
+			memcmp(units[i].name, n->text + digits, n->len - digits) != 0)
+			continue;
+		if (decimal(n->text, digits, max_ms / units[i].ms, &v) == -EINVAL)
+			break;
+		if (v && v * units[i].ms >= min_ms) {
+			*out_ms = v * units[i].ms;
+			return true;
+		}
+		diag_error(l->d, n->at, "'%s' must be from %s to %s", load_quote(l, key),
+			duration_text(l, min_ms), duration_text(l, max_ms));
+		return false;
+	}
+	diag_error(
+		l->d, n->at, "'%s' must be a time, not '%s'", load_quote(l, key), load_quote(l, n));
+	if (digits && digits == n->len)
+		diag_hint(l->d, "with its unit: %ss or %sms", load_quote(l, n), load_quote(l, n));
+	else
+		diag_hint(l->d, "write 5s, 500ms or 1m");
+	return false;
+}
+
+/* Address and port (0: none given) of "192.0.2.1:80" and the like. */
+static bool split_endpoint(
+	struct loader *l, const struct yaml_node *n, struct ip_addr *addr, uint16_t *port)
+{
+	size_t from, len, port_from;
+
+	*port = 0;
+	if (!split_target(l, n, &from, &len, &port_from))
+		return false;
+	if (ip_parse_n(n->text + from, len, addr) || (from && addr->family == IP_V4)) {
+		diag_error(l->d, value_part(n, from, len), "'%.*s' is not an address",
+			(int)(len < 60 ? len : 60), n->text + from);
+		diag_hint(l->d, "write \"192.0.2.1:80\" or \"[2001:db8::1]:80\"");
+		return false;
+	}
+	return !port_from || value_port(l, n, port_from, n->len - port_from, port);
+}
+
+bool value_endpoint(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	uint16_t port, struct ip_addr *addr, uint16_t *out)
+{
+	const char *class;
+
+	if (!split_endpoint(l, n, addr, out))
+		return false;
+	class = ip_is_loopback(addr) ? "a loopback address" : address_class(addr);
+	if (class) {
+		diag_error(l->d, n->at, "'%s' cannot be %s, which is %s", load_quote(l, key),
+			load_quote(l, n), class);
+		return false;
+	}
+	*out = *out ? *out : port;
+	if (*out)
+		return true;
+	diag_error(l->d, n->at, "'%s' names no port", load_quote(l, n));
+	diag_hint(l->d, addr->family == IP_V6 ? "write \"[%s]:443\"" : "write \"%s:443\"",
+		load_quote(l, n));
+	return false;
+}
+
+bool value_metrics(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	struct ip_addr *addr, uint16_t *port)
+{
+	bool on = true;
+
+	n = load_scalar(l, key, n, "a port, or an address and port");
+	if (!n)
+		return false;
+	*port = DEFAULT_METRICS_PORT;
+	*addr = ip_from_bytes(IP_V4, (const uint8_t[]){127, 0, 0, 1});
+	if (all_digits(n->text, n->len))
+		return value_port(l, n, 0, n->len, port);
+	if (value_is_true(n, &on)) {
+		if (!on)
+			*addr = (struct ip_addr){0};
+		return true;
+	}
+	if (!split_endpoint(l, n, addr, port))
+		return false;
+	*port = *port ? *port : DEFAULT_METRICS_PORT;
+	if (!ip_is_multicast(addr))
+		return true;
+	diag_error(l->d, n->at, "nobody can listen on %s, a multicast address", load_quote(l, n));
+	return false;
 }

@@ -10,9 +10,12 @@
 
 #define API_SOCKET "/run/portreeve/api.sock" /* or $PORTREEVE_RUN_DIR/api.sock */
 
+/* 0, or -errno and @diag says why. Needs a config. */
 int api_start(struct daemon *d, struct diag *diag);
-void api_stop(struct daemon *d);
+void api_stop(struct daemon *d); /* fine also where it was not started */
 /* After another config is in force: the TCP listener may have moved. */
 void api_update(struct daemon *d);
+/* Its own metrics. */
+void api_metrics(const struct daemon *d, struct strbuf *out);
 
 #endif

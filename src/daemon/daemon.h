@@ -36,8 +36,10 @@ struct daemon_options {
 struct reconcile;
 struct monitor;
 struct returns;
+struct hook;
 struct api;
 struct trial;
+struct config_watch;
 
 struct daemon {
 	struct daemon_options options;
@@ -52,8 +54,11 @@ struct daemon {
 	struct reconcile *reconcile;
 	struct monitor *monitor; /* health of uplinks and backends */
 	struct returns *returns; /* return paths */
+	struct hook *hook;	 /* NULL until the first change of health */
 	struct api *api;
-	struct trial *trial; /* a change that waits for its confirmation */
+	struct trial *trial;	    /* a change that waits for its confirmation */
+	struct config_watch *watch; /* of the file, while the config asks for it */
+	const char *stop_why;	    /* NULL: goes on */
 	uint64_t started_ms;
 };
 
@@ -77,7 +82,14 @@ void daemon_learn_return(
 	struct daemon *d, const struct ip_addr *backend, enum return_mode mode, const char *reason);
 void daemon_learn_down(struct daemon *d, const char *map, const struct backend *backend, bool down);
 
+/* What an earlier one learned, as it was remembered; @l is copied. */
+void daemon_remember(struct daemon *d, const struct learned *l);
+
+/* A pass was made: the parts that act on what it saw and planned are told. (Called by reconcile.) */
+void daemon_planned(struct daemon *d);
+
 uint64_t daemon_now_ms(void);  /* monotonic */
+uint64_t daemon_now_us(void);  /* the same, finer */
 uint64_t daemon_wall_ms(void); /* since 1970 */
 
 #endif

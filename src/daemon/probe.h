@@ -33,6 +33,7 @@ struct probe_question {
 
 struct probe_answer {
 	bool ok;
+	bool asked; /* false: it could not even be sent, which says nothing of the target */
 	uint32_t rtt_us;
 	char why[120]; /* not ok: "no answer in 2 s", "connection refused", "status 503" */
 };

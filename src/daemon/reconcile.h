@@ -22,8 +22,10 @@ struct reconcile_status {
 	char problem[256]; /* why it is not in force; "" */
 };
 
-int reconcile_start(struct daemon *d); /* events on, the first pass made; 0 or -errno */
-void reconcile_stop(struct daemon *d); /* the kernel is left as it is */
+/* Listen; where there is a config already, with a pass soon. 0, or -errno and the journal says why. */
+int reconcile_start(struct daemon *d);
+/* The kernel is left as it is. While it is stopped, waking does nothing and there is no plan. */
+void reconcile_stop(struct daemon *d);
 
 /* Something changed (an enum kernel_event_what, or 0: something learned or configured): a pass soon, one
  * for all that comes at once. @why for the log. */

@@ -43,15 +43,37 @@ static struct nft_table *own_table(const struct netstate *s)
 
 /* ---- looking ---- */
 
-static int read_own_elements(
-	struct kernel *k, struct arena *a, struct netstate *seen, struct kernel_error *e)
+/* The elements of sets that were read without them, from a table with the same sets. Names and comments
+ * would live with the config that the old table was made from: such sets are small, and left out. */
+static void copy_elements(struct arena *a, struct nft_table *to, const struct nft_table *from)
 {
-	struct nft_table *t = own_table(seen);
+	VEC_EACH (&to->sets, struct nft_set *, it) {
+		struct nft_set *s = *it;
+		const struct nft_set *old = nft_set_find_named(from, s->name);
+
+		if (!old || !(s->flags & SET_INCOMPLETE) || s->flags & SET_TIMEOUT ||
+			old->comments || old->chains.len || !nft_set_same_declaration(old, s))
+			continue;
+		s->bytes = arena_alloc(a, old->len * old->stride);
+		if (old->len)
+			memcpy(s->bytes, old->bytes, old->len * old->stride);
+		s->len = s->cap = old->len;
+		s->sorted = old->sorted;
+		s->flags &= ~(uint32_t)SET_INCOMPLETE;
+	}
+}
+
+static int read_own_elements(
+	struct kernel *k, struct arena *a, struct gateway_state *g, struct kernel_error *e)
+{
+	struct nft_table *t = own_table(&g->seen);
 	int err = 0;
 
 	if (!t)
 		return 0;
-	applied_load(k, a, t, seen->ruleset.generation);
+	if (g->held)
+		copy_elements(a, t, g->held);
+	applied_load(k, a, t, g->seen.ruleset.generation);
 	VEC_EACH (&t->sets, struct nft_set *, s) {
 		if (!((*s)->flags & SET_INCOMPLETE) || (*s)->flags & SET_TIMEOUT)
 			continue;
@@ -99,6 +121,8 @@ static int read_memory(
 	VEC_EACH (&second.numbers, struct memory_number, n)
 		if (!remembers_uplink(out, n->uplink))
 			vec_push(a, &out->numbers, *n);
+	if (!own_table(seen))
+		out->learned = second.learned;
 	return 0;
 }
 
@@ -116,24 +140,32 @@ static int refused(
 int gateway_look(struct kernel *k, struct arena *a, const struct model *m,
 	struct gateway_state *out, struct diag *d)
 {
+	unsigned int parts = OBSERVE_NETWORK | OBSERVE_SYSCTLS |
+			     (out->running ? 0 : OBSERVE_LISTENERS | OBSERVE_RULESET);
 	struct kernel_error e = {0};
 	int err;
 
-	*out = (struct gateway_state){.model = m};
-	err = kernel_observe(k, a,
-		OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_LISTENERS | OBSERVE_RULESET, &out->seen,
-		&e);
+	*out = (struct gateway_state){
+		.model = m, .learned = out->learned, .running = out->running, .held = out->held};
+	err = kernel_observe(k, a, parts, &out->seen, &e);
+	if (!err && out->running)
+		err = kernel_nft_observe_table(
+			k, a, FAMILY_INET, PORTREEVE_TABLE, &out->seen.ruleset, &e);
 	if (!err)
-		err = read_own_elements(k, a, &out->seen, &e);
+		err = read_own_elements(k, a, out, &e);
 	if (err)
 		return refused(d, NOWHERE, "to show this machine's network", err, &e);
 	err = read_memory(k, a, &out->seen, &out->memory);
 	if (err)
 		return refused(d, NOWHERE, "access to what was remembered", err, NULL);
+	if (out->learned)
+		out->memory.learned = *out->learned;
+	out->memory.running = out->running;
 	if (m) {
 		out->plan = plan_make(a, m, &out->seen, &out->memory, d);
 		if (!out->plan)
 			return 0;
+		own_table(&out->plan->want)->flags = k->table_flags;
 	}
 	plan_diff(a, &out->seen, out->plan ? &out->plan->want : NULL, &out->memory, &out->changes);
 	return 0;
@@ -187,8 +219,11 @@ static int do_change(struct run *r, const struct change *c, bool forward, struct
 
 	switch (c->kind) {
 	case CHANGE_ROUTE:
-		err = add ? kernel_route_add(r->k, c->route, e)
-			  : kernel_route_delete(r->k, c->route, e);
+		if (c->replaced)
+			err = kernel_route_replace(r->k, forward ? c->route : c->replaced, e);
+		else
+			err = add ? kernel_route_add(r->k, c->route, e)
+				  : kernel_route_delete(r->k, c->route, e);
 		break;
 	case CHANGE_RULE:
 		err = add ? kernel_rule_add(r->k, c->rule, e)
@@ -287,6 +322,7 @@ static const char *nft_change_name(enum nft_change_kind kind)
 	static const char *const names[NFT_CHANGE_COUNT_] = {
 		[NFT_ADD_TABLE] = "to add table",
 		[NFT_DEL_TABLE] = "to delete table",
+		[NFT_HOLD_TABLE] = "to hand over table",
 		[NFT_ADD_COUNTER] = "to add a counter to table",
 		[NFT_DEL_COUNTER] = "to delete a counter of table",
 		[NFT_ADD_SET] = "to add a set to table",
@@ -381,6 +417,7 @@ static void unite(
 	VEC_EACH (&old->numbers, struct memory_number, n)
 		if (!remembers_uplink(out, n->uplink))
 			vec_push(a, &out->numbers, *n);
+	out->learned = more->learned;
 }
 
 static const struct nft_set *memory_change(const struct run *r, enum nft_change_kind kind)
@@ -703,7 +740,7 @@ int gateway_apply(struct kernel *k, struct arena *a, struct gateway_state *s,
 
 int gateway_remove(struct kernel *k, struct arena *a, struct apply_report *report, struct diag *d)
 {
-	struct gateway_state s;
+	struct gateway_state s = {0};
 	int err = gateway_look(k, a, NULL, &s, d);
 
 	return err ? err : gateway_apply(k, a, &s, report, d);

@@ -271,6 +271,80 @@ bool kernel_conntrack_decode(const struct nlmsghdr *nlh, struct net_flow *f)
 	return true;
 }
 
+static uint64_t number_in(const struct nlattr *attr)
+{
+	uint64_t n;
+
+	if (!attr || mnl_attr_get_payload_len(attr) != sizeof(n))
+		return 0;
+	memcpy(&n, mnl_attr_get_payload(attr), sizeof(n));
+	return be64toh(n);
+}
+
+static void account_in(const struct nlmsghdr *nlh, struct flow_account *out)
+{
+	static const int counters[] = {CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY};
+	const struct nlattr *t[CTA_MAX + 1], *c[CTA_COUNTERS_MAX + 1], *at[CTA_TIMESTAMP_MAX + 1];
+
+	kernel_attrs_of(t, CTA_MAX, nlh, sizeof(struct nfgenmsg));
+	out->id = t[CTA_ID] ? ntohl(mnl_attr_get_u32(t[CTA_ID])) : 0;
+	for (int i = 0; i < 2; i++) {
+		if (!t[counters[i]])
+			continue;
+		kernel_attrs_in(c, CTA_COUNTERS_MAX, t[counters[i]]);
+		out->counted = true;
+		out->packets[i] = number_in(c[CTA_COUNTERS_PACKETS]);
+		out->bytes[i] = number_in(c[CTA_COUNTERS_BYTES]);
+	}
+	if (t[CTA_TIMESTAMP]) {
+		kernel_attrs_in(at, CTA_TIMESTAMP_MAX, t[CTA_TIMESTAMP]);
+		out->start_ms = number_in(at[CTA_TIMESTAMP_START]) / 1000000;
+	}
+}
+
+struct each_flow {
+	void (*each)(const struct net_flow *f, const struct flow_account *account, void *data);
+	void *data;
+};
+
+static int on_each(const struct nlmsghdr *nlh, void *data)
+{
+	const struct each_flow *s = data;
+	struct flow_account account = {0};
+	struct net_flow f = {0};
+
+	if (!kernel_conntrack_decode(nlh, &f))
+		return MNL_CB_OK;
+	account_in(nlh, &account);
+	s->each(&f, &account, s->data);
+	return MNL_CB_OK;
+}
+
+/* All connections, to @cb. Asking would load the module: where it is not, there are none. */
+static int dump_all(struct kernel *k, uint32_t mark, uint32_t mask, mnl_cb_t cb, void *data,
+	struct kernel_error *e)
+{
+	char buf[REQUEST_BYTES] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
+
+	if (access("/sys/module/nf_conntrack", F_OK) != 0)
+		return 0;
+	if (mask) {
+		mnl_attr_put_u32(nlh, CTA_MARK, htonl(mark));
+		mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(mask));
+	}
+	return kernel_talk(k, k->netfilter, nlh, cb, data, e);
+}
+
+int kernel_conntrack_each(struct kernel *k, uint32_t mark, uint32_t mask,
+	void (*each)(const struct net_flow *f, const struct flow_account *account, void *data),
+	void *data, struct kernel_error *e)
+{
+	struct each_flow s = {each, data};
+
+	return dump_all(k, mark, mask, on_each, &s, e);
+}
+
 static int on_flow(const struct nlmsghdr *nlh, void *data)
 {
 	struct flow_list *l = data;
@@ -288,18 +362,11 @@ static int on_flow(const struct nlmsghdr *nlh, void *data)
 int kernel_observe_flows(
 	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e)
 {
-	char buf[REQUEST_BYTES] __attribute__((aligned(8)));
 	struct flow_list l = {.a = a, .out = out};
 	int err;
 
 	memset(&out->flows, 0, sizeof(out->flows));
-	/* Asking would load the module. */
-	if (access("/sys/module/nf_conntrack", F_OK) != 0) {
-		out->have |= HAVE_FLOWS;
-		return 0;
-	}
-	err = kernel_talk(k, k->netfilter, request(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC),
-		on_flow, &l, e);
+	err = dump_all(k, 0, 0, on_flow, &l, e);
 	if (!err && !l.too_many)
 		out->have |= HAVE_FLOWS;
 	return err;

@@ -21,6 +21,18 @@ int kernel_conntrack_sweep_marked(struct kernel *k, uint32_t mark, uint32_t mask
  * not set. The kernel's module for conntrack is not loaded by this. */
 int kernel_observe_flows(
 	struct kernel *k, struct arena *a, struct netstate *out, struct kernel_error *e);
+/* What conntrack counts of a connection: [0] of requests, [1] of replies. Only of those that began after
+ * it was told to (net.netfilter.nf_conntrack_acct, nf_conntrack_timestamp). */
+struct flow_account {
+	bool counted;
+	uint64_t packets[2], bytes[2];
+	uint64_t start_ms; /* since 1970; 0: not kept */
+	uint32_t id;	   /* tells it from another one with the same addresses and ports */
+};
+/* Each connection with (mark & mask) == @mark, one after the other; nothing is kept. 0 or -errno. */
+int kernel_conntrack_each(struct kernel *k, uint32_t mark, uint32_t mask,
+	void (*each)(const struct net_flow *f, const struct flow_account *account, void *data),
+	void *data, struct kernel_error *e);
 /* One message of conntrack's (a dump's or an event's) into @f (zeroed by the caller). False: it is not
  * understood. */
 bool kernel_conntrack_decode(const struct nlmsghdr *nlh, struct net_flow *f);

@@ -31,8 +31,18 @@ struct kernel_event {
 	uint32_t generation; /* RULESET: after it */
 	uint32_t interface;  /* index, where there is one */
 	uint8_t protocol;    /* ROUTE, RULE: who it says it is of (RTPROT_*, PORTREEVE_PROTOCOL) */
-	char text[96];	     /* for the log: "link eth0 down", "route 10.0.0.0/8 table 70001" */
+	uint32_t table;	     /* ROUTE */
+	uint8_t prefix_len;  /* ROUTE: of its destination; 0: a default route */
+	uint8_t family;	     /* enum ip_family; IP_NONE: of neither */
+	int32_t rp_filter, forwarding; /* SYSCTL: what they are now; -1: not told */
+	char text[96]; /* for the log: "link eth0 down", "route 10.0.0.0/8 table 70001" */
 };
+
+/*
+ * One message of rtnetlink's, or (@nftables) of nftables'. False: it tells nothing that is above, or
+ * is malformed. Its process is only known by number afterwards, but for nftables, which names it.
+ */
+bool kernel_event_decode(const struct nlmsghdr *nlh, bool nftables, struct kernel_event *out);
 
 struct kernel_events;
 

@@ -5,6 +5,8 @@
  *	mark 0xff000000
  *	sysctl net.ipv4.conf.eth0.rp_filter=1
  *	number 2 unicom
+ *	return 192.168.0.2 direct answers come back by eth2
+ *	down 192.168.0.3 8080 web
  */
 #include "kernel/memory.h"
 
@@ -27,7 +29,7 @@ static bool fits_a_line(const char *s)
 	return s && !strpbrk(s, "\r\n");
 }
 
-static int print(struct strbuf *out, const struct memory *m)
+static int print(struct arena *scratch, struct strbuf *out, const struct memory *m)
 {
 	if (m->mark_mask)
 		strbuf_addf(out, "mark 0x%08" PRIx32 "\n", m->mark_mask);
@@ -42,6 +44,16 @@ static int print(struct strbuf *out, const struct memory *m)
 			return -EINVAL;
 		strbuf_addf(out, "number %" PRIu32 " %s\n", n->number, n->uplink);
 	}
+	VEC_EACH (&m->learned.returns, const struct memory_return, r) {
+		if (r->reason && !fits_a_line(r->reason))
+			return -EINVAL;
+		strbuf_addf(out, "%s\n", plan_return_line(scratch, r));
+	}
+	VEC_EACH (&m->learned.downs, const struct memory_down, d) {
+		if (!fits_a_line(d->map) || !*d->map)
+			return -EINVAL;
+		strbuf_addf(out, "%s\n", plan_down_line(scratch, d));
+	}
 	return 0;
 }
 
@@ -49,8 +61,10 @@ int kernel_memory_save(const struct kernel *k, const struct memory *m)
 {
 	struct strbuf text = STRBUF_INIT;
 	char name[RUNDIR_NAME_BYTES];
-	int err = print(&text, m), dir;
+	struct arena *scratch = arena_new();
+	int err = print(scratch, &text, m), dir;
 
+	arena_free(scratch);
 	if (!err)
 		err = rundir_name(k, "memory", "", name);
 	if (!err) {
@@ -123,7 +137,7 @@ static bool read_line(struct arena *a, struct memory *out, const char *s, size_t
 		return read_mark(a, out, s + 5, len - 5);
 	if (len > 7 && !memcmp(s, "number ", 7))
 		return read_number(a, out, s + 7, len - 7);
-	return false;
+	return plan_read_learned(a, s, len, &out->learned);
 }
 
 /* A last line without its newline was cut off: malformed like any other. */
@@ -203,8 +217,32 @@ static int lock(const struct kernel *k, int how, int *out)
 		close(fd);
 		return err;
 	}
+	/* What a holder before us said of itself. */
+	(void)!ftruncate(fd, 0);
 	*out = fd;
 	return 0;
+}
+
+void kernel_lock_sign(int fd, const char *who)
+{
+	(void)!pwrite(fd, who, strlen(who), 0);
+}
+
+bool kernel_lock_holder(const struct kernel *k, char who[LOCK_HOLDER_BYTES])
+{
+	char name[RUNDIR_NAME_BYTES], *text;
+	struct arena *a = arena_new();
+	int dir = rundir_open(false);
+	size_t len = 0;
+
+	if (dir >= 0 && rundir_name(k, "lock", "", name) == 0 &&
+		rundir_read(dir, name, a, LOCK_HOLDER_BYTES - 1, &text, &len) == 0)
+		memcpy(who, text, len);
+	who[len] = '\0';
+	if (dir >= 0)
+		close(dir);
+	arena_free(a);
+	return len > 0;
 }
 
 int kernel_lock(const struct kernel *k, int *fd)

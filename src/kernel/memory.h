@@ -22,5 +22,10 @@ int kernel_memory_remove(const struct kernel *k); /* 0 also where there is none 
 int kernel_lock(const struct kernel *k, int *fd);
 /* The same, but -EWOULDBLOCK where it is held. */
 int kernel_try_lock(const struct kernel *k, int *fd);
+/* Whoever holds it for long says so: "portreeve run (pid 4711)". */
+void kernel_lock_sign(int fd, const char *who);
+#define LOCK_HOLDER_BYTES 64
+/* Who said so; false: nobody, it is held for a moment only, or not at all. */
+bool kernel_lock_holder(const struct kernel *k, char who[LOCK_HOLDER_BYTES]);
 
 #endif

@@ -30,12 +30,23 @@ struct nft_failure {
 int kernel_nft_commit(struct kernel *k, const struct nft_change *changes, size_t n,
 	uint32_t generation, uint32_t *after, struct nft_failure *f);
 
+/*
+ * From now on the table that we make, or find without an owner, is to belong to @k's netfilter socket
+ * alone: nobody else can change it, `nft flush ruleset` passes it by, and when the socket is closed it
+ * stays as it is. False: this kernel cannot do that (before 6.9), and nothing changes; an owner without
+ * persistence would take the table along when it dies.
+ */
+bool kernel_nft_hold(struct kernel *k);
+
 int kernel_nft_generation(struct kernel *k, uint32_t *generation, struct kernel_error *e);
 
 /* All tables with chains, rules, set declarations and elements of anonymous sets; elements of named
  * sets only with @elements (else SET_INCOMPLETE is set on them). */
 int kernel_nft_observe(struct kernel *k, struct arena *a, bool elements, struct nft_ruleset *out,
 	struct kernel_error *e);
+/* Only one table, as far as it is there: without its flowtables and the elements of named sets. */
+int kernel_nft_observe_table(struct kernel *k, struct arena *a, enum nft_family family,
+	const char *table, struct nft_ruleset *out, struct kernel_error *e);
 /* The elements of one named set of a table, into @set (whose declaration was read). */
 int kernel_nft_elements(struct kernel *k, struct arena *a, enum nft_family family,
 	const char *table, struct nft_set *set, struct kernel_error *e);

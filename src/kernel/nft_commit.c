@@ -103,8 +103,10 @@ static void put_end(struct nft_batch *b)
 
 static void put_table(struct nft_batch *b, const struct nft_change *c, bool add)
 {
+	/* Flags of a table that exists are changed by "adding" it again. */
+	bool anew = c->kind == NFT_ADD_TABLE;
 	struct nlmsghdr *nlh = nft_message_start(b, add ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE,
-		add ? NLM_F_CREATE | NLM_F_EXCL : 0, c->family, -1);
+		anew ? NLM_F_CREATE | NLM_F_EXCL : 0, c->family, -1);
 
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, c->table);
 	if (add)
@@ -183,7 +185,8 @@ static void put_change(struct nft_batch *b, const struct nft_change *c)
 	switch (c->kind) {
 	case NFT_ADD_TABLE:
 	case NFT_DEL_TABLE:
-		put_table(b, c, c->kind == NFT_ADD_TABLE);
+	case NFT_HOLD_TABLE:
+		put_table(b, c, c->kind != NFT_DEL_TABLE);
 		break;
 	case NFT_ADD_COUNTER:
 	case NFT_DEL_COUNTER:
@@ -377,4 +380,30 @@ int kernel_nft_commit(struct kernel *k, const struct nft_change *changes, size_t
 	free(b.buf);
 	free(b.messages);
 	return err;
+}
+
+static bool can_hold(struct kernel *k)
+{
+	/* Made and gone in one transaction: nobody ever sees it. */
+	const struct nft_change trial[] = {
+		{.kind = NFT_ADD_TABLE,
+			.family = FAMILY_INET,
+			.table = "portreeve_trial",
+			.table_flags = PLAN_TABLE_HELD},
+		{.kind = NFT_DEL_TABLE, .family = FAMILY_INET, .table = "portreeve_trial"},
+	};
+	struct nft_failure f;
+	uint32_t after;
+
+	return kernel_nft_commit(k, trial, 2, 0, &after, &f) == 0;
+}
+
+bool kernel_nft_hold(struct kernel *k)
+{
+	/* PORTREEVE_HOLD=no: as if this kernel could not, so that tests see what is done then. */
+	const char *hold = secure_getenv("PORTREEVE_HOLD");
+	bool may = !hold || strcmp(hold, "no") != 0;
+
+	k->table_flags = may && can_hold(k) ? PLAN_TABLE_HELD : 0;
+	return k->table_flags;
 }

@@ -135,7 +135,7 @@ static bool is_host_order(const struct nft_expr *x)
 {
 	return nft_type_is_host_order(x->type) ||
 	       ((x->kind == EXPR_SELECTOR || x->kind == EXPR_MASKED) &&
-		       (x->selector == SEL_CT_ZONE || x->selector == SEL_RT_MTU));
+		       nft_selector_is_host_order(x->selector));
 }
 
 static void decode_byteorder(struct decoder *d, const struct nlattr **attrs)
@@ -199,16 +199,12 @@ static void note_match(struct decoder *d, const struct nft_stmt *s)
 	static const uint8_t ip4[] = {0x08, 0x00}, ip6[] = {0x86, 0xdd};
 	static const uint16_t ether = 1; /* ARPHRD_ETHER */
 
-	if (s->op != OP_EQ)
+	if (s->op != OP_EQ || s->expr->kind != EXPR_SELECTOR)
 		return;
-	if (s->expr->kind == EXPR_UNKNOWN && strcmp(s->expr->text, "meta iiftype") == 0 &&
-		memcmp(s->value, &ether, sizeof(ether)) == 0) {
-		d->ether_check = d->rule->stmts.len;
-		return;
-	}
-	if (s->expr->kind != EXPR_SELECTOR)
-		return;
-	if (s->expr->selector == SEL_META_NFPROTO) {
+	if (s->expr->selector == SEL_META_IIFTYPE) {
+		if (memcmp(s->value, &ether, sizeof(ether)) == 0)
+			d->ether_check = d->rule->stmts.len;
+	} else if (s->expr->selector == SEL_META_NFPROTO) {
 		d->inet4 = s->value[0] == NFPROTO_IPV4;
 		d->inet6 = s->value[0] == NFPROTO_IPV6;
 	} else if (s->expr->selector == SEL_META_PROTOCOL || s->expr->selector == SEL_ETHER_TYPE) {

@@ -93,8 +93,7 @@ void nft_decode_meta(struct decoder *d, const struct nlattr **attrs)
 		nft_decode_meta_set(d, attrs);
 	else
 		load(d, nft_unit_of(attrs[NFTA_META_DREG]),
-			nft_find_load(LOAD_META, key, 0, DIRECTION_NONE),
-			key == NFT_META_IIFTYPE ? "meta iiftype" : "meta");
+			nft_find_load(LOAD_META, key, 0, DIRECTION_NONE), "meta");
 }
 
 /* Is this rule about IPv6 headers? Its family or an earlier match says so. */

@@ -215,13 +215,14 @@ uint32_t nft_nat_flags_for(uint8_t ours)
 
 void nft_decode_nat(struct decoder *d, const struct nlattr **attrs)
 {
-	bool v6 = get_be32(attrs[NFTA_NAT_FAMILY]) == NFPROTO_IPV6;
+	uint32_t family = get_be32(attrs[NFTA_NAT_FAMILY]);
+	bool v6 = family == NFPROTO_IPV6;
 	int addr = nft_unit_of(attrs[NFTA_NAT_REG_ADDR_MIN]),
 	    port = nft_unit_of(attrs[NFTA_NAT_REG_PROTO_MIN]);
 	struct nft_stmt *s = nft_add_stmt(d, STMT_NAT);
 
 	s->dnat = get_be32(attrs[NFTA_NAT_TYPE]) == NFT_NAT_DNAT;
-	s->nat_family = v6 ? IP_V6 : IP_V4;
+	s->nat_family = v6 ? IP_V6 : family == NFPROTO_IPV4 ? IP_V4 : IP_NONE;
 	s->nat_flags = nft_nat_flags_of(get_be32(attrs[NFTA_NAT_FLAGS]));
 	s->expr = get_bounds(d, attrs[NFTA_NAT_REG_ADDR_MIN], attrs[NFTA_NAT_REG_ADDR_MAX],
 		v6 ? NFT_T_IPV6 : NFT_T_IPV4, &s->expr_last);

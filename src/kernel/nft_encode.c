@@ -259,8 +259,7 @@ static void put_numgen(struct encoder *e, const struct nft_expr *x, unsigned int
 static bool is_host_order(const struct nft_expr *x)
 {
 	if (x->kind == EXPR_SELECTOR || x->kind == EXPR_MASKED)
-		return nft_type_is_host_order(nft_selector_type(x->selector)) ||
-		       x->selector == SEL_CT_ZONE || x->selector == SEL_RT_MTU;
+		return nft_selector_is_host_order(x->selector);
 	return nft_type_is_host_order(x->type);
 }
 

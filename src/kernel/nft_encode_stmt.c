@@ -214,7 +214,10 @@ static void put_nat(struct encoder *e, const struct nft_stmt *s)
 		nft_put_expr(e, s->port_last, port_last, false);
 	i = nft_begin(e->nlh, "nat");
 	put_be32(e->nlh, NFTA_NAT_TYPE, s->dnat ? NFT_NAT_DNAT : NFT_NAT_SNAT);
-	put_be32(e->nlh, NFTA_NAT_FAMILY, s->nat_family == IP_V6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+	put_be32(e->nlh, NFTA_NAT_FAMILY,
+		s->nat_family == IP_V6	 ? NFPROTO_IPV6
+		: s->nat_family == IP_V4 ? NFPROTO_IPV4
+					 : NFPROTO_INET);
 	if (s->expr)
 		nft_put_register(e, NFTA_NAT_REG_ADDR_MIN, 0);
 	if (s->expr_last)

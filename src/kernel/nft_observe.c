@@ -13,6 +13,7 @@
  */
 #include "kernel/nft_wire.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -97,6 +98,8 @@ enum nft_hook nft_hook_of_number(enum nft_family f, uint32_t number)
 struct observation {
 	struct arena *a;
 	struct nft_ruleset *out;
+	enum nft_family family; /* and name, of the one table that is wanted; NULL: all */
+	const char *only;
 	/* The chain of the rule read last: rules come chain by chain. */
 	struct nft_chain *chain;
 	const struct nft_table *chain_table;
@@ -118,6 +121,9 @@ static int table_cb(const struct nlmsghdr *nlh, void *data)
 
 	kernel_attrs_of(attrs, NFTA_TABLE_MAX, nlh, sizeof(struct nfgenmsg));
 	if (!attrs[NFTA_TABLE_NAME])
+		return MNL_CB_OK;
+	if (o->only && (family_of(nlh) != o->family ||
+			       strcmp(o->only, nft_get_string(o->a, attrs[NFTA_TABLE_NAME])) != 0))
 		return MNL_CB_OK;
 	t = nft_table_new(o->a, family_of(nlh), nft_get_string(o->a, attrs[NFTA_TABLE_NAME]));
 	t->flags = get_be32(attrs[NFTA_TABLE_FLAGS]);
@@ -340,15 +346,26 @@ static void tell_origins(struct nft_ruleset *r)
 
 /* ---- dumps ---- */
 
+/* The attribute that names the table has the same number in all that a table contains. */
+static_assert((int)NFTA_SET_TABLE == (int)NFTA_RULE_TABLE &&
+		      (int)NFTA_OBJ_TABLE == (int)NFTA_RULE_TABLE &&
+		      (int)NFTA_CHAIN_TABLE == (int)NFTA_RULE_TABLE,
+	"one number for all");
+
 static int dump(
 	struct kernel *k, uint16_t type, mnl_cb_t cb, struct observation *o, struct kernel_error *e)
 {
-	uint8_t buf[MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg)] __attribute__((aligned(4))) = {0};
+	uint8_t buf[512] __attribute__((aligned(4))) = {0};
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *nfg;
 
 	nlh->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | type;
 	nlh->nlmsg_flags = NLM_F_DUMP;
-	mnl_nlmsg_put_extra_header(nlh, sizeof(struct nfgenmsg));
+	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	if (o->only && type != NFT_MSG_GETTABLE) {
+		nfg->nfgen_family = (uint8_t)o->family;
+		mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, o->only);
+	}
 	return kernel_talk(k, k->netfilter, nlh, cb, o, e);
 }
 
@@ -372,28 +389,27 @@ static int dump_elements(struct kernel *k, struct arena *a, bool named, struct n
 	return 0;
 }
 
-static int observe_once(struct kernel *k, struct arena *a, bool elements, struct nft_ruleset *out,
-	struct kernel_error *e)
+static int observe_once(
+	struct kernel *k, bool elements, struct observation *o, struct kernel_error *e)
 {
-	struct observation o = {.a = a, .out = out};
-	int err;
+	int err = dump(k, NFT_MSG_GETTABLE, table_cb, o, e);
 
-	err = dump(k, NFT_MSG_GETTABLE, table_cb, &o, e);
+	if (err || o->out->tables.len == 0)
+		return err;
+	err = dump(k, NFT_MSG_GETCHAIN, chain_cb, o, e);
 	if (!err)
-		err = dump(k, NFT_MSG_GETCHAIN, chain_cb, &o, e);
+		err = dump(k, NFT_MSG_GETSET, set_cb, o, e);
 	if (!err)
-		err = dump(k, NFT_MSG_GETSET, set_cb, &o, e);
+		err = dump_elements(k, o->a, elements, o->out, e);
 	if (!err)
-		err = dump_elements(k, a, elements, out, e);
-	if (!err)
-		err = dump(k, NFT_MSG_GETOBJ, object_cb, &o, e);
-	if (!err) {
-		err = dump(k, NFT_MSG_GETFLOWTABLE, flowtable_cb, &o, e);
+		err = dump(k, NFT_MSG_GETOBJ, object_cb, o, e);
+	if (!err && !o->only) {
+		err = dump(k, NFT_MSG_GETFLOWTABLE, flowtable_cb, o, e);
 		if (err == -EOPNOTSUPP || err == -EINVAL) /* before Linux 4.16 */
 			err = 0;
 	}
 	if (!err)
-		err = dump(k, NFT_MSG_GETRULE, rule_cb, &o, e);
+		err = dump(k, NFT_MSG_GETRULE, rule_cb, o, e);
 	return err;
 }
 
@@ -413,20 +429,23 @@ static int settled_generation(struct kernel *k, uint32_t *generation, struct ker
 	return err;
 }
 
-int kernel_nft_observe(struct kernel *k, struct arena *a, bool elements, struct nft_ruleset *out,
-	struct kernel_error *e)
+static int observe(
+	struct kernel *k, bool elements, const struct observation *wanted, struct kernel_error *e)
 {
+	struct nft_ruleset *out = wanted->out;
 	uint32_t before, after;
 	int err;
 
 	for (unsigned int i = 0; i < TRIES; i++) {
+		struct observation o = *wanted;
+
 		memset(out, 0, sizeof(*out));
 		err = settled_generation(k, &before, e);
 		if (err == -ERESTART)
 			continue;
 		if (err)
 			return err;
-		err = observe_once(k, a, elements, out, e);
+		err = observe_once(k, elements, &o, e);
 		/* A set or table may have gone since it was listed. */
 		if (err == -EINTR || err == -ENOENT)
 			continue;
@@ -441,4 +460,20 @@ int kernel_nft_observe(struct kernel *k, struct arena *a, bool elements, struct 
 		}
 	}
 	return kernel_error_set(e, EINTR, "the ruleset changes faster than it can be read");
+}
+
+int kernel_nft_observe(struct kernel *k, struct arena *a, bool elements, struct nft_ruleset *out,
+	struct kernel_error *e)
+{
+	const struct observation all = {.a = a, .out = out};
+
+	return observe(k, elements, &all, e);
+}
+
+int kernel_nft_observe_table(struct kernel *k, struct arena *a, enum nft_family family,
+	const char *table, struct nft_ruleset *out, struct kernel_error *e)
+{
+	const struct observation one = {.a = a, .out = out, .family = family, .only = table};
+
+	return observe(k, false, &one, e);
 }

@@ -24,6 +24,7 @@ struct kernel {
 	uint64_t
 		netns_cookie; /* never given to another namespace until the next boot (an inode is) */
 	int proc_sys;	      /* directory /proc/sys; see above */
+	uint32_t table_flags; /* that our table is to have; see kernel_nft_hold() */
 };
 
 struct kernel_error {

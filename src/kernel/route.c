@@ -156,6 +156,11 @@ int kernel_route_add(struct kernel *k, const struct net_route *r, struct kernel_
 	return route_request(k, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, r, e);
 }
 
+int kernel_route_replace(struct kernel *k, const struct net_route *r, struct kernel_error *e)
+{
+	return route_request(k, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r, e);
+}
+
 int kernel_route_delete(struct kernel *k, const struct net_route *r, struct kernel_error *e)
 {
 	return route_request(k, RTM_DELROUTE, 0, r, e);

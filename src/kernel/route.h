@@ -8,6 +8,8 @@
 
 int kernel_route_add(
 	struct kernel *k, const struct net_route *r, struct kernel_error *e); /* -EEXIST if there */
+/* In the place of the one with the same destination and metric, in one step. */
+int kernel_route_replace(struct kernel *k, const struct net_route *r, struct kernel_error *e);
 int kernel_route_delete(struct kernel *k, const struct net_route *r, struct kernel_error *e);
 int kernel_rule_add(
 	struct kernel *k, const struct net_rule *r, struct kernel_error *e); /* NLM_F_EXCL */

@@ -129,6 +129,14 @@ struct nft_expr *nft_jhash(struct arena *a, struct nft_expr *key, uint32_t mod, 
 	return e;
 }
 
+struct nft_expr *nft_random(struct arena *a, uint32_t mod)
+{
+	struct nft_expr *e = expr_new(a, EXPR_NUMGEN, NFT_T_INTEGER);
+
+	e->mod = mod;
+	return e;
+}
+
 struct nft_expr *nft_value(struct arena *a, enum nft_type type, const void *bytes)
 {
 	struct nft_expr *e = expr_new(a, EXPR_VALUE, type);
@@ -235,6 +243,14 @@ struct nft_stmt *nft_nat(struct arena *a, struct nft_rule *r, bool dnat, enum ip
 	s->nat_family = family;
 	s->expr = addr;
 	s->map_gives_port = map_gives_port;
+	return s;
+}
+
+struct nft_stmt *nft_reject(struct arena *a, struct nft_rule *r, const char *text)
+{
+	struct nft_stmt *s = stmt_new(a, r, STMT_REJECT);
+
+	s->text = text;
 	return s;
 }
 

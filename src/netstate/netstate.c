@@ -23,6 +23,15 @@ const struct net_link *netstate_link_by_index(const struct netstate *s, int inde
 	return NULL;
 }
 
+const struct net_addr *netstate_addr(const struct netstate *s, const struct ip_addr *addr)
+{
+	VEC_EACH (&s->addrs, struct net_addr, a) {
+		if (ip_equal(&a->addr, addr))
+			return a;
+	}
+	return NULL;
+}
+
 const char *netstate_sysctl(const struct netstate *s, const char *key)
 {
 	VEC_EACH (&s->sysctls, struct net_sysctl, c) {

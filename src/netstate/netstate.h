@@ -122,8 +122,8 @@ struct net_rule {
 	bool has_suppress_ifgroup;
 	uint32_t suppress_ifgroup;
 	uint64_t tun_id; /* 0: any */
-	/* It has selectors besides that are not kept here (realms, flow label, masks of ports or
-	 * DSCP): whether it applies cannot be told. */
+	/* It has selectors besides that are not kept here (flow label, masks of ports or DSCP):
+	 * whether it applies cannot be told. */
 	bool more_selectors;
 	struct span at;
 	const char *file; /* of a dump; NULL: none */
@@ -194,6 +194,8 @@ struct netstate {
 
 const struct net_link *netstate_link(const struct netstate *s, const char *name);
 const struct net_link *netstate_link_by_index(const struct netstate *s, int index);
+/* As one of the machine's own; NULL: it is none. The first, where several interfaces have it. */
+const struct net_addr *netstate_addr(const struct netstate *s, const struct ip_addr *addr);
 const char *netstate_sysctl(const struct netstate *s, const char *key); /* NULL: not known */
 long netstate_sysctl_int(const struct netstate *s, const char *key, long otherwise);
 /* "net.ipv4.conf.IF.what" in @a, with dots of the interface name turned to '/' */

@@ -24,8 +24,13 @@ static void print_prefix(struct strbuf *out, const struct ip_prefix *p)
 		strbuf_add(out, ip_prefix_format(p, buf));
 }
 
-static void print_table(struct strbuf *out, uint32_t table)
+/* @name: of one whose number is not known; NULL. */
+static void print_table(struct strbuf *out, uint32_t table, const char *name)
 {
+	if (name) {
+		strbuf_add(out, name);
+		return;
+	}
 	switch (table) {
 	case TABLE_DEFAULT:
 		strbuf_add(out, "default");
@@ -93,7 +98,7 @@ void net_route_print(struct strbuf *out, const struct net_route *r)
 		print_nexthop(out, r->family, &r->nexthops.items[0]);
 	if (r->table != TABLE_MAIN) {
 		strbuf_add(out, " table ");
-		print_table(out, r->table);
+		print_table(out, r->table, r->table_name);
 	}
 	if (r->protocol)
 		strbuf_addf(out, " proto %u", r->protocol);
@@ -131,7 +136,7 @@ static void print_action(struct strbuf *out, const struct net_rule *r)
 		if (r->l3mdev)
 			break;
 		strbuf_add(out, " lookup ");
-		print_table(out, r->table);
+		print_table(out, r->table, r->table_name);
 		break;
 	case RULE_GOTO:
 		strbuf_addf(out, " goto %u", r->goto_preference);

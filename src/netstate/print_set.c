@@ -32,6 +32,9 @@ static const struct print_word tcp_flags[] = {{1, "fin"}, {2, "syn"}, {4, "rst"}
 static const struct print_word ether_types[] = {
 	{0x0800, "ip"}, {0x0806, "arp"}, {0x8100, "8021q"}, {0x86dd, "ip6"}, {0, NULL}};
 
+static const struct print_word link_types[] = {{1, "ether"}, {512, "ppp"}, {768, "ipip"},
+	{769, "ipip6"}, {772, "loopback"}, {776, "sit"}, {778, "ipgre"}, {0, NULL}};
+
 /* Decimal without printf: there may be hundreds of thousands of these. */
 void print_uint(struct strbuf *out, uint32_t n)
 {
@@ -143,6 +146,7 @@ void print_value(
 	struct strbuf *out, enum nft_type type, unsigned int len, const uint8_t *bytes, bool swap)
 {
 	const char *proto;
+	uint16_t type16;
 
 	switch (type) {
 	case NFT_T_IPV4:
@@ -172,6 +176,10 @@ void print_value(
 	case NFT_T_INTEGER:
 	case NFT_T_UID:
 		print_uint(out, get_u32(bytes, swap));
+		break;
+	case NFT_T_LINK_TYPE:
+		memcpy(&type16, bytes, sizeof(type16));
+		print_word(out, link_types, swap ? __builtin_bswap16(type16) : type16);
 		break;
 	case NFT_T_MARK:
 		strbuf_addf(out, "0x%08x", get_u32(bytes, swap));
@@ -297,9 +305,41 @@ void print_verdict(struct strbuf *out, int32_t verdict, const char *chain)
 	}
 }
 
+/* A map may give ranges: first and last one, each an address with or without a port, in one field.
+ * The address's type; NFT_T_NONE: it is no such map. */
+static enum nft_type range_type(const struct nft_set *s, bool *ports)
+{
+	unsigned int half =
+		s->n_data == 1 && s->data[0].type == NFT_T_OTHER ? s->data[0].len / 2 : 0;
+
+	*ports = half == 4 + 4 || half == 16 + 4;
+	return half == 4 || half == 4 + 4     ? NFT_T_IPV4
+	       : half == 16 || half == 16 + 4 ? NFT_T_IPV6
+					      : NFT_T_NONE;
+}
+
+static void print_range_data(struct strbuf *out, enum nft_type type, bool ports,
+	const uint8_t *first, const uint8_t *last)
+{
+	struct nft_field address = {type, (uint16_t)nft_type_len(type)}, port = {NFT_T_PORT, 2};
+
+	print_interval(out, &address, first, last);
+	if (ports) {
+		strbuf_add(out, " . ");
+		print_interval(out, &port, first + address.len, last + address.len);
+	}
+}
+
 static void print_data(struct strbuf *out, const struct nft_set *s, size_t i)
 {
 	const uint8_t *data = nft_set_elem_data(s, i);
+	bool ports;
+	enum nft_type range = range_type(s, &ports);
+
+	if (range != NFT_T_NONE) {
+		print_range_data(out, range, ports, data, data + s->data[0].len / 2);
+		return;
+	}
 
 	if (s->n_data == 1 && s->data[0].type == NFT_T_VERDICT) {
 		int32_t verdict;
@@ -379,6 +419,18 @@ static void print_types(struct strbuf *out, const struct nft_field *fields, unsi
 	}
 }
 
+static void print_data_types(struct strbuf *out, const struct nft_set *s)
+{
+	bool ports;
+	enum nft_type range = range_type(s, &ports);
+
+	if (range == NFT_T_NONE)
+		print_types(out, s->data, s->n_data);
+	else
+		strbuf_addf(
+			out, "interval %s%s", nft_type_name(range), ports ? " . inet_service" : "");
+}
+
 static void print_set_flags(struct strbuf *out, uint32_t flags)
 {
 	static const struct print_word words[] = {{SET_CONSTANT, "constant"},
@@ -426,7 +478,7 @@ void print_set(struct strbuf *out, const struct nft_set *s)
 		strbuf_addf(out, " : %s", s->objects ? s->objects : "counter");
 	} else if (map) {
 		strbuf_add(out, " : ");
-		print_types(out, s->data, s->n_data);
+		print_data_types(out, s);
 	}
 	strbuf_addch(out, '\n');
 	if (s->size)

@@ -39,6 +39,7 @@ static const struct {
 	[NFT_T_U8] = {NULL, 0, 1},
 	[NFT_T_U16] = {NULL, 0, 2},
 	[NFT_T_ETHERTYPE] = {"ether_type", 10, 2},
+	[NFT_T_LINK_TYPE] = {"iface_type", 21, 2},
 	[NFT_T_UID] = {"uid", 24, 4},
 	[NFT_T_VERDICT] = {"verdict", 1, 0},
 	[NFT_T_OTHER] = {NULL, 0, 0},
@@ -97,6 +98,7 @@ static const struct {
 	[SEL_IP_FRAG_OFF] = {"ip frag-off", NFT_T_U16},
 	[SEL_IP6_DSCP] = {"ip6 dscp", NFT_T_DSCP},
 	[SEL_IP6_HOPLIMIT] = {"ip6 hoplimit", NFT_T_U8},
+	[SEL_IP6_LENGTH] = {"ip6 length", NFT_T_U16},
 	[SEL_ICMP_CODE] = {"icmp code", NFT_T_ICMP_CODE},
 	[SEL_ICMPV6_CODE] = {"icmpv6 code", NFT_T_ICMP_CODE},
 	[SEL_ETHER_SADDR] = {"ether saddr", NFT_T_ETHER},
@@ -110,6 +112,8 @@ static const struct {
 	[SEL_META_RTCLASSID] = {"meta rtclassid", NFT_T_INTEGER},
 	[SEL_META_IIFGROUP] = {"meta iifgroup", NFT_T_INTEGER},
 	[SEL_META_OIFGROUP] = {"meta oifgroup", NFT_T_INTEGER},
+	[SEL_META_IIFTYPE] = {"meta iiftype", NFT_T_LINK_TYPE},
+	[SEL_META_OIFTYPE] = {"meta oiftype", NFT_T_LINK_TYPE},
 	[SEL_META_IBRNAME] = {"meta ibrname", NFT_T_IFNAME},
 	[SEL_META_OBRNAME] = {"meta obrname", NFT_T_IFNAME},
 	[SEL_CT_ORIGINAL_SADDR] = {"ct original saddr", NFT_T_OTHER},
@@ -136,7 +140,8 @@ unsigned int nft_type_len(enum nft_type t)
 bool nft_type_is_host_order(enum nft_type t)
 {
 	return t == NFT_T_MARK || t == NFT_T_IFINDEX || t == NFT_T_INTEGER || t == NFT_T_CT_STATE ||
-	       t == NFT_T_CT_STATUS || t == NFT_T_FIB_TYPE || t == NFT_T_UID;
+	       t == NFT_T_CT_STATUS || t == NFT_T_FIB_TYPE || t == NFT_T_UID ||
+	       t == NFT_T_LINK_TYPE;
 }
 
 uint32_t nft_type_id(enum nft_type t)
@@ -166,6 +171,11 @@ unsigned int nft_selector_len(enum nft_selector s)
 	if (selectors[s].type == NFT_T_OTHER) /* addresses, and a name */
 		return 16;
 	return types[selectors[s].type].len;
+}
+
+bool nft_selector_is_host_order(enum nft_selector s)
+{
+	return nft_type_is_host_order(selectors[s].type) || s == SEL_CT_ZONE || s == SEL_RT_MTU;
 }
 
 unsigned int nft_expr_len(const struct nft_expr *e)

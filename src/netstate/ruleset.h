@@ -50,6 +50,7 @@ enum nft_type {
 	NFT_T_U8,	   /* 1 byte: a number, as of TTL */
 	NFT_T_U16,	   /* 2 bytes, network order: a number, as of a length or an MSS */
 	NFT_T_ETHERTYPE,   /* 2 bytes, network order */
+	NFT_T_LINK_TYPE,   /* 2 bytes, host order: ARPHRD_* */
 	NFT_T_UID,	   /* 4 bytes, host order: also of groups */
 	NFT_T_VERDICT,	   /* data of verdict maps; see struct nft_set */
 	NFT_T_OTHER,	   /* known to the kernel only; length in the field */
@@ -203,6 +204,7 @@ enum nft_selector {
 	SEL_IP_FRAG_OFF, /* U16: flags and offset, as in the header */
 	SEL_IP6_DSCP,
 	SEL_IP6_HOPLIMIT,
+	SEL_IP6_LENGTH, /* U16: of what is behind the header */
 	SEL_ICMP_CODE,
 	SEL_ICMPV6_CODE,
 	SEL_ETHER_SADDR,
@@ -216,6 +218,8 @@ enum nft_selector {
 	SEL_META_RTCLASSID,
 	SEL_META_IIFGROUP,
 	SEL_META_OIFGROUP,
+	SEL_META_IIFTYPE,
+	SEL_META_OIFTYPE,
 	SEL_META_IBRNAME, /* IFNAME: of the bridge a bridged frame came in on; absent else */
 	SEL_META_OBRNAME,
 	SEL_CT_ORIGINAL_SADDR, /* of the packet's family, as are the next three */
@@ -238,6 +242,8 @@ const char *nft_selector_name(enum nft_selector s); /* as nft writes it: "ip dad
 enum nft_type nft_selector_type(enum nft_selector s);
 /* Bytes of its value; of ct addresses, those of IPv6. */
 unsigned int nft_selector_len(enum nft_selector s);
+/* Its values are numbers in host order: by its type, or although its type says nothing of that. */
+bool nft_selector_is_host_order(enum nft_selector s);
 
 enum nft_expr_kind {
 	EXPR_SELECTOR,
@@ -337,7 +343,7 @@ struct nft_stmt {
 	struct nft_expr *expr; /* MATCH, VMAP, SET_*; NAT: the address, or the map that gives it */
 	uint8_t value[16], last[16]; /* MATCH against a constant or a range */
 	uint8_t value_len;
-	uint8_t nat_family;  /* NAT: enum ip_family */
+	uint8_t nat_family;  /* NAT: enum ip_family; IP_NONE: of both, of ports alone */
 	uint8_t nat_flags;   /* NAT, MASQUERADE, REDIRECT: enum nft_nat_flag */
 	uint8_t update;	     /* SET_UPDATE: enum nft_update */
 	bool dnat;	     /* NAT */
@@ -465,6 +471,8 @@ struct nft_expr *nft_masked32(struct arena *a, enum nft_selector s, uint32_t mas
 struct nft_expr *nft_concat(struct arena *a, struct nft_expr *const *parts, unsigned int n);
 struct nft_expr *nft_map_expr(struct arena *a, struct nft_expr *key, struct nft_set *map);
 struct nft_expr *nft_jhash(struct arena *a, struct nft_expr *key, uint32_t mod, uint32_t seed);
+/* A random number below @mod. */
+struct nft_expr *nft_random(struct arena *a, uint32_t mod);
 struct nft_expr *nft_value(struct arena *a, enum nft_type type, const void *bytes);
 
 struct nft_stmt *nft_match(struct arena *a, struct nft_rule *r, struct nft_expr *e, enum nft_op op,
@@ -487,6 +495,8 @@ struct nft_stmt *nft_verdict(
 struct nft_stmt *nft_set_mark(struct arena *a, struct nft_rule *r, bool ct, struct nft_expr *e);
 struct nft_stmt *nft_nat(struct arena *a, struct nft_rule *r, bool dnat, enum ip_family family,
 	struct nft_expr *addr, bool map_gives_port);
+/* @text as nft writes it ("reject with tcp reset"), or NULL for the bare word. */
+struct nft_stmt *nft_reject(struct arena *a, struct nft_rule *r, const char *text);
 struct nft_stmt *nft_count(struct arena *a, struct nft_rule *r, const char *named);
 
 #endif

@@ -9,9 +9,14 @@
  * whose rules differ are refilled and elements are merged. Nothing is ever taken away in a
  * transaction of its own: established TCP connections would meet un-NATed packets in between.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "plan/internal.h"
+
+/* NFT_TABLE_F_* */
+enum { TABLE_DORMANT = 0x1, TABLE_OWNER = 0x2, TABLE_PERSIST = 0x4 };
+static_assert(PLAN_TABLE_HELD == (TABLE_OWNER | TABLE_PERSIST), "the kernel's numbers");
 
 /* ---- routes and rules ---- */
 
@@ -68,14 +73,36 @@ static bool wants_rule(const struct netstate *s, const struct net_rule *r)
 	return false;
 }
 
+/* The route that stands where @r is wanted. The table is ours, so it may be anybody's. */
+static const struct net_route *in_place_of(
+	const struct netstate *seen, const struct netstate *want, const struct net_route *r)
+{
+	VEC_EACH (&seen->routes, struct net_route, have)
+		if (have->family == r->family && have->table == r->table && have->tos == r->tos &&
+			have->metric == r->metric && ip_prefix_equal(&have->dst, &r->dst) &&
+			!(ours_route(have) && wants_route(want, have)))
+			return have;
+	return NULL;
+}
+
+static bool is_replaced(const struct changes *c, const struct net_route *r)
+{
+	VEC_EACH (&c->before, struct change, change)
+		if (change->kind == CHANGE_ROUTE && change->replaced == r)
+			return true;
+	return false;
+}
+
 static void diff_routing(struct arena *a, const struct netstate *seen, const struct netstate *want,
 	struct changes *out)
 {
 	if (want) {
 		VEC_EACH (&want->routes, struct net_route, r)
 			if (!wants_route(seen, r))
-				*vec_add(a, &out->before) = (struct change){
-					.kind = CHANGE_ROUTE, .add = true, .route = r};
+				*vec_add(a, &out->before) = (struct change){.kind = CHANGE_ROUTE,
+					.add = true,
+					.route = r,
+					.replaced = in_place_of(seen, want, r)};
 		VEC_EACH (&want->rules, struct net_rule, r)
 			if (!wants_rule(seen, r))
 				*vec_add(a, &out->before) = (struct change){
@@ -85,7 +112,7 @@ static void diff_routing(struct arena *a, const struct netstate *seen, const str
 		if (ours_rule(r) && !wants_rule(want, r))
 			*vec_add(a, &out->after) = (struct change){.kind = CHANGE_RULE, .rule = r};
 	VEC_EACH (&seen->routes, struct net_route, r)
-		if (ours_route(r) && !wants_route(want, r))
+		if (ours_route(r) && !wants_route(want, r) && !is_replaced(out, r))
 			*vec_add(a, &out->after) =
 				(struct change){.kind = CHANGE_ROUTE, .route = r};
 }
@@ -179,7 +206,7 @@ static void add_everything(struct nft_diff *d)
 {
 	const struct nft_table *t = d->want;
 
-	add_change(d, NFT_ADD_TABLE);
+	add_change(d, NFT_ADD_TABLE)->table_flags = t->flags;
 	VEC_EACH (&t->counters, struct nft_counter, c)
 		add_change(d, NFT_ADD_COUNTER)->counter = c;
 	VEC_EACH (&t->sets, struct nft_set *, s)
@@ -202,9 +229,20 @@ static bool same_hook(const struct nft_chain *x, const struct nft_chain *y)
 				   x->policy_drop == y->policy_drop);
 }
 
+/*
+ * That a table outlives its owner can only be said when it is made. Where no owner is wanted, what a
+ * daemon left behind is as good.
+ */
+static bool wrong_flags(const struct nft_table *have, const struct nft_table *want)
+{
+	if ((have->flags ^ want->flags) & TABLE_DORMANT)
+		return true;
+	return want->flags & TABLE_PERSIST && !(have->flags & TABLE_PERSIST);
+}
+
 static bool must_replace(const struct nft_table *have, const struct nft_table *want)
 {
-	if (have->flags != want->flags) /* dormant, for one */
+	if (wrong_flags(have, want))
 		return true;
 	VEC_EACH (&want->sets, struct nft_set *, s) {
 		const struct nft_set *old = named(*s) ? nft_set_find_named(have, (*s)->name) : NULL;
@@ -355,6 +393,8 @@ static bool has_counter(const struct nft_table *t, const char *name)
 
 static void diff_table(struct nft_diff *d)
 {
+	if (d->want->flags & TABLE_OWNER && !(d->have->flags & TABLE_OWNER))
+		add_change(d, NFT_HOLD_TABLE)->table_flags = d->want->flags;
 	VEC_EACH (&d->want->counters, struct nft_counter, c)
 		if (!has_counter(d->have, c->name))
 			add_change(d, NFT_ADD_COUNTER)->counter = c;

@@ -32,6 +32,23 @@ static bool source_fits(
 	return false;
 }
 
+/* Of several backends, a connection may be with any that gets new ones, and with one that is out if its
+ * connections are kept. */
+static bool door_fits(const struct plan_door *door, const struct flow *f, struct lead *lead)
+{
+	const struct map *m = door->maps->map;
+
+	for (size_t i = 0; i < m->backends.len; i++) {
+		const struct plan_map *pm = &door->maps[i];
+
+		lead->backend = pm->backend->addr;
+		lead->port = backend_port_for(pm->backend, door->listen, f->original.dport);
+		if (ip_equal(&lead->backend, &f->reply.src) && lead->port == f->reply.sport)
+			return m->when_down == WHEN_DOWN_KEEP || !plan_is_out(door->maps, pm);
+	}
+	return false;
+}
+
 enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f, struct span *at)
 {
 	uint32_t mask = p->model->mark_mask;
@@ -46,6 +63,10 @@ enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f, st
 		return ours ? FLOW_CONTRADICTED : FLOW_UNTOUCHED;
 	case LEAD_DROPPED:
 		return FLOW_CONTRADICTED;
+	case LEAD_DOOR:
+		if (!door_fits(lead.door, f, &lead))
+			return FLOW_CONTRADICTED;
+		break;
 	case LEAD_BACKEND:
 		break;
 	}

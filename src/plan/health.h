@@ -10,6 +10,10 @@
  * round after a start decides at once. A subject is down when it has no link or all of its checks are
  * down; degraded when some are, or when a check that is up has targets that fail; up otherwise; unknown
  * until all of its checks had a round. Without checks only the link counts.
+ *
+ * A single lost answer is no news: a target is called failing after `fall` rounds without its answer,
+ * until `rise` with it. While the link is gone nothing is asked; when it comes back the checks start
+ * anew.
  */
 #ifndef PLAN_HEALTH_H
 #define PLAN_HEALTH_H
@@ -26,7 +30,9 @@ struct health_check {
 	uint32_t good, bad;	 /* rounds in a row */
 	uint32_t pending;	 /* targets that have not answered in this round; one bit each */
 	uint32_t answered;	 /* those that have */
-	uint32_t failing;	 /* those that did not in the last round */
+	uint32_t failing;	 /* those that fail, see above */
+	/* Per target: rounds alike in a row, whether it answered (positive) or not. */
+	int16_t runs[LIMIT_TARGETS];
 	uint64_t rounds, good_rounds;
 	uint32_t rtt_us;	       /* of the last answer */
 	char why[HEALTH_REASON_BYTES]; /* the last failure's; "" */
@@ -43,15 +49,18 @@ struct health {
 	char reason[HEALTH_REASON_BYTES];
 	uint64_t since_ms;
 	bool link; /* false: nothing can be reached, whatever the checks say */
-	struct health_check checks[LIMIT_CHECKS];
+	struct health_check *checks;
 	size_t n_checks;
-	struct health_change
-		history[HEALTH_HISTORY]; /* a ring; the newest is at (n_changes - 1) % size */
+	/* Changes of state: a ring of up to HEALTH_HISTORY; the newest is at
+	 * (n_changes - 1) % HEALTH_HISTORY. It grows as it fills: there may be many subjects, and most
+	 * never change. */
+	struct health_change *history;
 	uint64_t n_changes;
 };
 
-/* A subject of @n checks, nothing known, with a link. */
+/* A subject of @n checks (at most LIMIT_CHECKS), nothing known, with a link. */
 void health_init(struct health *h, size_t n, uint64_t now_ms);
+void health_fini(struct health *h); /* all zero is fine */
 
 /* A round of check @i begins: @targets answers are awaited (at most LIMIT_TARGETS). */
 void health_round(struct health *h, size_t i, unsigned int targets);

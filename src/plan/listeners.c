@@ -10,6 +10,9 @@
  *   a shifted range  one exact element per port, since an interval map to a port range would send
  *                    every port to its first (tried)
  *
+ * A listener of several backends, or of none that is up, leads to a chain instead (spread.c), by an
+ * element of the maps `spread`.
+ *
  * A restricted listener (`from:`) has an element in the map `from` besides, which leads to a chain
  * for its combination of lists: each client list that matches goes to that list's own listeners
  * (two maps may share a listener if their clients are disjoint), everybody else is dropped there.
@@ -29,7 +32,7 @@ struct plan_key plan_key(uint8_t proto, const struct ip_addr *addr, uint16_t por
 	return k;
 }
 
-static void put_address_port(uint8_t *data, const struct ip_addr *addr, uint16_t port)
+void plan_put_address_port(uint8_t *data, const struct ip_addr *addr, uint16_t port)
 {
 	unsigned int n = ip_bytes(addr->family);
 
@@ -71,7 +74,7 @@ static struct nft_set *ranges_map(
 	return new_map(a, t, set_name(a, "ranges", family, suffix), family, SET_INTERVAL, data);
 }
 
-static struct nft_set *from_map(struct arena *a, struct nft_table *t, const char *what,
+static struct nft_set *verdict_map(struct arena *a, struct nft_table *t, const char *what,
 	const char *suffix, uint8_t family, uint32_t flags)
 {
 	const enum nft_type data[] = {NFT_T_VERDICT, NFT_T_NONE};
@@ -79,48 +82,100 @@ static struct nft_set *from_map(struct arena *a, struct nft_table *t, const char
 	return new_map(a, t, set_name(a, what, family, suffix), family, flags, data);
 }
 
-static bool plain_range(const struct map *m, const struct listen *l)
+/* Does the listener keep its ports on the way to @b? */
+static bool keeps_ports(const struct listen *l, const struct backend *b)
 {
-	return l->first != l->last && (m->to_port == 0 || m->to_port == l->first);
+	return b->port == 0 || b->port == l->first;
 }
 
-/* Add one listener to @ports or @ranges, which are made when first needed. */
-static void add_listener(struct arena *a, struct nft_table *t, struct nft_set **ports,
-	struct nft_set **ranges, const char *suffix, const struct map *m, const struct listen *l,
-	const struct ip_addr *addr)
+static void put_keys(uint8_t *e, const struct listen *l, const struct ip_addr *addr)
+{
+	struct plan_key first = plan_key(l->proto, addr, l->first);
+	struct plan_key last = plan_key(l->proto, addr, l->last);
+
+	memcpy(e, first.bytes, first.len);
+	memcpy(e + first.len, last.bytes, last.len);
+}
+
+/* A place where destinations are put. */
+struct put {
+	struct arena *a;
+	struct nft_table *t;
+	struct destinations *to;
+	const char *suffix; /* of the names of its maps */
+};
+
+/* All new connections go to one backend. */
+static void put_backend(
+	struct put *p, const struct listen *l, const struct ip_addr *addr, const struct backend *b)
 {
 	uint8_t family = addr->family;
 	uint8_t *e;
 
-	if (plain_range(m, l)) {
-		struct plan_key first = plan_key(l->proto, addr, l->first);
-		struct plan_key last = plan_key(l->proto, addr, l->last);
-
-		if (!*ranges)
-			*ranges = ranges_map(a, t, suffix, family);
-		e = nft_set_add(a, *ranges, l->at);
-		memcpy(e, first.bytes, first.len);
-		memcpy(e + first.len, last.bytes, last.len);
-		memcpy(e + 2 * first.len, m->to.bytes, ip_bytes(family));
+	if (l->first != l->last && keeps_ports(l, b)) {
+		if (!p->to->ranges)
+			p->to->ranges = ranges_map(p->a, p->t, p->suffix, family);
+		e = nft_set_add(p->a, p->to->ranges, l->at);
+		put_keys(e, l, addr);
+		memcpy(nft_set_elem_data(p->to->ranges, p->to->ranges->len - 1), b->addr.bytes,
+			ip_bytes(family));
 		return;
 	}
-	if (!*ports)
-		*ports = ports_map(a, t, suffix, family);
+	if (!p->to->ports)
+		p->to->ports = ports_map(p->a, p->t, p->suffix, family);
 	for (uint32_t port = l->first; port <= l->last; port++) {
 		struct plan_key k = plan_key(l->proto, addr, (uint16_t)port);
-		uint32_t to = m->to_port ? m->to_port + (port - l->first) : port;
 
-		e = nft_set_add(a, *ports, l->at);
+		e = nft_set_add(p->a, p->to->ports, l->at);
 		memcpy(e, k.bytes, k.len);
-		put_address_port(e + k.len, &m->to, (uint16_t)to);
+		plan_put_address_port(e + k.len, &b->addr, backend_port_for(b, l, (uint16_t)port));
 	}
+}
+
+/* They go to a chain, as a whole: a range that several share keeps its ports (config/ sees to it). */
+static void put_chain(
+	struct put *p, const struct listen *l, const struct ip_addr *addr, const char *chain)
+{
+	bool range = l->first != l->last;
+	struct nft_set **s = range ? &p->to->spread_ranges : &p->to->spread;
+	struct plan_key k = plan_key(l->proto, addr, l->first);
+	uint8_t *e;
+
+	if (!*s)
+		*s = verdict_map(p->a, p->t, range ? "spread_ranges" : "spread", p->suffix,
+			addr->family, range ? SET_INTERVAL : 0);
+	e = nft_set_add(p->a, *s, l->at);
+	if (range)
+		put_keys(e, l, addr);
+	else
+		memcpy(e, k.bytes, k.len);
+	plan_put_verdict(p->a, *s, VERDICT_GOTO, chain);
+}
+
+/* @maps: one per backend of the map. */
+static void add_listener(struct put *p, struct plan *plan, const struct plan_map *maps,
+	const struct listen *l, const struct ip_addr *addr)
+{
+	const char *chain = NULL;
+	const struct backend *b = plan_spread(p->a, plan, p->t, maps, l, &chain);
+
+	if (b)
+		put_backend(p, l, addr, b);
+	else
+		put_chain(p, l, addr, chain);
+	if (maps->map->backends.len > 1 || maps->down)
+		*vec_add(p->a, &p->to->doors) =
+			(struct plan_door){.first = plan_key(l->proto, addr, l->first),
+				.last = plan_key(l->proto, addr, l->last),
+				.maps = maps,
+				.listen = l};
 }
 
 /* ---- restricted listeners ---- */
 
 static bool same_from(const struct map *x, const struct map *y)
 {
-	if (x->from.len != y->from.len || x->to.family != y->to.family)
+	if (x->from.len != y->from.len || map_family(x) != map_family(y))
 		return false;
 	for (size_t i = 0; i < x->from.len; i++)
 		if (!ip_prefix_equal(&x->from.items[i].prefix, &y->from.items[i].prefix))
@@ -143,7 +198,7 @@ static void fill_clients(struct arena *a, struct nft_set *s, const struct map *m
 static struct from_list *list_of(struct arena *a, struct nft_table *t, struct listener_maps *maps,
 	const char *suffix, const struct map *m)
 {
-	uint8_t family = m->to.family;
+	uint8_t family = map_family(m);
 	const enum nft_type key[] = {family == IP_V6 ? NFT_T_IPV6 : NFT_T_IPV4, NFT_T_NONE};
 	struct from_list *l;
 
@@ -185,7 +240,7 @@ static const char *combination_chain(struct arena *a, struct nft_table *t,
 	struct listener_maps *maps, const char *suffix, const struct restricted *r, size_t n)
 {
 	struct strbuf name = STRBUF_INIT;
-	uint8_t family = maps->lists.items[0].map->to.family;
+	uint8_t family = map_family(maps->lists.items[0].map);
 	enum nft_selector saddr = family == IP_V6 ? SEL_IP6_SADDR : SEL_IP_SADDR;
 	struct nft_chain *chain;
 	const char *kept;
@@ -223,8 +278,6 @@ static void group_restricted(struct arena *a, struct nft_table *t, struct listen
 		struct nft_set **set = r->range ? &maps->from_ranges : &maps->from;
 		const char *chain;
 		uint8_t *e;
-		int32_t verdict = VERDICT_GOTO;
-		uint32_t index;
 
 		for (n = 1; i + n < all->len; n++) {
 			struct restricted *next = &all->items[i + n];
@@ -234,24 +287,21 @@ static void group_restricted(struct arena *a, struct nft_table *t, struct listen
 				break;
 		}
 		if (!*set)
-			*set = from_map(a, t, r->range ? "from_ranges" : "from", suffix, family,
+			*set = verdict_map(a, t, r->range ? "from_ranges" : "from", suffix, family,
 				r->range ? SET_INTERVAL : 0);
 		chain = combination_chain(a, t, maps, suffix, r, n);
 		e = nft_set_add(a, *set, r->at);
 		memcpy(e, r->first.bytes, r->first.len);
 		if (r->range)
 			memcpy(e + r->first.len, r->last.bytes, r->last.len);
-		index = nft_set_chain(a, *set, chain);
-		e = nft_set_elem_data(*set, (*set)->len - 1);
-		memcpy(e, &verdict, sizeof(verdict));
-		memcpy(e + sizeof(verdict), &index, sizeof(index));
+		plan_put_verdict(a, *set, VERDICT_GOTO, chain);
 	}
 }
 
 static void note_restricted(struct arena *a, restricted_vec *all, size_t list, const struct map *m,
 	const struct listen *l, const struct ip_addr *addr)
 {
-	bool range = plain_range(m, l);
+	bool range = l->first != l->last && keeps_ports(l, m->backends.items);
 
 	for (uint32_t port = l->first; port <= l->last; port++) {
 		struct restricted *r = vec_add(a, all);
@@ -276,20 +326,22 @@ struct filler {
 };
 
 static void fill_one(struct filler *f, struct plan_scope *s, const char *suffix,
-	const struct map *m, const struct ip_addr *addr)
+	const struct plan_map *pm, const struct ip_addr *addr)
 {
 	struct listener_maps *maps = &s->family[family_index(addr->family)];
+	const struct map *m = pm->map;
 	struct from_list *list = m->from.len ? list_of(f->a, f->t, maps, suffix, m) : NULL;
+	struct put put = {f->a, f->t, &maps->to, suffix};
 
+	if (list) {
+		put.to = &list->to;
+		put.suffix = arena_printf(f->a, "_%s", list->chain);
+	}
 	VEC_EACH (&m->listens, struct listen, l) {
-		if (!list) {
-			add_listener(f->a, f->t, &maps->ports, &maps->ranges, suffix, m, l, addr);
-			continue;
-		}
-		add_listener(f->a, f->t, &list->ports, &list->ranges,
-			arena_printf(f->a, "_%s", list->chain), m, l, addr);
-		note_restricted(f->a, &f->restricted[family_index(addr->family)],
-			(size_t)(list - maps->lists.items), m, l, addr);
+		add_listener(&put, f->p, pm, l, addr);
+		if (list)
+			note_restricted(f->a, &f->restricted[family_index(addr->family)],
+				(size_t)(list - maps->lists.items), m, l, addr);
 	}
 }
 
@@ -330,28 +382,37 @@ static bool first_owner(
 	return true;
 }
 
+/* @pm: the map's first. */
+static void fill_map(
+	struct filler *f, struct plan_scope *s, const char *suffix, const struct plan_map *pm)
+{
+	uint8_t family = map_family(pm->map);
+
+	VEC_EACH (&pm->uplinks, struct plan_uplink *, up) {
+		struct plan_uplink *u = *up;
+
+		if (s->uplink && s->uplink != u)
+			continue;
+		VEC_EACH (&u->addrs, struct ip_addr, addr)
+			if (addr->family == family && listens_on(pm, u, addr) &&
+				(s->uplink || first_owner(f->p, u, addr)))
+				fill_one(f, s, suffix, pm, addr);
+		if (s->uplink)
+			continue;
+		VEC_EACH (&u->uplink->publics, struct located_addr, pub)
+			if (pub->addr.family == family && listens_on(pm, u, &pub->addr) &&
+				!has_address(u, &pub->addr))
+				fill_one(f, s, suffix, pm, &pub->addr);
+	}
+}
+
 static void fill_scope(struct filler *f, struct plan_scope *s)
 {
 	const char *suffix = s->uplink ? arena_printf(f->a, "_%s", s->uplink->uplink->name) : "";
+	const struct plan_map *maps = f->p->maps.items;
 
-	VEC_EACH (&f->p->maps, struct plan_map, pm)
-		VEC_EACH (&pm->uplinks, struct plan_uplink *, up) {
-			struct plan_uplink *u = *up;
-
-			if (s->uplink && s->uplink != u)
-				continue;
-			VEC_EACH (&u->addrs, struct ip_addr, addr)
-				if (addr->family == pm->map->to.family && listens_on(pm, u, addr) &&
-					(s->uplink || first_owner(f->p, u, addr)))
-					fill_one(f, s, suffix, pm->map, addr);
-			if (s->uplink)
-				continue;
-			VEC_EACH (&u->uplink->publics, struct located_addr, pub)
-				if (pub->addr.family == pm->map->to.family &&
-					listens_on(pm, u, &pub->addr) &&
-					!has_address(u, &pub->addr))
-					fill_one(f, s, suffix, pm->map, &pub->addr);
-		}
+	for (size_t i = 0; i < f->p->maps.len; i += maps[i].map->backends.len)
+		fill_map(f, s, suffix, &maps[i]);
 	for (unsigned int i = 0; i < 2; i++) {
 		group_restricted(f->a, f->t, &s->family[i], suffix, &f->restricted[i]);
 		f->restricted[i].len = 0;
@@ -370,20 +431,31 @@ static struct nft_expr *listener_key(struct arena *a, uint8_t family)
 	return nft_concat(a, parts, 3);
 }
 
-static void add_dnat(struct arena *a, struct nft_chain *c, uint8_t family, struct nft_set *ports,
-	struct nft_set *ranges)
+static void ask(struct arena *a, struct nft_chain *c, uint8_t family, struct nft_set *verdicts)
 {
-	if (ports) {
+	if (verdicts)
+		nft_vmap(a, plan_family_rule(a, c, family, NOWHERE), listener_key(a, family),
+			verdicts);
+}
+
+/* What one backend gets comes first: that there are others costs it nothing. */
+static void add_destinations(
+	struct arena *a, struct nft_chain *c, uint8_t family, const struct destinations *to)
+{
+	if (to->ports) {
 		struct nft_rule *r = plan_family_rule(a, c, family, NOWHERE);
 
-		nft_nat(a, r, true, family, nft_map_expr(a, listener_key(a, family), ports), true);
+		nft_nat(a, r, true, family, nft_map_expr(a, listener_key(a, family), to->ports),
+			true);
 	}
-	if (ranges) {
+	if (to->ranges) {
 		struct nft_rule *r = plan_family_rule(a, c, family, NOWHERE);
 
-		nft_nat(a, r, true, family, nft_map_expr(a, listener_key(a, family), ranges),
+		nft_nat(a, r, true, family, nft_map_expr(a, listener_key(a, family), to->ranges),
 			false);
 	}
+	ask(a, c, family, to->spread);
+	ask(a, c, family, to->spread_ranges);
 }
 
 static void add_scope_rules(
@@ -393,16 +465,29 @@ static void add_scope_rules(
 		struct listener_maps *maps = &s->family[i];
 		uint8_t family = i ? IP_V6 : IP_V4;
 
-		if (maps->from)
-			nft_vmap(a, plan_family_rule(a, c, family, NOWHERE),
-				listener_key(a, family), maps->from);
-		if (maps->from_ranges)
-			nft_vmap(a, plan_family_rule(a, c, family, NOWHERE),
-				listener_key(a, family), maps->from_ranges);
-		add_dnat(a, c, family, maps->ports, maps->ranges);
+		ask(a, c, family, maps->from);
+		ask(a, c, family, maps->from_ranges);
+		add_destinations(a, c, family, &maps->to);
 		VEC_EACH (&maps->lists, struct from_list, l)
-			add_dnat(a, nft_chain_new(a, t, l->chain), family, l->ports, l->ranges);
+			add_destinations(a, nft_chain_new(a, t, l->chain), family, &l->to);
 	}
+}
+
+static int by_door(const void *vx, const void *vy)
+{
+	const struct plan_door *x = vx, *y = vy;
+
+	return memcmp(x->first.bytes, y->first.bytes, x->first.len);
+}
+
+static void finish_destinations(struct arena *a, struct plan *p, struct destinations *to)
+{
+	plan_finish_set(a, p, to->ports);
+	plan_finish_set(a, p, to->ranges);
+	plan_finish_set(a, p, to->spread);
+	plan_finish_set(a, p, to->spread_ranges);
+	if (to->doors.len)
+		qsort(to->doors.items, to->doors.len, sizeof(struct plan_door), by_door);
 }
 
 static void finish_scope(struct arena *a, struct plan *p, struct plan_scope *s)
@@ -410,14 +495,12 @@ static void finish_scope(struct arena *a, struct plan *p, struct plan_scope *s)
 	for (unsigned int i = 0; i < 2; i++) {
 		struct listener_maps *maps = &s->family[i];
 
-		plan_finish_set(a, p, maps->ports);
-		plan_finish_set(a, p, maps->ranges);
+		finish_destinations(a, p, &maps->to);
 		plan_finish_set(a, p, maps->from);
 		plan_finish_set(a, p, maps->from_ranges);
 		VEC_EACH (&maps->lists, struct from_list, l) {
 			plan_finish_set(a, p, l->clients);
-			plan_finish_set(a, p, l->ports);
-			plan_finish_set(a, p, l->ranges);
+			finish_destinations(a, p, &l->to);
 		}
 	}
 }
@@ -446,6 +529,7 @@ void plan_make_listeners(struct arena *a, struct plan *p, struct nft_table *t)
 	struct nft_set *scopes = NULL;
 
 	p->tables = tables;
+	plan_spreads_init(a, p);
 	(void)vec_add(a, &tables->scopes); /* the common one */
 	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		if (u->shares_address)
@@ -496,24 +580,48 @@ static bool in_set(
 	return true;
 }
 
-static bool lead_by(const struct nft_set *ports, const struct nft_set *ranges,
-	const struct plan_key *k, const struct flow *f, struct lead *out)
+/* The door that the key is one of, or NULL. Doors of one place do not overlap. */
+static const struct plan_door *door_of(const struct destinations *to, const struct plan_key *k)
+{
+	size_t low = 0, high = to->doors.len;
+
+	while (low < high) { /* the first one behind it */
+		size_t mid = low + (high - low) / 2;
+
+		if (memcmp(to->doors.items[mid].first.bytes, k->bytes, k->len) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || memcmp(to->doors.items[low - 1].last.bytes, k->bytes, k->len) < 0)
+		return NULL;
+	return &to->doors.items[low - 1];
+}
+
+static bool lead_by(const struct destinations *to, const struct plan_key *k, const struct flow *f,
+	struct lead *out)
 {
 	uint8_t family = f->original.dst.family;
 	const uint8_t *data;
 
-	if (in_set(ports, k->bytes, &data, &out->at)) {
+	out->door = door_of(to, k);
+	if (out->door) {
+		out->where = LEAD_DOOR;
+		out->at = out->door->listen->at;
+		return true;
+	}
+	if (in_set(to->ports, k->bytes, &data, &out->at)) {
 		out->backend = ip_from_bytes(family, data);
 		data += ip_bytes(family);
 		out->port = (uint16_t)(data[0] << 8 | data[1]);
-		return true;
-	}
-	if (in_set(ranges, k->bytes, &data, &out->at)) {
+	} else if (in_set(to->ranges, k->bytes, &data, &out->at)) {
 		out->backend = ip_from_bytes(family, data);
 		out->port = f->original.dport;
-		return true;
+	} else {
+		return false;
 	}
-	return false;
+	out->where = LEAD_BACKEND;
+	return true;
 }
 
 static struct lead lead_in(const struct plan_scope *s, const struct flow *f)
@@ -528,10 +636,10 @@ static struct lead lead_in(const struct plan_scope *s, const struct flow *f)
 		lead.where = LEAD_DROPPED;
 		VEC_EACH (&maps->lists, struct from_list, l)
 			if (in_set(l->clients, f->original.src.bytes, NULL, NULL) &&
-				lead_by(l->ports, l->ranges, &k, f, &lead))
-				lead.where = LEAD_BACKEND;
-	} else if (lead_by(maps->ports, maps->ranges, &k, f, &lead)) {
-		lead.where = LEAD_BACKEND;
+				lead_by(&l->to, &k, f, &lead))
+				break;
+	} else {
+		lead_by(&maps->to, &k, f, &lead);
 	}
 	return lead;
 }

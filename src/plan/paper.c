@@ -94,7 +94,8 @@ static struct ip_addr free_address(
 	VEC_EACH (&p->out->addrs, struct net_addr, have)
 		note_taken(taken, net, &have->addr);
 	VEC_EACH (&p->m->maps, struct map, m)
-		note_taken(taken, net, &m->to);
+		VEC_EACH (&m->backends, struct backend, b)
+			note_taken(taken, net, &b->addr);
 	for (*last = 1; *last < 254 && taken[*last];)
 		(*last)++;
 	return addr;
@@ -103,7 +104,7 @@ static struct ip_addr free_address(
 static bool wants_family(const struct model *m, uint8_t family)
 {
 	VEC_EACH (&m->maps, struct map, map)
-		if (map->to.family == family)
+		if (map_family(map) == family)
 			return true;
 	return false;
 }
@@ -238,8 +239,9 @@ void plan_paper_netstate(struct arena *a, const struct model *m, struct netstate
 		index++;
 	}
 	VEC_EACH (&m->maps, struct map, map)
-		if (!has_address(&p, &map->to))
-			add_lan(&p, &map->to);
+		VEC_EACH (&map->backends, struct backend, b)
+			if (!has_address(&p, &b->addr))
+				add_lan(&p, &b->addr);
 	VEC_EACH (&m->maps, struct map, map)
 		add_snat_addresses(&p, map);
 }

@@ -50,10 +50,11 @@ struct plan *plan_make(struct arena *a, const struct model *m, const struct nets
 
 	p->model = m;
 	p->seen = seen;
+	p->running = memory->running;
 	plan_settle_uplinks(a, p, memory, d);
 	if (d->errors != errors)
 		return NULL;
-	plan_settle_maps(a, p, d);
+	plan_settle_maps(a, p, memory, d);
 	if (d->errors != errors)
 		return NULL;
 	plan_make_routes(a, p);

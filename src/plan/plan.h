@@ -15,9 +15,14 @@
 #define PORTREEVE_TABLE	   "portreeve" /* nftables: table inet portreeve */
 #define PORTREEVE_PROTOCOL 180u	       /* rtnetlink protocol number of our routes and rules */
 
+/* Flags of the table in a plan whose table is to be a running process's alone and to outlive it:
+ * NFT_TABLE_F_OWNER and NFT_TABLE_F_PERSIST (Linux 6.9). */
+#define PLAN_TABLE_HELD 0x6u
+
 /* Names in that table that others ask for. */
 #define PLAN_MEMORY	    "memory"	 /* set: what must be remembered, see struct memory */
 #define PLAN_MEMORY_SYSCTLS 0x10000u	 /* its elements from here on are sysctls; below: uplinks */
+#define PLAN_MEMORY_LEARNED 0x20000u	 /* and from here on what was learned */
 #define PLAN_MISROUTED	    "misrouted_" /* counters, one per uplink: this and its name */
 #define PLAN_BLOCKED4	    "blocked4" /* sets with timeouts: reply tuples of deleted connections */
 #define PLAN_BLOCKED6	    "blocked6"
@@ -56,15 +61,23 @@ struct memory {
 	VEC(struct memory_sysctl) sysctls;
 	VEC(struct memory_number) numbers;
 	struct learned learned;
+	/* Not remembered: the plan is made anew when something changes, so what is missing now (an
+	 * interface, an address, a gateway, a route to a backend) is a warning, and the rest goes on. */
+	bool running;
 };
 
 struct plan_uplink {
 	const struct uplink *uplink;
 	uint32_t number, mark, table, preference;
 	VEC(struct ip_addr) addrs; /* settled: of both families */
-	bool up[2];		   /* [0] v4, [1] v6: has addresses and a way out in that family */
+	/* [0] v4, [1] v6: has addresses and a way out in that family. Where that is for a running
+	 * daemon, which may lose the way out, it is enough to have had one. */
+	bool up[2];
 	struct net_nexthop
-		nexthop[2];    /* of its default route; interface NULL where there is none */
+		nexthop[2]; /* of its default route; interface NULL where there is none */
+	/* What carries its number must not leave by another line: the rule is there already, though
+	 * the family is not up now. */
+	bool barred[2];
 	bool shares_interface; /* with another uplink: told apart by destination address */
 	bool shares_address;   /* with another uplink: its maps are looked up in a map of its own */
 };
@@ -86,6 +99,7 @@ struct plan_map {
 struct plan {
 	const struct model *model;
 	const struct netstate *seen;
+	bool running; /* see struct memory */
 	VEC(struct plan_uplink) uplinks;
 	VEC(struct plan_map) maps; /* enabled maps only */
 	struct netstate want; /* only what is ours; its one nft table is want.ruleset.tables[0] */
@@ -141,6 +155,7 @@ enum flow_verdict plan_judge_flow(const struct plan *p, const struct flow *f, st
 enum nft_change_kind {
 	NFT_ADD_TABLE,
 	NFT_DEL_TABLE,
+	NFT_HOLD_TABLE, /* one whose owner died: from now on it is ours alone */
 	NFT_ADD_COUNTER,
 	NFT_DEL_COUNTER,
 	NFT_ADD_SET, /* the declaration; elements come with NFT_ADD_ELEMENTS */
@@ -157,7 +172,7 @@ struct nft_change {
 	enum nft_change_kind kind;
 	enum nft_family family;
 	const char *table;
-	uint32_t table_flags; /* ADD_TABLE: NFT_TABLE_F_* */
+	uint32_t table_flags; /* ADD_TABLE, HOLD_TABLE: NFT_TABLE_F_* */
 	const struct nft_counter *counter;
 	const struct nft_set *set; /* for elements: holds just the elements to add or delete */
 	const struct nft_chain *chain;
@@ -170,6 +185,9 @@ struct change {
 	enum change_kind kind;
 	bool add; /* else delete (a sysctl is always "add": set it to sysctl.value) */
 	const struct net_route *route;
+	/* Add: what has its place now (the kernel takes one route per destination and metric) and goes
+	 * with the same step; NULL: nothing. */
+	const struct net_route *replaced;
 	const struct net_rule *rule;
 	struct net_sysctl sysctl;
 	const char *previous; /* sysctl: the value now */
@@ -187,6 +205,12 @@ struct changes {
 /* Memory from the comments of the set PLAN_MEMORY of a table that was read. Lines that are not
  * understood are left out. */
 void plan_read_memory(struct arena *a, const struct nft_table *t, struct memory *out);
+/* One line each for what was learned, of at most LIMIT_MEMORY_LINE bytes, and back: false, where the
+ * @len bytes of @s are none of these. A reason is cut to what fits. */
+#define LIMIT_MEMORY_LINE 128u /* what nft 1.0.6 takes as a comment */
+const char *plan_return_line(struct arena *a, const struct memory_return *r);
+const char *plan_down_line(struct arena *a, const struct memory_down *d);
+bool plan_read_learned(struct arena *a, const char *s, size_t len, struct learned *out);
 
 void plan_diff(struct arena *a, const struct netstate *seen, const struct netstate *want,
 	const struct memory *memory, struct changes *out);

@@ -30,14 +30,21 @@ static void end(struct printer *p)
 	strbuf_addch(p->out, '\n');
 }
 
+static void print_route(struct printer *p, bool add, const struct net_route *r)
+{
+	begin(p, add);
+	strbuf_addf(p->out, "ip %sroute ", r->family == IP_V6 ? "-6 " : "");
+	net_route_print(p->out, r);
+	end(p);
+}
+
 static void print_change(struct printer *p, const struct change *c)
 {
 	switch (c->kind) {
 	case CHANGE_ROUTE:
-		begin(p, c->add);
-		strbuf_addf(p->out, "ip %sroute ", c->route->family == IP_V6 ? "-6 " : "");
-		net_route_print(p->out, c->route);
-		end(p);
+		if (c->replaced)
+			print_route(p, false, c->replaced);
+		print_route(p, c->add, c->route);
 		break;
 	case CHANGE_RULE:
 		begin(p, c->add);
@@ -89,6 +96,9 @@ static void print_nft(struct printer *p, const struct nft_change *c)
 	case NFT_ADD_TABLE:
 	case NFT_DEL_TABLE:
 		print_named(p, c->kind == NFT_ADD_TABLE, "table inet", c->table);
+		break;
+	case NFT_HOLD_TABLE:
+		print_named(p, true, "owner of table inet", c->table);
 		break;
 	case NFT_ADD_COUNTER:
 	case NFT_DEL_COUNTER:
@@ -147,7 +157,7 @@ void plan_read_memory(struct arena *a, const struct nft_table *t, struct memory 
 		unsigned int number;
 		int name;
 
-		if (!comment)
+		if (!comment || plan_read_learned(a, comment, strlen(comment), &out->learned))
 			continue;
 		if (sscanf(comment, "mark %x", &number) == 1)
 			out->mark_mask = number;

@@ -96,7 +96,7 @@ static void add_inside(struct arena *a, struct plan *p, const struct plan_uplink
 	}
 }
 
-static void add_defaults(
+static void add_default(
 	struct arena *a, struct plan *p, const struct plan_uplink *u, uint8_t family)
 {
 	struct net_route *r = add_route(a, p, u, family);
@@ -104,9 +104,14 @@ static void add_defaults(
 
 	r->scope = n->gateway.family == IP_NONE && family == IP_V4 ? 253 : 0;
 	vec_push(a, &r->nexthops, *n);
+}
 
-	/* When the line is gone its replies must not fall through to another line. */
-	r = add_route(a, p, u, family);
+/* When the line is gone its replies must not fall through to another line. */
+static void add_last_resort(
+	struct arena *a, struct plan *p, const struct plan_uplink *u, uint8_t family)
+{
+	struct net_route *r = add_route(a, p, u, family);
+
 	r->type = ROUTE_UNREACHABLE;
 	r->metric = PLAN_UNREACHABLE_METRIC;
 }
@@ -126,17 +131,30 @@ static void add_rule(struct arena *a, struct plan *p, const struct plan_uplink *
 	r->at = u->uplink->at;
 }
 
+/* The kernel takes no routes by an interface that is switched off, and drops those there were. (A
+ * plan that is made once says so by failing.) */
+static bool takes_routes(const struct plan *p, const struct plan_uplink *u)
+{
+	const struct net_link *l = netstate_link(p->seen, u->uplink->interface);
+
+	return !p->running || (l && l->up);
+}
+
 void plan_make_routes(struct arena *a, struct plan *p)
 {
 	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		for (unsigned int f = 0; f < 2; f++) {
 			uint8_t family = f ? IP_V6 : IP_V4;
 
-			if (!u->up[f])
+			if (!u->up[f] && !u->barred[f])
 				continue;
-			add_connected(a, p, u, family);
-			add_inside(a, p, u, family);
-			add_defaults(a, p, u, family);
+			if (u->up[f] && takes_routes(p, u)) {
+				add_connected(a, p, u, family);
+				add_inside(a, p, u, family);
+				if (u->nexthop[f].interface)
+					add_default(a, p, u, family);
+			}
+			add_last_resort(a, p, u, family);
 			add_rule(a, p, u, family);
 		}
 }
@@ -253,6 +271,8 @@ void plan_make_sysctls(struct arena *a, struct plan *p, const struct memory *mem
 	bool force6 = false;
 
 	VEC_EACH (&p->model->uplinks, struct uplink, u) {
+		if (p->running && !netstate_link(p->seen, u->interface))
+			continue; /* it may be remembered, and yet there is nothing to set */
 		want_loose(a, p, memory, u);
 		want_forwarding4(a, p, memory, u->interface, u->at);
 		if (netstate_sysctl(
@@ -260,16 +280,18 @@ void plan_make_sysctls(struct arena *a, struct plan *p, const struct memory *mem
 			force6 = true;
 	}
 	VEC_EACH (&p->maps, struct plan_map, m) {
-		if (m->map->to.family == IP_V6 && !first6)
+		if (map_family(m->map) == IP_V6 && !first6)
 			first6 = m;
 	}
 	if (first6 && original(p, memory, "net.ipv6.conf.all.forwarding", 1) != 0)
 		first6 = NULL; /* the whole machine forwards already */
-	if (first6 && force6)
+	if (first6 && force6) {
 		VEC_EACH (&p->model->uplinks, struct uplink, u)
-			want_forwarding6(a, p, memory, u->interface, u->at);
-	else if (first6)
+			if (!p->running || netstate_link(p->seen, u->interface))
+				want_forwarding6(a, p, memory, u->interface, u->at);
+	} else if (first6) {
 		want_forwarding6_all(a, p, memory, first6->map->at);
+	}
 
 	/* Clients and backends inside. Nobody can use a map from a network whose packets the gateway
 	 * does not forward. */

@@ -66,9 +66,9 @@ static void collect(struct arena *a, struct plan *p)
 
 			s->map = pm;
 			s->listen = l;
-			s->first = pm->map->to_port ? pm->map->to_port : l->first;
-			s->last = (uint16_t)(s->first + (l->last - l->first));
-			put_place(s->place, l->proto, &pm->map->to, s->first);
+			s->first = backend_port_for(pm->backend, l, l->first);
+			s->last = backend_port_for(pm->backend, l, l->last);
+			put_place(s->place, l->proto, &pm->backend->addr, s->first);
 		}
 	}
 	if (p->tables->sources.len)
@@ -164,7 +164,7 @@ static const char *source_chain_name(struct arena *a, const struct plan_map *pm)
 	const char *name;
 
 	if (pm->return_mode == RETURN_DIRECT) {
-		strbuf_addf(&b, "direct%u", pm->map->to.family);
+		strbuf_addf(&b, "direct%u", map_family(pm->map));
 	} else {
 		strbuf_add(&b, "snat");
 		for (size_t i = 0; i < pm->snat.len && i < 4; i++) {
@@ -188,7 +188,7 @@ static const char *source_chain_name(struct arena *a, const struct plan_map *pm)
 static void add_snat(
 	struct arena *a, struct nft_table *t, struct nft_chain *c, const struct plan_map *pm)
 {
-	uint8_t family = pm->map->to.family;
+	uint8_t family = map_family(pm->map);
 	const enum nft_type key[] = {NFT_T_INTEGER, NFT_T_NONE};
 	const enum nft_type data[] = {address_type(family), NFT_T_NONE};
 	struct nft_rule *r = plan_family_rule(a, c, family, pm->map->return_at);
@@ -235,7 +235,7 @@ static const char *source_chain(struct arena *a, struct nft_table *t, const stru
 static void place(struct arena *a, struct nft_table *t, struct sources *out,
 	const struct plan_source *s, size_t n)
 {
-	const struct ip_addr *backend = &s->map->map->to;
+	const struct ip_addr *backend = &s->map->backend->addr;
 	unsigned int f = family_index(backend->family);
 	bool agree = true;
 
@@ -248,7 +248,7 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out,
 				out->hairpins[f] =
 					address_map(a, t, "hairpin", backend->family, false);
 			add_address(a, out->hairpins[f], backend, &s[i].map->hairpin,
-				s[i].map->map->to_at);
+				s[i].map->backend->at);
 			break;
 		}
 	if (!agree) {
@@ -268,7 +268,7 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out,
 					to = s[i + same].last;
 			last = plan_key(s[i].listen->proto, backend, to);
 			add_verdict(a, out->ports[f], &first, &last, source_chain(a, t, s[i].map),
-				s[i].map->map->to_at);
+				s[i].map->backend->at);
 		}
 		return;
 	}
@@ -278,7 +278,7 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out,
 		if (!out->addresses[f])
 			out->addresses[f] = address_map(a, t, "source", backend->family, false);
 		add_address(
-			a, out->addresses[f], backend, &s->map->snat.items[0], s->map->map->to_at);
+			a, out->addresses[f], backend, &s->map->snat.items[0], s->map->backend->at);
 	} else if (s->map->snat.len) {
 		const char *chain = source_chain(a, t, s->map);
 		struct plan_key k = {.len = ip_bytes(backend->family)}, none = {.len = 0};
@@ -286,7 +286,7 @@ static void place(struct arena *a, struct nft_table *t, struct sources *out,
 		if (!out->groups[f])
 			out->groups[f] = address_map(a, t, "source_groups", backend->family, true);
 		memcpy(k.bytes, backend->bytes, k.len);
-		add_verdict(a, out->groups[f], &k, &none, chain, s->map->map->to_at);
+		add_verdict(a, out->groups[f], &k, &none, chain, s->map->backend->at);
 	}
 }
 

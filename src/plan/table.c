@@ -37,7 +37,7 @@ struct nft_set *plan_verdict_map(
 	return nft_set_new(a, t, name, SET_MAP, keys, data, 0);
 }
 
-static void put_verdict(struct arena *a, struct nft_set *map, enum nft_verdict v, const char *chain)
+void plan_put_verdict(struct arena *a, struct nft_set *map, enum nft_verdict v, const char *chain)
 {
 	int32_t code = v;
 	uint32_t index = nft_set_chain(a, map, chain);
@@ -51,7 +51,7 @@ void plan_verdict_for_mark(struct arena *a, struct nft_set *map, uint32_t mark, 
 	const char *chain, struct span at)
 {
 	memcpy(nft_set_add(a, map, at), &mark, sizeof(mark));
-	put_verdict(a, map, v, chain);
+	plan_put_verdict(a, map, v, chain);
 }
 
 void plan_finish_set(struct arena *a, struct plan *p, struct nft_set *s)
@@ -135,7 +135,7 @@ static struct nft_set *home_by_address(
 			e = nft_set_add(a, s, u->uplink->at);
 			memcpy(e, u->uplink->interface, strlen(u->uplink->interface));
 			memcpy(e + 16, addr->bytes, ip_bytes(family));
-			put_verdict(
+			plan_put_verdict(
 				a, s, VERDICT_GOTO, arena_printf(a, "home_%s", u->uplink->name));
 		}
 	plan_finish_set(a, p, s);
@@ -160,7 +160,7 @@ static void make_home(struct arena *a, struct plan *p, struct nft_table *t, stru
 			by_interface = plan_verdict_map(a, t, "home", NFT_T_IFNAME);
 		memcpy(nft_set_add(a, by_interface, u->uplink->interface_at), u->uplink->interface,
 			strlen(u->uplink->interface));
-		put_verdict(a, by_interface, VERDICT_GOTO, name);
+		plan_put_verdict(a, by_interface, VERDICT_GOTO, name);
 	}
 	plan_finish_set(a, p, by_interface);
 	if (by_interface)
@@ -381,6 +381,17 @@ static void make_memory(struct arena *a, struct plan *p, struct nft_table *t)
 		nft_set_comment(a, s, arena_printf(a, "sysctl %s=%s", m->key, m->value));
 		n++;
 	}
+	n = PLAN_MEMORY_LEARNED;
+	VEC_EACH (&p->memory.learned.returns, struct memory_return, m) {
+		memcpy(nft_set_add(a, s, NOWHERE), &n, sizeof(n));
+		nft_set_comment(a, s, plan_return_line(a, m));
+		n++;
+	}
+	VEC_EACH (&p->memory.learned.downs, struct memory_down, m) {
+		memcpy(nft_set_add(a, s, NOWHERE), &n, sizeof(n));
+		nft_set_comment(a, s, plan_down_line(a, m));
+		n++;
+	}
 	nft_set_sort(a, s);
 }
 
@@ -394,6 +405,7 @@ void plan_make_table(struct arena *a, struct plan *p)
 	make_nat_hooks(a, p, t);
 	plan_make_listeners(a, p, t);
 	plan_make_sources(a, p, t);
+	plan_make_refusals(a, p, t);
 	if (p->model->guard)
 		make_guard(a, p, t);
 	make_away(a, p, t);

@@ -153,6 +153,31 @@ static bool has_family(const struct plan_uplink *u, uint8_t family)
 	return false;
 }
 
+/* Is our rule for it in the kernel? */
+static bool has_rule(const struct netstate *seen, const struct plan_uplink *u, uint8_t family)
+{
+	VEC_EACH (&seen->rules, struct net_rule, r)
+		if (r->protocol == PORTREEVE_PROTOCOL && r->family == family &&
+			r->preference == u->preference && r->table == u->table)
+			return true;
+	return false;
+}
+
+/*
+ * A line that comes and goes keeps its listeners as long as it has its addresses, so that connections
+ * outlast the gap, and its rule for good, so that their packets do not take another line meanwhile.
+ */
+static void settle_up(const struct plan *p, struct plan_uplink *u)
+{
+	for (unsigned int f = 0; f < 2; f++) {
+		uint8_t family = f ? IP_V6 : IP_V4;
+		bool known = p->running && has_rule(p->seen, u, family);
+
+		u->up[f] = (u->nexthop[f].interface || known) && has_family(u, family);
+		u->barred[f] = known && !u->up[f];
+	}
+}
+
 static void settle_way_out(
 	struct arena *a, struct plan_uplink *u, const struct netstate *seen, uint8_t family)
 {
@@ -187,16 +212,15 @@ static void settle_way_out(
 	if (n->gateway.family != IP_NONE && !ip_is_link_local(&n->gateway) &&
 		!plan_is_beside(seen, file->interface, &n->gateway))
 		n->onlink = true;
-	u->up[family_index(family)] = n->interface && has_family(u, family);
 }
 
-static void check_way_out(const struct plan_uplink *u, struct diag *d)
+static void check_way_out(const struct plan_uplink *u, enum diag_severity severity, struct diag *d)
 {
 	const struct uplink *file = u->uplink;
 
 	if (u->addrs.len == 0) {
-		diag_error(d, file->at, "uplink '%s' has no address: %s has none", file->name,
-			file->interface);
+		diag_add(d, severity, file->at, "uplink '%s' has no address: %s has none",
+			file->name, file->interface);
 		diag_hint(d,
 			"wait for DHCP or PPPoE to finish, or: ip address add ADDRESS/LEN dev %s",
 			file->interface);
@@ -211,7 +235,7 @@ static void check_way_out(const struct plan_uplink *u, struct diag *d)
 		 * nothing works, or when a map asks for it (plan_settle_maps). */
 		if (u->up[!i])
 			continue;
-		diag_error(d, file->at,
+		diag_add(d, severity, file->at,
 			"the gateway of uplink '%s' is not known: no default route by %s",
 			file->name, file->interface);
 		diag_hint(d, "name the ISP's router: gateway: ADDRESS  (or: gateway: onlink, on a "
@@ -246,14 +270,16 @@ void plan_settle_uplinks(
 	settle_numbers(p, memory, d);
 	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		if (!netstate_link(p->seen, u->uplink->interface)) {
-			diag_error(d, u->uplink->interface_at,
+			diag_add(d, plan_missing(p), u->uplink->interface_at,
 				"there is no interface %s on this machine", u->uplink->interface);
+			settle_up(p, u);
 			continue;
 		}
 		settle_addresses(a, u, p->seen, d);
 		settle_way_out(a, u, p->seen, IP_V4);
 		settle_way_out(a, u, p->seen, IP_V6);
-		check_way_out(u, d);
+		settle_up(p, u);
+		check_way_out(u, plan_missing(p), d);
 	}
 	note_sharing(p, d);
 }

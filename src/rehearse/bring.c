@@ -83,8 +83,11 @@ void bring_routes(struct strbuf *out, const struct netstate *net, uint8_t family
 				(!ours && r->protocol == PORTREEVE_PROTOCOL) ||
 				has_gateway(r) != (pass == 1))
 				continue;
+			struct net_route numbered = *r;
+
+			numbered.table_name = NULL; /* which `ip` does not know here */
 			strbuf_add(out, "route add ");
-			net_route_print(out, r);
+			net_route_print(out, &numbered);
 			strbuf_add(out, "\n");
 		}
 }
@@ -96,8 +99,11 @@ void bring_policy(struct strbuf *out, const struct netstate *net, uint8_t family
 		if (r->family != family || (!ours && r->protocol == PORTREEVE_PROTOCOL) ||
 			r->preference == 0 || r->preference == 32766 || r->preference == 32767)
 			continue;
+		struct net_rule numbered = *r;
+
+		numbered.table_name = NULL;
 		strbuf_add(out, "rule add ");
-		net_rule_print(out, r);
+		net_rule_print(out, &numbered);
 		strbuf_add(out, "\n");
 	}
 }

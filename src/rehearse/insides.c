@@ -200,7 +200,7 @@ static void add_snat_addresses(struct arena *a, struct topology *t, const struct
 		if (last && ip_equal(&last->addr, &map->snat.items[0].addr) && map->snat.len == 1)
 			continue;
 		last = map->snat.items;
-		if (!prefix_of(t, &map->to, &in) || in->live)
+		if (!prefix_of(t, &map->backends.items[0].addr, &in) || in->live)
 			continue;
 		VEC_EACH (&map->snat, struct located_addr, s) {
 			bool known = false;
@@ -215,16 +215,20 @@ static void add_snat_addresses(struct arena *a, struct topology *t, const struct
 	}
 }
 
-/* Every enabled map's backend gets a network at the gateway, whether it is tried or not: the plan
+/* Every backend of an enabled map gets a network at the gateway, whether it is tried or not: the plan
  * wants a route to each. */
 void topo_settle_insides(struct arena *a, struct topology *t, const struct model *m, bool as_is)
 {
-	struct wanted *sorted = arena_alloc(a, (m->maps.len + 1) * sizeof(*sorted)), *nets;
-	size_t n = 0, n_nets = 0;
+	size_t n = 0, n_nets = 0, backends = 0;
+	struct wanted *sorted, *nets;
 
 	VEC_EACH (&m->maps, struct map, map)
-		if (map->enabled)
-			sorted[n] = (struct wanted){map->to, n}, n++;
+		backends += map->backends.len;
+	sorted = arena_alloc(a, (backends + 1) * sizeof(*sorted));
+	VEC_EACH (&m->maps, struct map, map)
+		VEC_EACH (&map->backends, struct backend, b)
+			if (map->enabled)
+				sorted[n] = (struct wanted){b->addr, n}, n++;
 	qsort(sorted, n, sizeof(*sorted), by_address);
 	nets = arena_alloc(a, (n + 1) * sizeof(*nets));
 	for (size_t i = 0; i < n; i++) {
@@ -264,7 +268,8 @@ void topo_settle_insides(struct arena *a, struct topology *t, const struct model
 	add_snat_addresses(a, t, m);
 }
 
-unsigned int topology_backend(struct arena *a, struct topology *t, const struct map *m)
+unsigned int topology_backend(
+	struct arena *a, struct topology *t, const struct map *m, const struct ip_addr *addr)
 {
 	const struct net_nexthop *live;
 	struct topo_inside *in = NULL;
@@ -272,20 +277,20 @@ unsigned int topology_backend(struct arena *a, struct topology *t, const struct 
 	struct topo_backend *b;
 
 	VEC_EACH (&t->backends, struct topo_backend, have)
-		if (ip_equal(&have->addr, &m->to)) {
+		if (ip_equal(&have->addr, addr)) {
 			have->direct = have->direct || m->return_mode == RETURN_DIRECT;
 			return (unsigned int)(have - t->backends.items);
 		}
 	b = vec_add(a, &t->backends);
-	b->addr = m->to;
+	b->addr = *addr;
 	b->inside = NO_INSIDE;
 	b->direct = m->return_mode == RETURN_DIRECT;
-	if (is_gateway_itself(t, &m->to))
+	if (is_gateway_itself(t, addr))
 		return (unsigned int)t->backends.len - 1;
-	live = live_towards(t, &m->to);
-	if (live && live->gateway.family == m->to.family)
+	live = live_towards(t, addr);
+	if (live && live->gateway.family == addr->family)
 		b->via = live->gateway;
-	p = prefix_of(t, b->via.family ? &b->via : &m->to, &in);
+	p = prefix_of(t, b->via.family ? &b->via : addr, &in);
 	if (p) {
 		in->used = true;
 		b->inside = (unsigned int)(in - t->insides.items);

@@ -84,12 +84,23 @@ static void explain(const struct rehearse_result *r, const struct rehearse_probe
 		say(out, result, "the request did not reach the backend");
 }
 
+const struct backend *probe_backend(
+	const struct rehearse_probe *p, const struct ip_addr *addr, uint16_t port)
+{
+	VEC_EACH (&p->map->backends, struct backend, b)
+		if (ip_equal(&b->addr, addr) &&
+			(!port || backend_port_for(b, p->listen, p->port) == port))
+			return b;
+	return NULL;
+}
+
 void probe_judge(const struct rehearse_result *r, const struct rehearse_probe *p,
 	const struct sighting *s, struct rehearse_cell *out)
 {
 	char addr[IP_STRLEN];
 
-	*out = (struct rehearse_cell){.left_by = -1, .saw = s->saw, .saw_port = s->saw_port};
+	*out = (struct rehearse_cell){
+		.left_by = -1, .saw = s->saw, .at = s->saw_at, .saw_port = s->saw_port};
 	if (s->home)
 		out->left_by = (int)p->uplink;
 	else if (s->astray.packets)
@@ -109,7 +120,7 @@ void probe_judge(const struct rehearse_result *r, const struct rehearse_probe *p
 	/* Answered; but as the config says? */
 	if (s->answered_by == ANSWERED_BY_GATEWAY)
 		say(out, RESULT_ASTRAY, "a service of the gateway itself answered");
-	else if (!ip_equal(&s->saw_at, &p->backend) || s->saw_port != p->backend_port)
+	else if (!probe_backend(p, &s->saw_at, s->saw_port))
 		say(out, RESULT_ASTRAY, "it reached %s port %u instead of port %u",
 			ip_format(&s->saw_at, addr), s->saw_port, p->backend_port);
 	else if (s->leaked.packets || s->bypassed.packets || s->astray.packets)

@@ -4,7 +4,8 @@
  *
  * The steps are those of the article that started this, each on top of the one before: DNAT; SNAT
  * towards the backend; `ip rule from` each public address; connection marks, exactly as printed
- * there. The last column repairs them by looking up the LAN first.
+ * there. The last column repairs them by looking up the LAN first. Of several backends they lead to
+ * the first, and a note says so.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,17 +25,6 @@ static const char *interface_of(const struct stage *st, const struct rehearse_pr
 	return st->what->interfaces[p->uplink];
 }
 
-/* The listener of the probe's map that its port belongs to. */
-static const struct listen *listener_of(const struct rehearse_probe *p)
-{
-	const struct listen *found = NULL;
-
-	VEC_EACH (&p->map->listens, struct listen, l)
-		if (l->proto == p->proto && p->port >= l->first && p->port <= l->last)
-			found = l;
-	return found;
-}
-
 /* " -p tcp -m tcp --dport 80" or "--dport 27000:27099" */
 static void add_ports(struct strbuf *b, uint8_t proto, unsigned int first, unsigned int last)
 {
@@ -47,7 +37,8 @@ static void add_ports(struct strbuf *b, uint8_t proto, unsigned int first, unsig
 
 static void add_dnat(struct stage *st, struct strbuf *b, const struct rehearse_probe *p)
 {
-	const struct listen *l = listener_of(p);
+	const struct listen *l = p->listen;
+	uint16_t port = p->map->backends.items[0].port;
 	char addr[IP_STRLEN], backend[IP_STRLEN], client[IP_STRLEN];
 
 	strbuf_addf(
@@ -56,23 +47,23 @@ static void add_dnat(struct stage *st, struct strbuf *b, const struct rehearse_p
 		strbuf_addf(b, " -s %s", ip_format(&p->client, client));
 	add_ports(b, p->proto, l->first, l->last);
 	ip_format(&p->backend, backend);
-	if (!p->map->to_port)
+	if (!port)
 		strbuf_addf(b, " -j DNAT --to-destination %s\n", backend);
 	else if (l->first == l->last)
 		strbuf_addf(b, " -j DNAT --to-destination %s%s%s:%u\n",
 			p->backend.family == IP_V6 ? "[" : "", backend,
-			p->backend.family == IP_V6 ? "]" : "", p->map->to_port);
+			p->backend.family == IP_V6 ? "]" : "", port);
 	else
 		strbuf_addf(b, " -j DNAT --to-destination %s%s%s:%u-%u/%u\n",
 			p->backend.family == IP_V6 ? "[" : "", backend,
-			p->backend.family == IP_V6 ? "]" : "", p->map->to_port,
-			(unsigned int)p->map->to_port + l->last - l->first, l->first);
+			p->backend.family == IP_V6 ? "]" : "", port,
+			(unsigned int)port + l->last - l->first, l->first);
 }
 
 static void add_snat(struct stage *st, struct strbuf *b, const struct rehearse_probe *p)
 {
-	const struct listen *l = listener_of(p);
-	unsigned int first = p->map->to_port ? p->map->to_port : l->first;
+	const struct listen *l = p->listen;
+	unsigned int first = backend_port_for(p->map->backends.items, l, l->first);
 	char backend[IP_STRLEN], own[IP_STRLEN];
 
 	VEC_EACH (&st->topology->backends, struct topo_backend, t)
@@ -90,8 +81,7 @@ static bool is_repeated(const struct rehearse_result *r, const struct rehearse_p
 {
 	for (const struct rehearse_probe *q = r->probes.items; q < p; q++)
 		if (q->map == p->map && q->uplink == p->uplink &&
-			ip_equal(&q->address, &p->address) && !q->refused &&
-			listener_of(q) == listener_of(p))
+			ip_equal(&q->address, &p->address) && !q->refused && q->listen == p->listen)
 			return true;
 	return false;
 }
@@ -219,6 +209,11 @@ int stage_naive(struct stage *st)
 {
 	int err = forward(st);
 
+	VEC_EACH (&st->what->probes, struct rehearse_probe, p)
+		if (p->map->backends.len > 1) {
+			stage_note(st, "the usual steps lead to the first of several backends");
+			break;
+		}
 	if (err == 0)
 		err = naive_family(st, IP_V4);
 	if (err == 0)

@@ -16,7 +16,7 @@ typedef VEC(struct target) target_list;
 
 static bool listens_on(const struct map *m, const struct topo_uplink *u, const struct ip_addr *addr)
 {
-	if (addr->family != m->to.family)
+	if (addr->family != map_family(m))
 		return false;
 	if (m->on.len == 0)
 		return true;
@@ -58,12 +58,6 @@ static uint16_t point(const struct listen *l, unsigned int i)
 	return (uint16_t)(l->first + (l->last - l->first) / 2);
 }
 
-/* The backend's port: ranges shift by the same distance. */
-static uint16_t backend_port(const struct map *m, const struct listen *l, uint16_t port)
-{
-	return m->to_port ? (uint16_t)(m->to_port + (port - l->first)) : port;
-}
-
 /* ---- clients of `from` ---- */
 
 static bool is_let_in(const struct map *m, const struct ip_addr *client)
@@ -80,11 +74,11 @@ static bool let_in_client(
 {
 	unsigned int tries = 0;
 
-	*client = t->default_client[topo_family(m->to.family)];
+	*client = t->default_client[topo_family(map_family(m))];
 	if (is_let_in(m, client))
 		return true;
 	VEC_EACH (&m->from, struct located_prefix, f) {
-		if (f->prefix.addr.family != m->to.family || tries++ == 1000)
+		if (f->prefix.addr.family != map_family(m) || tries++ == 1000)
 			continue;
 		*client = f->prefix.addr;
 		if (f->prefix.len < ip_bits(client->family))
@@ -106,11 +100,11 @@ static bool refused_client(
 
 	if (m->from.len == 0)
 		return false;
-	*client = t->default_client[topo_family(m->to.family)];
+	*client = t->default_client[topo_family(map_family(m))];
 	if (!is_let_in(m, client))
 		return true;
 	for (unsigned int i = 0; i < 4; i++)
-		if (ip_parse(others[topo_family(m->to.family)][i], client) == 0 &&
+		if (ip_parse(others[topo_family(map_family(m))][i], client) == 0 &&
 			!is_let_in(m, client) && topology_client(a, t, client))
 			return true;
 	return false;
@@ -147,9 +141,11 @@ static struct rehearse_probe *add_probe(struct chooser *c, const struct choice *
 	p->world = at->address->world;
 	p->port = port;
 	p->proto = l->proto;
-	p->backend = ch->map->to;
-	p->backend_port = backend_port(ch->map, l, port);
-	topology_backend(c->arena, c->topology, ch->map);
+	p->listen = l;
+	p->backend = ch->map->backends.items[0].addr;
+	p->backend_port = backend_port_for(ch->map->backends.items, l, port);
+	VEC_EACH (&ch->map->backends, struct backend, b)
+		topology_backend(c->arena, c->topology, ch->map, &b->addr);
 	return p;
 }
 

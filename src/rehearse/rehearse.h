@@ -49,8 +49,9 @@ struct rehearse_probe {
 	uint16_t port;
 	uint8_t proto;
 	struct ip_addr client;
-	bool refused; /* a client that `from` does not let in: must get no answer */
-	struct ip_addr backend;
+	bool refused;		     /* a client that `from` does not let in: must get no answer */
+	const struct listen *listen; /* of the map: the one that the port belongs to */
+	struct ip_addr backend;	     /* the map's first; any of them may answer */
 	uint16_t backend_port;
 };
 
@@ -64,6 +65,7 @@ enum probe_result {
 struct rehearse_cell {
 	enum probe_result result;
 	struct ip_addr saw; /* the client, as the backend saw it; IP_NONE: it saw nothing */
+	struct ip_addr at;  /* the backend that it got to; IP_NONE: none */
 	uint16_t saw_port;  /* the port at which the backend got it */
 	int left_by;	    /* uplink by which replies left (index); -1: none did */
 	char reason[160];   /* for all but WORKS: what was observed */

@@ -389,7 +389,10 @@ static void fields_of(
 
 		snprintf(out[FIELD_LISTENER] + used, MAX_FIELD - used, " and %u more", more);
 	}
-	endpoint(out[FIELD_BACKEND], MAX_FIELD, &probe->backend, probe->backend_port);
+	if (cell->result == RESULT_WORKS && cell->at.family != IP_NONE)
+		endpoint(out[FIELD_BACKEND], MAX_FIELD, &cell->at, cell->saw_port);
+	else
+		endpoint(out[FIELD_BACKEND], MAX_FIELD, &probe->backend, probe->backend_port);
 	snprintf(out[FIELD_SAW], MAX_FIELD, "%s",
 		cell->saw.family == IP_NONE ? "-" : ip_format(&cell->saw, addr));
 	snprintf(out[FIELD_LEFT], MAX_FIELD, "%s",

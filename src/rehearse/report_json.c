@@ -39,6 +39,7 @@ static json_t *probe_json(
 	json_object_set_new(j, "may_connect", json_boolean(!p->refused));
 	json_object_set_new(j, "backend", addr_json(&p->backend));
 	json_object_set_new(j, "backend_port", json_integer(p->backend_port));
+	json_object_set_new(j, "answered_by", addr_json(&cell->at));
 	json_object_set_new(j, "result", json_string(result_names[cell->result]));
 	json_object_set_new(j, "saw", addr_json(&cell->saw));
 	json_object_set_new(j, "left_by",

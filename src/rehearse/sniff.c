@@ -87,7 +87,7 @@ void sniff_note(const struct rehearse_result *r, enum sniff_place place, unsigne
 	struct sighting *s;
 
 	/* Under SNAT the client's address changes, so for a request its backend tells. */
-	if (request && !ip_equal(&pkt->dst, &request->backend))
+	if (request && !probe_backend(request, &pkt->dst, 0))
 		request = NULL;
 	if (reply && !ip_equal(&pkt->dst, &reply->client))
 		reply = NULL;

@@ -92,6 +92,10 @@ int stage_traffic(struct stage *st);
 void probe_judge(const struct rehearse_result *r, const struct rehearse_probe *p,
 	const struct sighting *s, struct rehearse_cell *out);
 
+/* Is the backend that the probe may get to at @addr? NULL: no. */
+const struct backend *probe_backend(const struct rehearse_probe *p, const struct ip_addr *addr,
+	uint16_t port); /* 0: whatever its port */
+
 /* diag_pack.c: messages through shared memory. What does not fit is left out. */
 void diag_pack(const struct diag *d, char *out, size_t size);
 void diag_unpack(const char *packed, struct diag *d);

@@ -116,8 +116,9 @@ static inline unsigned int topo_family(uint8_t family)
 struct topology *topology_make(
 	struct arena *a, const struct model *m, const struct netstate *live, bool as_is);
 
-/* The backend at @addr, added with its inside network on first use. */
-unsigned int topology_backend(struct arena *a, struct topology *t, const struct map *m);
+/* The backend of @m at @addr, added with its inside network on first use. */
+unsigned int topology_backend(
+	struct arena *a, struct topology *t, const struct map *m, const struct ip_addr *addr);
 /* Make @addr a client of the world. False: it cannot be one (it is in the gateway's networks). */
 bool topology_client(struct arena *a, struct topology *t, const struct ip_addr *addr);
 

@@ -276,13 +276,15 @@ static int open_servers(struct traffic *t)
 	const struct topology *topology = t->st->topology;
 
 	VEC_EACH (&t->st->what->probes, struct rehearse_probe, p) {
-		struct server s = {
-			p->backend, p->backend_port, p->proto, ANSWERED_BY_BACKEND, TOPO_GATEWAY};
+		VEC_EACH (&p->map->backends, struct backend, k) {
+			struct server s = {k->addr, backend_port_for(k, p->listen, p->port),
+				p->proto, ANSWERED_BY_BACKEND, TOPO_GATEWAY};
 
-		VEC_EACH (&topology->backends, struct topo_backend, b)
-			if (ip_equal(&b->addr, &p->backend) && b->inside != NO_INSIDE)
-				s.node = topology->insides.items[b->inside].node;
-		want_server(t, &s);
+			VEC_EACH (&topology->backends, struct topo_backend, b)
+				if (ip_equal(&b->addr, &k->addr) && b->inside != NO_INSIDE)
+					s.node = topology->insides.items[b->inside].node;
+			want_server(t, &s);
+		}
 	}
 	/* Who is not let in must not reach a service of the gateway's own at that port either. */
 	VEC_EACH (&t->st->what->probes, struct rehearse_probe, p) {

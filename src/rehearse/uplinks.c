@@ -63,7 +63,7 @@ static struct uplink_gateway model_gateway(const struct uplink *u, uint8_t famil
 static bool family_is_mapped(const struct model *m, const struct uplink *u, uint8_t family)
 {
 	VEC_EACH (&m->maps, struct map, map) {
-		if (!map->enabled || map->to.family != family)
+		if (!map->enabled || map_family(map) != family)
 			continue;
 		if (map->on.len == 0)
 			return true;

@@ -5,17 +5,10 @@
  * IPv4: inet_select_addr() of net/ipv4/devinet.c. IPv6: ipv6_dev_get_saddr() of net/ipv6/addrconf.c,
  * which is RFC 6724's choice of source, with its default table of labels.
  */
-#include <string.h>
-
 #include "walk/trip.h"
 
 #define SCOPE_LINK 253 /* RT_SCOPE_LINK */
 #define SCOPE_HOST 254
-
-static bool same_name(const char *a, const char *b)
-{
-	return a && b && strcmp(a, b) == 0;
-}
 
 /* ---- IPv4 ---- */
 
@@ -36,7 +29,7 @@ static bool in_subnet(const struct ip_addr *addr, const struct net_addr *a)
 /* The VRF's index, 0 for none: addresses are only lent within one. */
 static int vrf_index(const struct trip *t, const char *interface)
 {
-	const struct net_link *vrf = trip_vrf(t, interface);
+	const struct net_link *vrf = walk_vrf(t->net, interface);
 
 	return vrf ? vrf->index : 0;
 }
@@ -44,12 +37,12 @@ static int vrf_index(const struct trip *t, const char *interface)
 static struct ip_addr select_v4(
 	struct trip *t, const char *interface, const struct ip_addr *next, uint8_t scope)
 {
-	const struct net_link *vrf = trip_vrf(t, interface);
+	const struct net_link *vrf = walk_vrf(t->net, interface);
 	const struct net_addr *first = NULL;
 
 	VEC_EACH (&t->net->addrs, struct net_addr, a) {
 		if (a->addr.family != IP_V4 || a->secondary ||
-			!same_name(a->interface, interface) || scope_of(a) > scope)
+			!name_equal(a->interface, interface) || scope_of(a) > scope)
 			continue;
 		if (next->family != IP_V4 || in_subnet(next, a))
 			return a->addr;
@@ -64,7 +57,7 @@ static struct ip_addr select_v4(
 			if (a->addr.family != IP_V4 || a->secondary || scope_of(a) == SCOPE_LINK ||
 				scope_of(a) > scope)
 				continue;
-			if (of_vrf ? vrf && same_name(a->interface, vrf->name)
+			if (of_vrf ? vrf && name_equal(a->interface, vrf->name)
 				   : vrf_index(t, a->interface) == (vrf ? vrf->index : 0))
 				return a->addr;
 		}
@@ -116,7 +109,8 @@ static bool better_v6(const struct net_addr *a, const struct net_addr *b, const 
 	const char *interface)
 {
 	int sa = scope_v6(&a->addr), sb = scope_v6(&b->addr), sd = scope_v6(dst);
-	bool out_a = same_name(a->interface, interface), out_b = same_name(b->interface, interface);
+	bool out_a = name_equal(a->interface, interface),
+	     out_b = name_equal(b->interface, interface);
 	bool label_a = label_v6(&a->addr) == label_v6(dst);
 	bool label_b = label_v6(&b->addr) == label_v6(dst);
 
@@ -141,7 +135,7 @@ static struct ip_addr select_v6(struct trip *t, const char *interface, const str
 
 	VEC_EACH (&t->net->addrs, struct net_addr, a) {
 		if (a->addr.family != IP_V6 || a->unusable ||
-			(only_there && !same_name(a->interface, interface)) ||
+			(only_there && !name_equal(a->interface, interface)) ||
 			vrf_index(t, a->interface) != vrf_index(t, interface))
 			continue;
 		if (!best || better_v6(a, best, dst, interface))
@@ -175,7 +169,7 @@ struct ip_addr trip_redirect_address(struct trip *t, const struct packet *p, enu
 		return a;
 	}
 	VEC_EACH (&t->net->addrs, struct net_addr, it) {
-		if (it->addr.family != p->family || !same_name(it->interface, p->iif))
+		if (it->addr.family != p->family || !name_equal(it->interface, p->iif))
 			continue;
 		/* In IPv6 it is of the scope that the packet was sent to. */
 		if (p->family == IP_V6 &&

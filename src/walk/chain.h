@@ -27,8 +27,7 @@ struct chain_walk {
 	const struct nft_chain *base;
 	struct ending ends[END_COUNT_];
 	struct packet accepted; /* joined over all ways that end in ACCEPT */
-	bool mapped;
-	struct walk_nat nat; /* with an oracle */
+	struct walk_nat nat;	/* with an oracle */
 	struct walk_step mark_by, ct_mark_by;
 };
 

@@ -86,14 +86,22 @@ void trip_flow(const struct connection *c, struct net_flow *out)
 		.offloaded = c->offloaded};
 }
 
+/* The zone of one direction (nf_ct_zone_id()). */
+static uint16_t zone_of(uint16_t zone, uint8_t only, bool reply)
+{
+	return !only || only == (reply ? 2 : 1) ? zone : 0;
+}
+
 static bool is_of(const struct connection *c, const struct packet *p, bool *reply)
 {
 	struct packet_tuple u = trip_tuple(p);
 
-	if (!c->confirmed || c->proto != p->proto || c->zone != p->ct_zone)
+	if (!c->confirmed || c->proto != p->proto)
 		return false;
 	*reply = trip_tuple_equal(&c->reply, &u);
-	return *reply || trip_tuple_equal(&c->original, &u);
+	return (*reply || trip_tuple_equal(&c->original, &u)) &&
+	       zone_of(c->zone, c->zone_only, *reply) ==
+		       zone_of(p->ct_zone, p->ct_zone_only, *reply);
 }
 
 /* A SYN takes the place of a connection that is over. */
@@ -114,14 +122,16 @@ static struct connection *find(struct trip *t, const struct packet *p, bool *rep
 		struct packet_tuple answer = of_flow(&f->reply);
 		struct connection *c;
 
-		if (f->proto != p->proto || f->zone != p->ct_zone || is_over(f, p) ||
-			(!trip_tuple_equal(&u, &original) && !trip_tuple_equal(&u, &answer)))
+		*reply = trip_tuple_equal(&u, &answer);
+		if (f->proto != p->proto || is_over(f, p) ||
+			(!*reply && !trip_tuple_equal(&u, &original)) ||
+			f->zone != zone_of(p->ct_zone, p->ct_zone_only, *reply))
 			continue;
 		c = trip_connection_from(t, f);
 		vec_push(t->a, &t->connections, c);
-		*reply = trip_tuple_equal(&u, &answer);
 		return c;
 	}
+	*reply = false;
 	return NULL;
 }
 
@@ -132,6 +142,7 @@ static struct connection *begin(struct trip *t, const struct packet *p)
 
 	c->proto = p->proto;
 	c->zone = p->ct_zone;
+	c->zone_only = p->ct_zone_only;
 	c->original = u;
 	c->reply = trip_inverse(&u);
 	c->mark_known = UINT32_MAX;
@@ -175,23 +186,30 @@ static enum ct_state state_of(const struct trip *t, const struct connection *c)
 	return c->status & CT_EXPECTED ? CT_RELATED : CT_NEW;
 }
 
+/* What a packet without a connection does not have. */
+#define OF_CONNECTION                                                                              \
+	(PKT_CT_DIRECTION | PKT_CT_ORIGINAL | PKT_CT_REPLY | PKT_CT_REPLY_SPORT |                  \
+		PKT_CT_REPLY_DPORT)
+
 void trip_attach(struct trip *t, struct packet *p)
 {
 	const struct connection *c = t->connection;
 
 	p->known |= PKT_CT_STATE;
+	p->known &= ~(uint32_t)OF_CONNECTION;
 	if (!c) {
-		p->known &= ~(uint32_t)(PKT_CT_DIRECTION | PKT_CT_ORIGINAL | PKT_CT_REPLY);
 		p->ct_mark = p->ct_mark_known = p->ct_status = p->ct_status_known = 0;
 		return;
 	}
-	p->known |= PKT_CT_DIRECTION | PKT_CT_ORIGINAL | PKT_CT_REPLY;
+	p->known |= OF_CONNECTION;
 	p->ct_state = state_of(t, c);
 	p->ct_reply = t->reply;
 	p->ct_original = c->original;
 	p->ct_answer = c->reply;
-	if (c->sport_picked || c->dport_picked) /* only an example */
-		p->known &= ~(uint32_t)PKT_CT_REPLY;
+	if (c->sport_picked) /* only an example */
+		p->known &= ~(uint32_t)PKT_CT_REPLY_DPORT;
+	if (c->dport_picked)
+		p->known &= ~(uint32_t)PKT_CT_REPLY_SPORT;
 	p->ct_mark = c->mark;
 	p->ct_mark_known = c->mark_known;
 	p->ct_status = c->status;
@@ -265,7 +283,7 @@ void trip_track(struct trip *t, enum nft_hook hook, struct packet *p)
 	}
 	if (!packet_knows(p, PKT_CT_ZONE)) {
 		p->known |= PKT_CT_ZONE;
-		p->ct_zone = 0;
+		p->ct_zone = p->ct_zone_only = 0;
 	}
 	if (t->error_about) {
 		t->connection = t->error_about;

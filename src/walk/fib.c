@@ -8,11 +8,6 @@
 
 #define TCP_DEFAULT_MSS 536 /* TCP_MSS_DEFAULT of the kernel */
 
-static bool same_name(const char *a, const char *b)
-{
-	return a && b && strcmp(a, b) == 0;
-}
-
 static bool is_zeronet(const struct ip_addr *a)
 {
 	return a->family == IP_V4 && a->bytes[0] == 0;
@@ -37,7 +32,7 @@ static bool is_loopback_device(const struct netstate *net, const char *name)
 {
 	const struct net_link *l = name ? netstate_link(net, name) : NULL;
 
-	return l ? l->loopback : same_name(name, "lo");
+	return l ? l->loopback : name_equal(name, "lo");
 }
 
 /* ---- kinds of addresses ---- */
@@ -56,7 +51,7 @@ static const struct net_addr *own_address(
 	const struct netstate *net, const struct ip_addr *addr, bool limited, const char *interface)
 {
 	VEC_EACH (&net->addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr) && (!limited || same_name(a->interface, interface)))
+		if (ip_equal(&a->addr, addr) && (!limited || name_equal(a->interface, interface)))
 			return a;
 	}
 	return NULL;
@@ -71,7 +66,7 @@ static bool is_subnet_broadcast(
 		struct ip_addr last;
 
 		if (a->addr.family != IP_V4 || a->prefix_len >= 31 ||
-			(limited && !same_name(a->interface, interface)))
+			(limited && !name_equal(a->interface, interface)))
 			continue;
 		subnet = ip_prefix_of(&a->addr, a->prefix_len);
 		last = ip_prefix_last(&subnet);
@@ -101,7 +96,7 @@ static int type_v4(
 		return ROUTE_MULTICAST;
 	if (has_local_table(net, IP_V4)) {
 		r = netstate_route(net, TABLE_LOCAL, addr);
-		if (!r || (limited && !same_name(first_interface(r), interface)))
+		if (!r || (limited && !name_equal(first_interface(r), interface)))
 			return ROUTE_UNICAST;
 		return r->type;
 	}
@@ -204,7 +199,7 @@ static bool route_uses(const struct netstate *net, const struct net_route *r, co
 	VEC_EACH (&r->nexthops, struct net_nexthop, h) {
 		const struct net_link *l = h->interface ? netstate_link(net, h->interface) : NULL;
 
-		if (same_name(h->interface, interface))
+		if (name_equal(h->interface, interface))
 			return true;
 		if (l && wanted && wanted->vrf_table && l->master == wanted->index)
 			return true;
@@ -219,9 +214,10 @@ static bool can_be_source(const struct ip_addr *a)
 	       !ip_is_unspecified(a);
 }
 
-/* The packet that is looked up for the way to @to: one that this machine would send. */
+/* The packet that is looked up for the way to @to: one that this machine would send, with @p's mark if
+ * that counts. */
 static struct packet question_to(const struct packet *p, const struct ip_addr *to, bool from_known,
-	const struct ip_addr *from)
+	const struct ip_addr *from, bool use_mark)
 {
 	struct packet q = {.family = p->family,
 		.known = PKT_IIF | PKT_OIF | PKT_DADDR | PKT_SPORT | PKT_DPORT,
@@ -239,6 +235,10 @@ static struct packet question_to(const struct packet *p, const struct ip_addr *t
 	if (packet_knows(p, PKT_TOS)) {
 		q.known |= PKT_TOS;
 		q.tos = p->tos;
+	}
+	if (use_mark) {
+		q.mark = p->mark;
+		q.mark_known = p->mark_known;
 	}
 	return q;
 }
@@ -263,15 +263,11 @@ enum tri walk_fib_way(const struct netstate *net, const struct packet *p,
 		*oif = p->iif;
 		return TRI_YES;
 	}
-	ask = q->daddr ? question_to(p, &p->daddr, packet_knows(p, from), &p->saddr)
-		       : question_to(p, &p->saddr, packet_knows(p, from), &p->daddr);
+	ask = q->daddr ? question_to(p, &p->daddr, packet_knows(p, from), &p->saddr, q->mark)
+		       : question_to(p, &p->saddr, packet_knows(p, from), &p->daddr, q->mark);
 	if (packet_knows(p, PKT_PROTO)) {
 		ask.known |= PKT_PROTO;
 		ask.proto = p->proto;
-	}
-	if (q->mark) {
-		ask.mark = p->mark;
-		ask.mark_known = p->mark_known;
 	}
 	if (!q->daddr && q->iif && q->hook == HOOK_FORWARD) {
 		ask.iif = p->oif;
@@ -322,13 +318,9 @@ static enum tri rpfilter_v6(const struct netstate *net, const struct packet *p, 
 		return TRI_YES;
 	if (walk_address_is_local(net, &p->saddr, false, NULL) == TRI_YES)
 		return tri_of(accept_local);
-	ask = question_to(p, &p->saddr, packet_knows(p, PKT_DADDR), &p->daddr);
+	ask = question_to(p, &p->saddr, packet_knows(p, PKT_DADDR), &p->daddr, use_mark);
 	ask.known |= p->known & PKT_PROTO;
 	ask.proto = p->proto;
-	if (use_mark) {
-		ask.mark = p->mark;
-		ask.mark_known = p->mark_known;
-	}
 	walk_route(net, &ask, &r);
 	if (r.kind == WALK_ROUTE_UNCERTAIN)
 		return TRI_UNKNOWN;
@@ -359,12 +351,8 @@ enum tri walk_rpfilter(const struct netstate *net, const struct packet *p, bool 
 	if (is_zeronet(&p->saddr) && packet_knows(p, PKT_DADDR) &&
 		(is_limited_broadcast(&p->daddr) || is_local_multicast(&p->daddr)))
 		return TRI_YES;
-	ask = question_to(p, &p->saddr, packet_knows(p, PKT_DADDR), &p->daddr);
+	ask = question_to(p, &p->saddr, packet_knows(p, PKT_DADDR), &p->daddr, use_mark);
 	ask.known |= PKT_PROTO; /* none */
-	if (use_mark) {
-		ask.mark = p->mark;
-		ask.mark_known = p->mark_known;
-	}
 	walk_route(net, &ask, &r);
 	if (r.kind == WALK_ROUTE_UNCERTAIN)
 		return TRI_UNKNOWN;
@@ -406,7 +394,7 @@ uint16_t walk_path_mss(const struct netstate *net, const struct packet *p)
 		there = r.route;
 	mtu = route_mtu(net, there, p->oif);
 	/* The way back is looked up by the address alone. */
-	ask = question_to(p, &p->saddr, false, NULL);
+	ask = question_to(p, &p->saddr, false, NULL, false);
 	ask.known |= PKT_SADDR | PKT_TOS | PKT_PROTO;
 	ask.saddr.family = p->family;
 	ask.tos = 0;

@@ -116,18 +116,70 @@ static bool is_given(const struct inquiry *q, const struct finding *to, const ch
 	return false;
 }
 
+/*
+ * Names and comments of a machine, or of a dump from who knows where, stand in commands that a person
+ * pastes. A name has no spaces: so of what a shell acts on only pipes and redirections are ours, which
+ * have spaces around, and what stands between single quotes.
+ */
+static bool is_safe_to_paste(const char *command)
+{
+	char quote = '\0';
+
+	for (const char *c = command; *c; c++) {
+		bool apart =
+			c > command && (c[-1] == ' ' || c[-1] == *c) && (c[1] == ' ' || c[1] == *c);
+
+		if (quote && *c == quote)
+			quote = '\0';
+		else if (quote == '\'')
+			continue;
+		else if (strchr("$`\n", *c))
+			return false;
+		else if (*c == '\\' && c[1])
+			c++;
+		else if (quote)
+			continue;
+		else if (*c == '\'' || *c == '"')
+			quote = *c;
+		else if (strchr(";&()", *c) || (strchr("|<>", *c) && !apart))
+			return false;
+	}
+	return !quote;
+}
+
+static void add_command(struct inquiry *q, struct finding *f, bool keep, const char *command)
+{
+	if (!is_safe_to_paste(command))
+		f->withheld = true;
+	else if (keep)
+		vec_push(q->arena, &f->keep, command);
+	else if (!is_given(q, f, command))
+		vec_push(q->arena, &f->remedy, command);
+}
+
 void finding_remedy(struct inquiry *q, struct finding *f, const char *fmt, ...)
 {
 	struct strbuf b = STRBUF_INIT;
-	const char *command;
 	va_list ap;
 
 	va_start(ap, fmt);
 	strbuf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	command = inquiry_text(q, &b);
-	if (!is_given(q, f, command))
-		vec_push(q->arena, &f->remedy, command);
+	add_command(q, f, false, inquiry_text(q, &b));
+}
+
+void finding_default_route(struct inquiry *q, struct finding *f, uint8_t family,
+	const struct ip_addr *next, const char *interface, const char *more)
+{
+	const char *ip = family == IP_V6 ? "ip -6" : "ip";
+	char buf[IP_STRLEN];
+
+	if (next->family == IP_NONE)
+		finding_remedy(q, f, "%s route add default dev %s %s", ip, interface, more);
+	else
+		finding_remedy(q, f, "%s route add default via %s%s dev %s %s", ip,
+			next->family == family ? "" : "inet6 ", ip_format(next, buf), interface,
+			more);
 }
 
 void finding_keep(struct inquiry *q, struct finding *f, const char *fmt, ...)
@@ -138,7 +190,7 @@ void finding_keep(struct inquiry *q, struct finding *f, const char *fmt, ...)
 	va_start(ap, fmt);
 	strbuf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	vec_push(q->arena, &f->keep, inquiry_text(q, &b));
+	add_command(q, f, true, inquiry_text(q, &b));
 }
 
 const char *inquiry_rule_text(struct inquiry *q, const struct net_rule *r)
@@ -196,6 +248,14 @@ const char *inquiry_conf_text(struct inquiry *q, const char *interface, const ch
 	long value = inquiry_conf(q, interface, what);
 
 	return value < 0 ? "not known" : arena_printf(q->arena, "%ld", value);
+}
+
+const char *inquiry_rp_filter_text(struct inquiry *q, const char *interface)
+{
+	return arena_printf(q->arena,
+		"rp_filter of %s %s %s, of all %s: in effect is the larger one", interface,
+		q->plan ? "will be" : "is", inquiry_conf_text(q, interface, "rp_filter"),
+		inquiry_conf_text(q, "all", "rp_filter"));
 }
 
 static const char *end_text(struct inquiry *q, const struct ip_addr *addr, const char *other,
@@ -268,6 +328,30 @@ void findings_sort(struct findings *f)
 		qsort(f->items.items, f->items.len, sizeof(*f->items.items), compare_findings);
 }
 
+static int compare_maps(const void *a, const void *b)
+{
+	const struct plan_map *const *x = a, *const *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* A map with several backends is concerned once, whichever of them it is about. */
+static void concern_once(struct finding *f)
+{
+	size_t kept = 0;
+	bool several = false;
+
+	VEC_EACH (&f->maps, const struct plan_map *, m)
+		several = several || (*m)->map->backends.len > 1;
+	if (!several)
+		return;
+	qsort(f->maps.items, f->maps.len, sizeof(*f->maps.items), compare_maps);
+	for (size_t i = 0; i < f->maps.len; i++)
+		if (!kept || f->maps.items[kept - 1]->map != f->maps.items[i]->map)
+			f->maps.items[kept++] = f->maps.items[i];
+	f->maps.len = kept;
+}
+
 void walk_findings(struct arena *a, const struct plan *p, const struct netstate *seen,
 	const struct foreign_facts *facts, struct findings *out)
 {
@@ -287,18 +371,9 @@ void walk_findings(struct arena *a, const struct plan *p, const struct netstate 
 	walk_flows(&q, &troubles);
 	for (size_t i = 0; i < sizeof(finders) / sizeof(*finders); i++)
 		finders[i](&q);
+	VEC_EACH (&out->items, struct finding, f)
+		concern_once(f);
 	findings_sort(out);
-}
-
-const struct finding *findings_blocking(const struct findings *f, const struct plan_map *m)
-{
-	VEC_EACH (&f->items, struct finding, it) {
-		for (size_t i = 0; it->blocks && i < it->maps.len; i++) {
-			if (it->maps.items[i] == m)
-				return it;
-		}
-	}
-	return NULL;
 }
 
 /* ---- text ---- */
@@ -361,6 +436,9 @@ static void print_one(struct strbuf *out, const struct finding *f, bool colour)
 		VEC_EACH (&f->keep, const char *, c)
 			strbuf_addf(out, "    %s\n", *c);
 	}
+	if (f->withheld)
+		strbuf_add(out, "  a command is left out: a name or comment in it holds what a "
+				"shell would act on\n");
 	if (f->advice)
 		strbuf_addf(out, "  %s: %s\n", f->remedy.len ? "note" : "remedy", f->advice);
 }

@@ -35,7 +35,8 @@ struct finding {
 		advice; /* what to know about the remedy, or the remedy where it is no command; NULL */
 	VEC(const char *) remedy; /* shell commands to paste, in order; may be empty */
 	VEC(const char *)
-	keep; /* further ones, so that the remedy survives a restart; may be empty */
+	keep;	       /* further ones, so that the remedy survives a restart; may be empty */
+	bool withheld; /* a command is left out: a name in it holds what a shell acts on */
 	VEC(const struct plan_map *) maps; /* concerned; empty: none in particular */
 	const struct plan_uplink *uplink;  /* concerned; NULL: none in particular */
 	/* Of a machine that has no plan: the port forwards concerned, as text; empty: none in
@@ -87,9 +88,6 @@ struct pitfall {
 };
 #define PITFALLS 60
 extern const struct pitfall pitfalls[PITFALLS]; /* by number, from 1 */
-
-/* Does a finding say that @m does not work? The first such, or NULL. */
-const struct finding *findings_blocking(const struct findings *f, const struct plan_map *m);
 
 /*
  * For people: title, evidence, consequence, and the commands on lines of their own that can be

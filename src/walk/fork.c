@@ -171,11 +171,25 @@ static uint64_t hash_expr(uint64_t h, const struct nft_expr *e)
 	return hash_expr(h, e->key);
 }
 
+/* Does it ask for the packet's length? That of the first packet is not that of later ones. */
+static bool asks_length(const struct walk_asker *k)
+{
+	const struct nft_stmt *s = k->stmt;
+	enum nft_selector sel;
+
+	if (s->kind == STMT_XT)
+		return strcmp(s->xt.name, "length") == 0;
+	sel = s->expr ? unknown_selector(k, s->expr) : SEL_NONE;
+	return sel == SEL_META_LENGTH || sel == SEL_IP_LENGTH;
+}
+
 static uint64_t hash_stmt(const struct walk_asker *k)
 {
 	const struct nft_stmt *s = k->stmt;
 	uint64_t h = hash_packet(WALK_HASH_START, k->p);
 
+	if (asks_length(k))
+		h = walk_hash(h, &k->p->tcp_flags, sizeof(k->p->tcp_flags));
 	if (s->kind == STMT_XT) {
 		h = walk_hash(h, s->xt.name, strlen(s->xt.name));
 		h = walk_hash(h, &s->xt.info_len, sizeof(s->xt.info_len));

@@ -448,6 +448,24 @@ static void infer_forwards(struct inference *x, enum nft_hook hook, uint8_t fami
 	}
 }
 
+const struct gateway_uplink *gateway_uplink_at(const struct gateway *g, const char *interface)
+{
+	VEC_EACH (&g->uplinks, struct gateway_uplink, u) {
+		if (interface && strcmp(u->interface, interface) == 0)
+			return u;
+	}
+	return NULL;
+}
+
+const struct gateway_inside *gateway_inside_at(const struct gateway *g, const char *interface)
+{
+	VEC_EACH (&g->insides, struct gateway_inside, i) {
+		if (interface && strcmp(i->interface, interface) == 0)
+			return i;
+	}
+	return NULL;
+}
+
 bool gateway_serves(const struct gateway_uplink *u, uint8_t family)
 {
 	if (u->has_default[0] || u->has_default[1])
@@ -461,10 +479,8 @@ bool gateway_serves(const struct gateway_uplink *u, uint8_t family)
 
 static bool is_taken(const struct gateway *g, const struct ip_addr *addr)
 {
-	VEC_EACH (&g->net->addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return true;
-	}
+	if (netstate_addr(g->net, addr))
+		return true;
 	VEC_EACH (&g->uplinks, struct gateway_uplink, u) {
 		if (ip_equal(&u->next[addr->family == IP_V6], addr))
 			return true;

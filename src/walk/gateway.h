@@ -59,6 +59,10 @@ struct gateway {
 /* Do forwards of the family come in by it? (One without a default route has what addresses it has.) */
 bool gateway_serves(const struct gateway_uplink *u, uint8_t family);
 
+/* The first at the interface; NULL: there is none, or no interface. */
+const struct gateway_uplink *gateway_uplink_at(const struct gateway *g, const char *interface);
+const struct gateway_inside *gateway_inside_at(const struct gateway *g, const char *interface);
+
 /* A host in @network that nobody else is. False: there is no room. */
 bool gateway_neighbour(
 	const struct gateway *g, const struct ip_prefix *network, struct ip_addr *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs a trip's packet through one netfilter hook: base chains, conntrack's place, nat's place.
+ * Runs a trip's packet through one netfilter hook: base chains, conntrack's place, nat's place. The
+ * hooks at a device itself have chains only.
  *
  * In prerouting and output conntrack comes at -200 and nat at -100; in input and postrouting nat comes
  * at 100, and a new connection is kept once everything has let its packet through.
@@ -184,13 +185,39 @@ static void nat_place(
 		reroute(t, p);
 }
 
+static bool is_at_device(enum nft_hook hook)
+{
+	return hook == HOOK_INGRESS || hook == HOOK_EGRESS;
+}
+
+bool trip_has_device_hooks(const struct netstate *net)
+{
+	VEC_EACH (&net->ruleset.tables, struct nft_table *, table)
+		VEC_EACH (&(*table)->chains, struct nft_chain *, c) {
+			if ((*c)->base && is_at_device((*c)->hook))
+				return true;
+		}
+	return false;
+}
+
+/* Of a chain at several devices only the first is known. */
+static bool sees_device(const struct nft_chain *base, const struct packet *p)
+{
+	const char *device = base->hook == HOOK_EGRESS ? p->oif : p->iif;
+
+	return !is_at_device(base->hook) || !base->device || name_equal(base->device, device);
+}
+
 void trip_hook(struct trip *t, enum nft_hook hook, struct packet *p)
 {
-	bool tracked = !has_conntrack(hook), translated = hook == HOOK_FORWARD;
+	bool tracked = !has_conntrack(hook);
+	bool translated = hook == HOOK_FORWARD || is_at_device(hook);
 	int32_t nat = has_conntrack(hook) ? PLACE_NAT_DST : PLACE_NAT_SRC;
 	struct walk_bases bases = {0};
 	struct walk_result r;
 
+	if (is_at_device(hook) && !t->device_hooks)
+		return;
 	walk_bases(t->a, &t->walker, p->family, hook, &bases);
 	VEC_EACH (&bases.items, struct walk_base, b) {
 		bool is_nat = b->chain->type == CHAIN_NAT;
@@ -208,7 +235,7 @@ void trip_hook(struct trip *t, enum nft_hook hook, struct packet *p)
 			translated = true;
 			before = *p;
 		}
-		if (is_nat || t->stopped)
+		if (is_nat || t->stopped || !sees_device(b->chain, p))
 			continue;
 		trip_chain(t, b, p, &r);
 		if (r.nat.kind == WALK_NAT_TPROXY)

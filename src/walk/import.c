@@ -51,15 +51,6 @@ static void leave(struct drafting *d, const struct gateway_forward *f, const cha
 	vec_push(d->arena, &d->out->left, ((struct import_left){f->table, f->chain, f->rule, why}));
 }
 
-static bool is_inside(const struct gateway *g, const char *interface)
-{
-	VEC_EACH (&g->insides, struct gateway_inside, in) {
-		if (strcmp(in->interface, interface) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Why the forward cannot be a map; NULL: it can. */
 static const char *obstacle(const struct gateway_forward *f)
 {
@@ -153,7 +144,7 @@ static void draft_forward(struct drafting *d, const struct gateway_forward *f)
 			m = it;
 	}
 	/* From the inside a map is reached anyway, if there is one. */
-	if (f->in && is_inside(d->g, f->in)) {
+	if (f->in && gateway_inside_at(d->g, f->in)) {
 		if (m)
 			replace_rule(d, f->rule);
 		else

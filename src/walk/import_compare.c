@@ -71,6 +71,20 @@ static bool is_forwarded(const struct journey *j, const struct gateway_forward *
 	       ip_equal(&leg->last.daddr, &f->to);
 }
 
+/* What may work in both cases, but for two different machines. */
+static const char *why_text(struct arena *a, const struct journey *j, bool same)
+{
+	const struct packet *p = &j->ways.items[0].legs[LEG_REQUEST].last;
+	const char *why = j->ways.items[0].why;
+	char buf[IP_STRLEN];
+
+	if (same || j->verdict == JOURNEY_BROKEN || !packet_knows(p, PKT_DADDR | PKT_DPORT))
+		return why;
+	return arena_printf(a,
+		p->family == IP_V6 ? "%s; it comes to [%s]:%u" : "%s; it comes to %s:%u", why,
+		ip_format(&p->daddr, buf), p->dport);
+}
+
 static void compare_one(struct arena *a, const struct gateway *g, const struct gateway_forward *f,
 	const struct netstate *then, const struct tour_stop *s, struct import_comparison *out)
 {
@@ -89,8 +103,8 @@ static void compare_one(struct arena *a, const struct gateway *g, const struct g
 	d->what = what_text(a, s);
 	d->before = before.verdict;
 	d->after = after.verdict;
-	d->why_before = before.ways.items[0].why;
-	d->why_after = after.ways.items[0].why;
+	d->why_before = why_text(a, &before, same);
+	d->why_after = why_text(a, &after, same);
 	d->regresses = before.verdict != JOURNEY_BROKEN && is_forwarded(&before, f) &&
 		       (after.verdict == JOURNEY_BROKEN || !same);
 	if (!d->regresses)

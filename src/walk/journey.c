@@ -429,6 +429,7 @@ static void begin_trip(struct trip *t, struct arena *a, const struct netstate *n
 		.q = &j->question,
 		.journey = j,
 		.trail = trail,
+		.device_hooks = trip_has_device_hooks(net),
 		.way = way};
 	t->walker = (struct walker){.net = net, .trail = trail, .oracle = &t->oracle};
 }

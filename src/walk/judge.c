@@ -6,12 +6,7 @@
 
 #define HALF_OF_ALL 1 /* prefix length of 0.0.0.0/1 and 128.0.0.0/1, which together are a default */
 
-static bool same_name(const char *a, const char *b)
-{
-	return a && b && strcmp(a, b) == 0;
-}
-
-bool journey_is_uplink(const struct netstate *net, uint8_t family, const char *interface)
+static bool is_uplink(const struct netstate *net, uint8_t family, const char *interface)
 {
 	VEC_EACH (&net->routes, struct net_route, r) {
 		if (r->family == family && r->dst.len <= HALF_OF_ALL && r->type == ROUTE_UNICAST &&
@@ -118,20 +113,10 @@ static bool judge_stray(struct trip *t, const struct journey_leg *leg, const cha
 	return true;
 }
 
-/* The interface that has an address; NULL: none. */
-static const struct net_addr *owner_of(const struct trip *t, const struct ip_addr *addr)
-{
-	VEC_EACH (&t->net->addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return a;
-	}
-	return NULL;
-}
-
 static bool has_public_address(const struct trip *t, uint8_t family, const char *interface)
 {
 	VEC_EACH (&t->net->addrs, struct net_addr, a) {
-		if (a->addr.family == family && same_name(a->interface, interface) &&
+		if (a->addr.family == family && name_equal(a->interface, interface) &&
 			!ip_is_private(&a->addr) && !ip_is_link_local(&a->addr))
 			return true;
 	}
@@ -142,21 +127,21 @@ static bool has_public_address(const struct trip *t, uint8_t family, const char 
 static bool judge_foreign_source(struct trip *t, const struct journey_leg *leg)
 {
 	const struct ip_addr *source = &leg->last.saddr;
-	const struct net_addr *owner = owner_of(t, source);
+	const struct net_addr *owner = netstate_addr(t->net, source);
 	char buf[IP_STRLEN];
 
 	/* Who says that answers come back knows better. */
 	if (t->q->returns == RETURN_THROUGH_US || leg->end != JOURNEY_FORWARDED ||
 		leg->via.family == IP_NONE || !packet_knows(&leg->last, PKT_SADDR) ||
-		!journey_is_uplink(t->net, leg->last.family, leg->out))
+		!is_uplink(t->net, leg->last.family, leg->out))
 		return false;
-	if (owner && !same_name(owner->interface, leg->out) &&
-		journey_is_uplink(t->net, leg->last.family, owner->interface)) {
+	if (owner && !name_equal(owner->interface, leg->out) &&
+		is_uplink(t->net, leg->last.family, owner->interface)) {
 		bool also_here = false;
 
 		VEC_EACH (&t->net->addrs, struct net_addr, a)
 			also_here = also_here || (ip_equal(&a->addr, source) &&
-							 same_name(a->interface, leg->out));
+							 name_equal(a->interface, leg->out));
 		if (also_here)
 			return false;
 		say(t, JOURNEY_BROKEN,
@@ -184,7 +169,7 @@ static bool on_same_network(const struct trip *t, const char *interface, const s
 	VEC_EACH (&t->net->addrs, struct net_addr, a) {
 		struct ip_prefix net = ip_prefix_of(&a->addr, a->prefix_len);
 
-		if (same_name(a->interface, interface) && ip_in_prefix(x, &net) &&
+		if (name_equal(a->interface, interface) && ip_in_prefix(x, &net) &&
 			ip_in_prefix(y, &net))
 			return true;
 	}
@@ -226,7 +211,7 @@ static enum tri answers_through_us(struct trip *t)
 		break;
 	}
 	/* Both are on one network: it need not ask anyone. */
-	if (same_name(request->in, request->out) && request->via.family == IP_NONE &&
+	if (name_equal(request->in, request->out) && request->via.family == IP_NONE &&
 		on_same_network(t, request->out, &last->saddr, &last->daddr))
 		return TRI_NO;
 	return flows_tell(t, last);
@@ -240,7 +225,7 @@ static void judge_bypass(struct trip *t)
 	ip_format(&request->last.daddr, backend);
 	ip_format(&request->last.saddr, client);
 	ip_format(&request->first.daddr, called);
-	if (same_name(request->in, request->out))
+	if (name_equal(request->in, request->out))
 		say(t, JOURNEY_BROKEN,
 			arena_printf(t->a,
 				"%s answers %s directly, as both are on %s; the client waits for "
@@ -283,14 +268,14 @@ static struct ip_addr home_hop(const struct trip *t, const struct journey_leg *r
 
 	VEC_EACH (&t->net->neighbours, struct net_neighbour, n) {
 		if (memcmp(mac, unknown, 6) != 0 && n->has_mac && memcmp(n->mac, mac, 6) == 0 &&
-			n->addr.family == t->q->dst.family && same_name(n->interface, request->in))
+			n->addr.family == t->q->dst.family && name_equal(n->interface, request->in))
 			return n->addr;
 	}
 	VEC_EACH (&t->net->routes, struct net_route, r) {
 		if (r->family != t->q->dst.family || r->dst.len > HALF_OF_ALL)
 			continue;
 		VEC_EACH (&r->nexthops, struct net_nexthop, h) {
-			if (!same_name(h->interface, request->in) || h->gateway.family == IP_NONE)
+			if (!name_equal(h->interface, request->in) || h->gateway.family == IP_NONE)
 				continue;
 			if (hop.family != IP_NONE && !ip_equal(&hop, &h->gateway))
 				several = true;
@@ -323,16 +308,16 @@ static bool judge_home(struct trip *t)
 	}
 	if (reply->end != JOURNEY_FORWARDED)
 		return false;
-	t->way->home = tri_of(same_name(request->in, reply->out));
+	t->way->home = tri_of(name_equal(request->in, reply->out));
 	if (t->way->home == TRI_NO) {
-		if (!journey_is_uplink(t->net, family, request->in) &&
-			!journey_is_uplink(t->net, family, reply->out))
+		if (!is_uplink(t->net, family, request->in) &&
+			!is_uplink(t->net, family, reply->out))
 			return false;
 		say(t, JOURNEY_BROKEN,
 			arena_printf(t->a,
 				"the reply leaves by %s, not by %s where the request came in%s",
 				reply->out, request->in,
-				journey_is_uplink(t->net, family, reply->out)
+				is_uplink(t->net, family, reply->out)
 					? "; an ISP drops foreign sources"
 					: ""));
 		return true;
@@ -392,7 +377,7 @@ static bool judge_later(struct trip *t)
 	if (judge_end(t, later, "a further request") || judge_stray(t, later, "a further request"))
 		return true;
 	if (later->end != first->end ||
-		(later->out && first->out && !same_name(later->out, first->out))) {
+		(later->out && first->out && !name_equal(later->out, first->out))) {
 		say(t, JOURNEY_BROKEN,
 			arena_printf(t->a, "the first request goes %s%s, a further one %s%s",
 				first->end == JOURNEY_LOCAL ? "to this machine" : "out by ",

@@ -2,13 +2,6 @@
 /* One packet's way through the machine: from where it arrives or is sent to where it leaves or ends. */
 #include "walk/trip.h"
 
-#include <string.h>
-
-static bool same_name(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* ---- leaving ---- */
 
 static void check_neighbour(struct trip *t, const struct packet *p)
@@ -17,7 +10,7 @@ static void check_neighbour(struct trip *t, const struct packet *p)
 	char buf[IP_STRLEN];
 
 	VEC_EACH (&t->net->neighbours, struct net_neighbour, n) {
-		if (n->state != NEIGHBOUR_FAILED || !same_name(n->interface, p->oif) ||
+		if (n->state != NEIGHBOUR_FAILED || !name_equal(n->interface, p->oif) ||
 			!ip_equal(&n->addr, next))
 			continue;
 		trip_step(t, STAGE_NEIGHBOUR, HOOK_POSTROUTING, p,
@@ -32,10 +25,13 @@ static void leave(struct trip *t, struct packet *p)
 	const char *text;
 	char buf[IP_STRLEN];
 
-	t->leg->out = p->oif;
 	if (t->out.hop && t->out.hop->gateway.family != IP_NONE)
 		t->leg->via = t->out.hop->gateway;
 	check_neighbour(t, p);
+	trip_hook(t, HOOK_EGRESS, p);
+	if (t->stopped)
+		return;
+	t->leg->out = p->oif;
 	text = arena_printf(t->a, "by %s%s%s: %s", p->oif,
 		t->leg->via.family != IP_NONE ? " to " : "",
 		t->leg->via.family != IP_NONE ? ip_format(&t->leg->via, buf) : "",
@@ -53,7 +49,7 @@ bool trip_listens(const struct trip *t, const struct packet *p)
 
 		if (l->proto != p->proto || l->port != p->dport)
 			continue;
-		if (l->interface && !same_name(l->interface, p->iif))
+		if (l->interface && !name_equal(l->interface, p->iif))
 			continue;
 		if (any ? l->addr.family == p->family || (l->addr.family == IP_V6 && !l->v6_only)
 			: ip_equal(&l->addr, &p->daddr))
@@ -161,7 +157,7 @@ static bool is_on_link(const struct trip *t, const struct ip_addr *addr, const c
 	VEC_EACH (&t->net->addrs, struct net_addr, a) {
 		struct ip_prefix net = ip_prefix_of(&a->addr, a->prefix_len);
 
-		if (same_name(a->interface, interface) && ip_in_prefix(addr, &net))
+		if (name_equal(a->interface, interface) && ip_in_prefix(addr, &net))
 			return true;
 	}
 	return false;
@@ -191,7 +187,7 @@ static void check_forward(struct trip *t, struct packet *p)
 				"told (%s)",
 				t->q->length, p->oif, mtu,
 				p->family == IP_V6 ? "packet too big" : "fragmentation needed"));
-	if (p->family == IP_V4 && same_name(p->iif, p->oif) && is_on_link(t, &p->saddr, p->iif) &&
+	if (p->family == IP_V4 && name_equal(p->iif, p->oif) && is_on_link(t, &p->saddr, p->iif) &&
 		trip_conf_known(t, IP_V4, p->iif, "send_redirects", CONF_OR, &redirects) &&
 		redirects) {
 		s = trip_step(t, STAGE_FORWARD, HOOK_FORWARD, p,
@@ -270,11 +266,13 @@ static void route_in(struct trip *t, struct packet *p)
 
 static void arrived(struct trip *t, struct packet *p)
 {
-	const struct net_link *vrf = trip_vrf(t, p->iif);
+	const struct net_link *vrf = walk_vrf(t->net, p->iif);
 
-	trip_hook(t, HOOK_PREROUTING, p);
+	trip_hook(t, HOOK_INGRESS, p);
+	if (!t->stopped)
+		trip_hook(t, HOOK_PREROUTING, p);
 	/* In a VRF the packet then comes in once more, on the VRF's own device. */
-	if (!t->stopped && vrf && !same_name(vrf->name, p->iif)) {
+	if (!t->stopped && vrf && !name_equal(vrf->name, p->iif)) {
 		p->iif = vrf->name;
 		trip_hook(t, HOOK_PREROUTING, p);
 	}

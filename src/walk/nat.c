@@ -277,8 +277,9 @@ static bool is_legacy(const struct walk_base *b)
 	return b->table->origin == ORIGIN_XT_LEGACY;
 }
 
-/* Would this chain translate? Only tried. */
-static bool translates(struct trip *t, const struct walk_base *base, const struct packet *p)
+/* Which translation would this chain call for? Only tried. */
+static struct walk_nat translation(
+	struct trip *t, const struct walk_base *base, const struct packet *p)
 {
 	const struct trip *mute = t->mute;
 	struct walk_result r;
@@ -286,7 +287,7 @@ static bool translates(struct trip *t, const struct walk_base *base, const struc
 	t->mute = t;
 	walk_base_chain(&t->walker, base, p, &r);
 	t->mute = mute;
-	return r.nat.kind != WALK_NAT_NONE && r.nat.kind != WALK_NAT_TPROXY;
+	return r.nat.kind == WALK_NAT_TPROXY ? (struct walk_nat){.kind = WALK_NAT_NONE} : r.nat;
 }
 
 /* Where rules of both tools would translate, it counts which of them were there first. */
@@ -294,7 +295,8 @@ static void assume_order(
 	struct trip *t, const struct walk_base *bases, size_t n, size_t i, const struct packet *p)
 {
 	for (size_t k = i + 1; k < n && bases[k].chain->prio == bases[i].chain->prio; k++) {
-		if (is_legacy(&bases[k]) == is_legacy(&bases[i]) || !translates(t, &bases[k], p))
+		if (is_legacy(&bases[k]) == is_legacy(&bases[i]) ||
+			translation(t, &bases[k], p).kind == WALK_NAT_NONE)
 			continue;
 		trip_assume(t,
 			"iptables-legacy's rules were there before nft's, so that nft's translate "
@@ -377,6 +379,62 @@ static void compare_with_rules(struct trip *t, enum nft_hook hook, bool source,
 		->rule = by;
 }
 
+/* Do the rules give the packet that source where it begins a connection that leaves by @out? */
+static bool gives_source(struct trip *t, const struct walk_base *bases, size_t n,
+	const struct packet *p, const char *out, const struct ip_addr *source)
+{
+	struct walk_nat nat = {.kind = WALK_NAT_NONE};
+	struct packet first = *p;
+
+	first.oif = out;
+	first.ct_state = CT_NEW;
+	for (size_t i = 0; i < n && nat.kind == WALK_NAT_NONE; i++)
+		nat = translation(t, &bases[i], &first);
+	return nat.kind == WALK_NAT_SOURCE && in_range(source, &nat);
+}
+
+/* The interface as of which the connection was masqueraded; NULL: of none. An entry of conntrack's does
+ * not tell it from other translations: only if the rules give that very source all the same, it is none. */
+static const char *masqueraded_by(
+	struct trip *t, const struct walk_base *bases, size_t n, const struct packet *p)
+{
+	const struct connection *c = t->connection;
+	const struct net_addr *own;
+	const char *out;
+
+	if (c->masquerade_by || !c->from || !(c->status & CT_SRC_NAT))
+		return c->masquerade_by;
+	own = netstate_addr(t->net, &c->reply.daddr);
+	out = own ? own->interface : p->oif;
+	if (name_equal(out, p->oif) || gives_source(t, bases, n, p, out, &own->addr) ||
+		gives_source(t, bases, n, p, p->oif, &own->addr))
+		return NULL;
+	return trip_ask(t, trip_subject(t, c->from, NULL),
+		       arena_printf(t->a,
+			       "conntrack's entry does not tell whether the connection was "
+			       "masqueraded as of %s, or has a source that it keeps",
+			       out),
+		       "it keeps its source", "it was masqueraded")
+		       ? out
+		       : NULL;
+}
+
+/* A masqueraded connection ends where it would leave by another interface (nf_nat_oif_changed()). */
+static bool has_moved(
+	struct trip *t, const struct walk_base *bases, size_t n, const struct packet *p)
+{
+	const char *by = masqueraded_by(t, bases, n, p);
+
+	if (!by || name_equal(by, p->oif))
+		return false;
+	refuse(t, HOOK_POSTROUTING, p, &t->connection->snat_by,
+		arena_printf(t->a,
+			"masqueraded as of %s, but leaves by %s: the connection is ended", by,
+			p->oif),
+		JOURNEY_DROPPED);
+	return true;
+}
+
 /* The kernel translates only while some nat chain of the family is there, whatever connections it has
  * (nf_nat_register_fn()). */
 static bool is_registered(const struct trip *t, uint8_t family)
@@ -413,13 +471,8 @@ void trip_nat(struct trip *t, enum nft_hook hook, const struct walk_base *bases,
 			return;
 		if (!(c->status & done))
 			bind_plainly(t, source);
-	} else if (hook == HOOK_POSTROUTING && !t->reply && c->masquerade_by && p->oif &&
-		   strcmp(c->masquerade_by, p->oif) != 0) {
-		refuse(t, hook, p, &c->snat_by,
-			arena_printf(t->a,
-				"masqueraded as of %s, but leaves by %s: the connection is ended",
-				c->masquerade_by, p->oif),
-			JOURNEY_DROPPED);
+	} else if (hook == HOOK_POSTROUTING && !t->reply && !t->error_about && p->oif &&
+		   has_moved(t, bases, n, p)) {
 		return;
 	} else if (c->from && !t->reply && !t->error_about && t->kind == LEG_REQUEST) {
 		compare_with_rules(t, hook, source, bases, n, p);

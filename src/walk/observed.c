@@ -5,11 +5,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-static bool same_name(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static void differ(struct arena *a, struct observed_differences *out,
 	const struct journey_step *walked, const struct observed_step *seen, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -43,8 +38,8 @@ static bool is_traced(const struct journey_step *s)
 
 static bool is_same_rule(const struct journey_step *s, const struct observed_step *o)
 {
-	return s->rule.table->family == o->family && same_name(s->rule.table->name, o->table) &&
-	       same_name(s->rule.chain->name, o->chain) && s->rule.rule->handle == o->handle;
+	return s->rule.table->family == o->family && name_equal(s->rule.table->name, o->table) &&
+	       name_equal(s->rule.chain->name, o->chain) && s->rule.rule->handle == o->handle;
 }
 
 /* Is a rule that the kernel told of one that the walk must have? What only leads to another chain or
@@ -151,7 +146,7 @@ static void compare_ends(struct arena *a, const struct journey_leg *walked,
 			seen_end(seen));
 		return;
 	}
-	if (seen->out && !same_name(walked->out, seen->out))
+	if (seen->out && !name_equal(walked->out, seen->out))
 		differ(a, out, NULL, NULL, "the walk: leaves by %s; the kernel: by %s",
 			walked->out ? walked->out : "nothing", seen->out);
 	else if (seen->out && !same_addresses(&walked->last, &seen->last))

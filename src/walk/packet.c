@@ -2,17 +2,14 @@
 /* Joining what is known of a packet on two possible ways. */
 #include "walk/packet.h"
 
-#include <string.h>
-
-static bool name_equal(const char *a, const char *b)
+static bool addresses_equal(const struct packet_tuple *a, const struct packet_tuple *b)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	return ip_equal(&a->saddr, &b->saddr) && ip_equal(&a->daddr, &b->daddr);
 }
 
 static bool tuple_equal(const struct packet_tuple *a, const struct packet_tuple *b)
 {
-	return ip_equal(&a->saddr, &b->saddr) && ip_equal(&a->daddr, &b->daddr) &&
-	       a->sport == b->sport && a->dport == b->dport;
+	return addresses_equal(a, b) && a->sport == b->sport && a->dport == b->dport;
 }
 
 /* The fields known in both packets in which they are equal. */
@@ -37,8 +34,10 @@ static uint32_t equal_fields(const struct packet *a, const struct packet *b)
 		{PKT_CT_STATE, a->ct_state == b->ct_state},
 		{PKT_CT_DIRECTION, a->ct_reply == b->ct_reply},
 		{PKT_CT_ORIGINAL, tuple_equal(&a->ct_original, &b->ct_original)},
-		{PKT_CT_REPLY, tuple_equal(&a->ct_answer, &b->ct_answer)},
-		{PKT_CT_ZONE, a->ct_zone == b->ct_zone},
+		{PKT_CT_REPLY, addresses_equal(&a->ct_answer, &b->ct_answer)},
+		{PKT_CT_REPLY_SPORT, a->ct_answer.sport == b->ct_answer.sport},
+		{PKT_CT_REPLY_DPORT, a->ct_answer.dport == b->ct_answer.dport},
+		{PKT_CT_ZONE, a->ct_zone == b->ct_zone && a->ct_zone_only == b->ct_zone_only},
 		{PKT_ICMP_CODE, a->icmp_code == b->icmp_code},
 		{PKT_LENGTH, a->length == b->length},
 		{PKT_MSS, a->mss == b->mss},

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/ip.h"
 
@@ -64,6 +65,8 @@ enum packet_field {
 	PKT_FRAGMENT = 1 << 24,
 	PKT_CT_ZONE = 1 << 25,
 	PKT_GID = 1 << 26,
+	PKT_CT_REPLY_SPORT = 1 << 27, /* of what PKT_CT_REPLY has the addresses */
+	PKT_CT_REPLY_DPORT = 1 << 28,
 };
 
 /* Conntrack's states and status bits, with the kernel's numbers (as `ct state` has them). */
@@ -119,8 +122,9 @@ struct packet {
 	uint32_t ct_state;		 /* one of enum ct_state */
 	bool ct_reply;			 /* direction */
 	struct packet_tuple ct_original; /* addresses and ports before any NAT */
-	struct packet_tuple ct_answer;	 /* PKT_CT_REPLY: what the answer carries when it arrives */
+	struct packet_tuple ct_answer; /* PKT_CT_REPLY*: what the answer carries when it arrives */
 	uint16_t ct_zone;
+	uint8_t ct_zone_only; /* PKT_CT_ZONE: 1 for the original direction, 2 for the reply; 0 both */
 
 	/* Known bit by bit: a set bit in *_known says that the bit beside it is known. */
 	uint32_t mark, mark_known;
@@ -145,6 +149,12 @@ static inline uint16_t packet_port_bits(const struct packet *p, bool source)
 static inline bool packet_without_conntrack(const struct packet *p)
 {
 	return packet_knows(p, PKT_CT_STATE) && (p->ct_state & (CT_INVALID | CT_UNTRACKED));
+}
+
+/* Names of interfaces and the like; NULL: there is none. */
+static inline bool name_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 /* Turn @p into what is true of both @p and @other. */

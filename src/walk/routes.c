@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LAST_METRIC	UINT32_MAX
+#define PROTOCOL_KERNEL 2 /* RTPROT_KERNEL */
+
 static enum tri prefix_has(const struct ip_prefix *prefix, bool known, const struct ip_addr *addr)
 {
 	if (prefix->addr.family == IP_NONE || prefix->len == 0)
@@ -38,15 +41,19 @@ static enum tri port_in(const uint16_t range[2], const struct packet *p, bool so
 	return most < range[0] || least > range[1] ? TRI_NO : TRI_UNKNOWN;
 }
 
-/* The VRF that a packet belongs to by the interface it came in on; NULL: none. */
-static const struct net_link *vrf_of(const struct netstate *net, const struct packet *p)
+const struct net_link *walk_vrf(const struct netstate *net, const char *interface)
 {
-	const struct net_link *l =
-		packet_knows(p, PKT_IIF) && p->iif ? netstate_link(net, p->iif) : NULL;
+	const struct net_link *l = interface ? netstate_link(net, interface) : NULL;
 
 	if (l && !l->vrf_table && l->master)
 		l = netstate_link_by_index(net, l->master);
 	return l && l->vrf_table ? l : NULL;
+}
+
+/* That of the interface that a packet came in on. */
+static const struct net_link *vrf_of(const struct netstate *net, const struct packet *p)
+{
+	return packet_knows(p, PKT_IIF) ? walk_vrf(net, p->iif) : NULL;
 }
 
 static enum tri uid_in(const uint32_t range[2], const struct packet *p)
@@ -198,58 +205,51 @@ const struct net_route *walk_table_route(
 	return best;
 }
 
-/* A lookup: for @p, and if @by is given only among the routes that leave by that interface. */
-struct lookup {
-	const struct netstate *net;
-	const struct packet *p;
-	const char *by;
-};
-
-static const struct net_route *route_by(const struct lookup *l, uint32_t table)
+static bool is_refusal(uint8_t type)
 {
-	const struct ip_addr *dst = &l->p->daddr;
-	const struct net_route *best = NULL;
-
-	if (!l->by)
-		return netstate_route(l->net, table, dst);
-	VEC_EACH (&l->net->routes, struct net_route, r) {
-		if (r->table != table || r->family != dst->family || r->src.len ||
-			(r->dst.len && !ip_in_prefix(dst, &r->dst)) ||
-			walk_route_leaves_by(r, l->by) == TRI_NO)
-			continue;
-		if (!best || r->dst.len > best->dst.len ||
-			(r->dst.len == best->dst.len && r->metric < best->metric))
-			best = r;
-	}
-	return best;
+	return type == ROUTE_BLACKHOLE || type == ROUTE_UNREACHABLE || type == ROUTE_PROHIBIT;
 }
 
-/* What a rule gives once it applies; false: nothing, the next one is asked. */
-static bool rule_gives(const struct lookup *l, const struct net_rule *r, struct walk_route *out)
+static bool in_group(const struct netstate *net, const struct net_route *route, uint32_t group)
+{
+	const char *interface = route->nexthops.len ? route->nexthops.items[0].interface : NULL;
+	const struct net_link *l = interface ? netstate_link(net, interface) : NULL;
+
+	return l && l->group == group;
+}
+
+/* What older kernels show in IPv6 where there is no default route. (One that somebody made with that
+ * metric is as good as any.) */
+static bool is_empty(const struct net_route *r)
+{
+	return r->family == IP_V6 && r->metric == LAST_METRIC && !r->dst.len &&
+	       r->protocol == PROTOCOL_KERNEL;
+}
+
+bool walk_rule_gives(const struct netstate *net, const struct packet *p, const struct net_rule *r,
+	struct walk_route *out)
 {
 	const struct net_route *route;
 
 	*out = (struct walk_route){WALK_ROUTE_NONE, r, NULL};
 	if (r->action != RULE_LOOKUP)
-		return r->action == RULE_BLACKHOLE || r->action == RULE_UNREACHABLE ||
-		       r->action == RULE_PROHIBIT;
-	route = route_by(l, walk_rule_table(l->net, l->p, r));
-	if (!route || route->type == ROUTE_THROW)
+		return is_refusal(r->action); /* the same numbers */
+	route = walk_table_route(net, walk_rule_table(net, p, r), p);
+	if (!route || route->type == ROUTE_THROW || is_empty(route))
 		return false;
-	if (route->type == ROUTE_BLACKHOLE || route->type == ROUTE_UNREACHABLE ||
-		route->type == ROUTE_PROHIBIT)
+	out->route = route;
+	if (is_refusal(route->type))
 		return true;
-	if (route->dst.len <= r->suppress_prefixlen)
-		return false;
-	*out = (struct walk_route){WALK_ROUTE_FOUND, r, route};
-	return true;
+	out->kind = WALK_ROUTE_FOUND;
+	return (int32_t)route->dst.len > r->suppress_prefixlen &&
+	       !(r->has_suppress_ifgroup && in_group(net, route, r->suppress_ifgroup));
 }
 
 static bool same_way(const struct net_route *a, const struct net_route *b)
 {
 	if (a == b)
 		return true;
-	if (!a || !b || a->type != b->type || a->nexthops.len != b->nexthops.len)
+	if (a->type != b->type || a->nexthops.len != b->nexthops.len)
 		return false;
 	for (size_t i = 0; i < a->nexthops.len; i++) {
 		const char *x = a->nexthops.items[i].interface, *y = b->nexthops.items[i].interface;
@@ -261,10 +261,9 @@ static bool same_way(const struct net_route *a, const struct net_route *b)
 }
 
 /* From rule number @i on. A rule that may apply parts the way in two, which must agree. */
-static void look_up(const struct lookup *l, size_t i, struct walk_route *out)
+static void look_up(
+	const struct netstate *net, const struct packet *p, size_t i, struct walk_route *out)
 {
-	const struct netstate *net = l->net;
-	const struct packet *p = l->p;
 	struct walk_route taken;
 
 	*out = (struct walk_route){WALK_ROUTE_NONE, NULL, NULL};
@@ -279,16 +278,17 @@ static void look_up(const struct lookup *l, size_t i, struct walk_route *out)
 
 			if (target == net->rules.len) /* unresolved: as if it were not there */
 				continue;
-			look_up(l, target, &taken);
-		} else if (!rule_gives(l, r, &taken)) {
+			look_up(net, p, target, &taken);
+		} else if (!walk_rule_gives(net, p, r, &taken)) {
 			continue;
 		}
 		if (t == TRI_YES) {
 			*out = taken;
 			return;
 		}
-		look_up(l, i + 1, out);
-		if (taken.kind != out->kind || !same_way(taken.route, out->route))
+		look_up(net, p, i + 1, out);
+		if (taken.kind != out->kind ||
+			(taken.kind == WALK_ROUTE_FOUND && !same_way(taken.route, out->route)))
 			*out = (struct walk_route){WALK_ROUTE_UNCERTAIN, r, NULL};
 		return;
 	}
@@ -296,29 +296,7 @@ static void look_up(const struct lookup *l, size_t i, struct walk_route *out)
 
 void walk_route(const struct netstate *net, const struct packet *p, struct walk_route *out)
 {
-	look_up(&(struct lookup){net, p, NULL}, 0, out);
-}
-
-enum tri walk_way_back(
-	const struct netstate *net, const struct packet *p, bool use_mark, enum way_back wanted)
-{
-	struct packet back = {.family = p->family, .known = PKT_IIF | PKT_OIF, .iif = "lo"};
-	bool strict = wanted != WAY_BACK_ANY;
-	struct walk_route r;
-
-	if (!packet_knows(p, PKT_SADDR) || (strict && (!packet_knows(p, PKT_IIF) || !p->iif)))
-		return TRI_UNKNOWN;
-	back.known |= PKT_DADDR | (packet_knows(p, PKT_DADDR) ? PKT_SADDR : 0);
-	back.daddr = p->saddr;
-	back.saddr = p->daddr;
-	back.mark = use_mark ? p->mark : 0;
-	back.mark_known = use_mark ? p->mark_known : UINT32_MAX;
-	look_up(&(struct lookup){net, &back, wanted == WAY_BACK_BY_SOME ? p->iif : NULL}, 0, &r);
-	if (r.kind == WALK_ROUTE_UNCERTAIN)
-		return TRI_UNKNOWN;
-	if (r.kind == WALK_ROUTE_NONE || r.route->type != ROUTE_UNICAST)
-		return TRI_NO;
-	return strict ? walk_route_leaves_by(r.route, p->iif) : TRI_YES;
+	look_up(net, p, 0, out);
 }
 
 enum tri walk_route_leaves_by(const struct net_route *r, const char *interface)

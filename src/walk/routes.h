@@ -19,27 +19,13 @@ enum walk_route_kind {
 
 struct walk_route {
 	enum walk_route_kind kind;
-	const struct net_rule *rule;   /* that decided; NONE: NULL where no rule was left */
-	const struct net_route *route; /* FOUND */
+	const struct net_rule *rule; /* that decided; NONE: NULL where no rule was left */
+	/* FOUND; or the one that refuses: "unreachable" or the like. NULL: the rule itself does. */
+	const struct net_route *route;
 };
 
 /* The route of a packet that came in on p->iif, to p->daddr (which must be known). */
 void walk_route(const struct netstate *net, const struct packet *p, struct walk_route *out);
-
-/* What a reverse path filter wants of the way back to a packet's sender. */
-enum way_back {
-	WAY_BACK_ANY,	  /* that there is one */
-	WAY_BACK_BY_BEST, /* that the best one is by the interface that the packet came in on */
-	WAY_BACK_BY_SOME, /* that there is one by that interface */
-};
-
-/*
- * Is there such a way back, as `fib saddr [. mark] [. iif] oif` and iptables' rpfilter ask? @use_mark:
- * for the packet's mark (else for none). A strict rpfilter asks for BY_SOME in IPv6
- * (net/ipv6/netfilter/ip6t_rpfilter.c), and everything else that is strict for BY_BEST.
- */
-enum tri walk_way_back(
-	const struct netstate *net, const struct packet *p, bool use_mark, enum way_back wanted);
 
 /* Does the rule apply to the packet? */
 enum tri walk_rule_matches(
@@ -51,6 +37,13 @@ uint32_t walk_rule_table(
 
 /* Where rule number @i, a goto, leads: a later one's number; net->rules.len: nowhere. */
 size_t walk_rule_goto(const struct netstate *net, size_t i);
+
+/* What a rule other than a goto gives once it applies. False: nothing, the next one is asked. */
+bool walk_rule_gives(const struct netstate *net, const struct packet *p, const struct net_rule *r,
+	struct walk_route *out);
+
+/* The VRF that an interface is, or belongs to; NULL: none. */
+const struct net_link *walk_vrf(const struct netstate *net, const char *interface);
 
 /* The route that one table has for the packet: as netstate_route(), and by its TOS and source, past
  * next hops that are down. What the route's own type says is not looked at. NULL: none. */

@@ -10,8 +10,6 @@
 
 #include "walk/trip.h"
 
-#define LAST_METRIC UINT32_MAX /* of the entry that IPv6 shows where there is no default route */
-
 /* ---- rules and tables ---- */
 
 static bool rule_applies(struct trip *t, const struct packet *key, const struct net_rule *r)
@@ -25,11 +23,6 @@ static bool rule_applies(struct trip *t, const struct packet *key, const struct 
 		arena_printf(t->a, "whether the ip rule with preference %u applies cannot be told",
 			r->preference),
 		"it does not", "it does");
-}
-
-static bool is_refusal(uint8_t type)
-{
-	return type == ROUTE_BLACKHOLE || type == ROUTE_UNREACHABLE || type == ROUTE_PROHIBIT;
 }
 
 /* A table of which nothing was given may hold a route. */
@@ -47,52 +40,24 @@ static bool table_missing(struct trip *t, uint8_t family, uint32_t table)
 	return true;
 }
 
-static bool in_group(struct trip *t, const struct net_route *route, uint32_t group)
-{
-	const struct net_link *l =
-		route->nexthops.len && route->nexthops.items[0].interface ? netstate_link(t->net,
-										    route->nexthops
-											    .items[0]
-											    .interface)
-									  : NULL;
-
-	return l && l->group == group;
-}
-
-/* What a rule gives once it applies; false: nothing, the next one is asked. */
+/* As walk_rule_gives(), where tables may be missing. */
 static bool rule_gives(
 	struct trip *t, const struct packet *key, const struct net_rule *r, struct trip_route *out)
 {
-	const struct net_route *route;
-	uint32_t table;
+	struct walk_route found;
+	uint32_t table = walk_rule_table(t->net, key, r);
 
 	*out = (struct trip_route){.rule = r};
-	if (r->action == RULE_BLACKHOLE || r->action == RULE_UNREACHABLE ||
-		r->action == RULE_PROHIBIT) {
-		out->type = r->action; /* the same numbers */
-		return true;
-	}
-	if (r->action != RULE_LOOKUP)
-		return false;
-	table = walk_rule_table(t->net, key, r);
-	if (table_missing(t, key->family, table)) {
+	if (r->action == RULE_LOOKUP && table_missing(t, key->family, table)) {
 		out->lost = trip_ask(t, trip_subject(t, r, NULL),
 			arena_printf(t->a, "the routes of table %u are not given", table),
 			"it has none that fits", "it has one");
 		return out->lost;
 	}
-	route = walk_table_route(t->net, table, key);
-	if (!route || route->type == ROUTE_THROW)
+	if (!walk_rule_gives(t->net, key, r, &found))
 		return false;
-	/* What IPv6 shows for "nothing here" is not a route. */
-	if (route->family == IP_V6 && route->metric == LAST_METRIC && !route->dst.len)
-		return false;
-	if (!is_refusal(route->type) &&
-		((int32_t)route->dst.len <= r->suppress_prefixlen ||
-			(r->has_suppress_ifgroup && in_group(t, route, r->suppress_ifgroup))))
-		return false;
-	out->type = route->type;
-	out->route = route;
+	out->route = found.route;
+	out->type = found.route ? found.route->type : r->action; /* the same numbers */
 	return true;
 }
 

@@ -22,11 +22,24 @@ static bool value_port(const struct walk_value *v, uint16_t *out)
 }
 
 /* What a map gives: an address, two (a range), a port, two, or both kinds one after the other. */
-static void take_data(
-	const struct nft_set *map, const struct walk_value *v, uint8_t family, struct walk_nat *out)
+static void take_data(const struct nft_set *map, bool gives_port, const struct walk_value *v,
+	uint8_t family, struct walk_nat *out)
 {
 	bool known = walk_value_is_known(v), first_addr = true, first_port = true;
+	unsigned int half = ip_bytes(family) + (gives_port ? 4u : 0);
 
+	/* A range whose ends are one field. */
+	if (known && map->n_data == 1 && map->data[0].type == NFT_T_OTHER && v->len == 2 * half) {
+		out->first = ip_from_bytes(family, v->bytes);
+		out->last = ip_from_bytes(family, v->bytes + half);
+		if (gives_port) {
+			const uint8_t *first = v->bytes + ip_bytes(family), *last = first + half;
+
+			out->port_first = (uint16_t)(first[0] << 8 | first[1]);
+			out->port_last = (uint16_t)(last[0] << 8 | last[1]);
+		}
+		return;
+	}
 	for (unsigned int f = 0, at = 0; f < map->n_data; f++) {
 		const struct nft_field *field = &map->data[f];
 		const uint8_t *b = v->bytes + at;
@@ -62,7 +75,7 @@ static bool take_addr(const struct walk_asker *k, uint8_t family, struct walk_na
 		return false;
 	if (s->expr->kind == EXPR_MAP && s->expr->set) {
 		if (walk_value_is_known(&v)) {
-			take_data(s->expr->set, &v, family, out);
+			take_data(s->expr->set, s->map_gives_port, &v, family, out);
 		} else {
 			out->addr_unknown = true;
 			out->port_unknown = s->map_gives_port;

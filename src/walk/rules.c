@@ -30,7 +30,6 @@ static void judge(const struct chain_walk *c, struct walk_result *out)
 
 	out->passes = ends[END_ACCEPT].possible;
 	out->after = c->accepted;
-	out->mapped = c->mapped;
 	out->nat = c->nat;
 	out->mark_by = c->mark_by;
 	out->ct_mark_by = c->ct_mark_by;
@@ -82,8 +81,10 @@ void walk_base_chain(const struct walker *w, const struct walk_base *base, const
 	struct chain_walk c = {.run = {.w = w, .hook = base->chain->hook, .left = WALK_MAX_STEPS},
 		.table = base->table,
 		.base = base->chain};
-	bool early = base->chain->prio < PRIORITY_CONNTRACK &&
-		     (base->chain->hook == HOOK_PREROUTING || base->chain->hook == HOOK_OUTPUT) &&
+	enum nft_hook hook = base->chain->hook;
+	bool early = (hook == HOOK_INGRESS ||
+			     (base->chain->prio < PRIORITY_CONNTRACK &&
+				     (hook == HOOK_PREROUTING || hook == HOOK_OUTPUT))) &&
 		     !brings_connection(p);
 	struct packet seen;
 
@@ -162,8 +163,9 @@ void walk_bases(struct arena *a, const struct walker *w, uint8_t family, enum nf
 	for (size_t t = rs->tables.len; t-- > 0;) {
 		const struct nft_table *table = rs->tables.items[t];
 
-		if (table == w->skip || (table->family != own && table->family != FAMILY_INET) ||
-			table->flags & TABLE_DORMANT)
+		if (table == w->skip || table->flags & TABLE_DORMANT ||
+			(table->family != own && table->family != FAMILY_INET &&
+				table->family != FAMILY_NETDEV))
 			continue;
 		for (size_t i = table->chains.len; i-- > 0;) {
 			struct walk_base base = {table, table->chains.items[i]};
@@ -180,54 +182,6 @@ void walk_bases(struct arena *a, const struct walker *w, uint8_t family, enum nf
 	insert_nat(a, &nat, later, &others, out);
 }
 
-/* Is a nat chain asked about this packet? */
-static enum tri nat_asked(const struct packet *p)
-{
-	if (!packet_knows(p, PKT_CT_STATE))
-		return TRI_UNKNOWN;
-	return tri_of(p->ct_state == CT_NEW || p->ct_state == CT_RELATED);
-}
-
-void walk_hook(struct arena *a, const struct walker *w, enum nft_hook hook, const struct packet *p,
-	struct walk_result *out)
-{
-	struct walk_bases bases = {0};
-	struct walk_result all = {.verdict = WALK_ACCEPT, .passes = true, .after = *p}, one;
-
-	walk_bases(a, w, p->family, hook, &bases);
-	VEC_EACH (&bases.items, struct walk_base, base) {
-		if (base->chain->type == CHAIN_NAT &&
-			(all.mapped || nat_asked(&all.after) == TRI_NO))
-			continue;
-		walk_base_chain(w, base, &all.after, &one);
-		if (one.mark_by.kind)
-			all.mark_by = one.mark_by;
-		if (one.ct_mark_by.kind)
-			all.ct_mark_by = one.ct_mark_by;
-		all.mapped = all.mapped || one.mapped;
-		if (one.nat.kind)
-			all.nat = one.nat;
-		if (!one.passes && one.verdict != WALK_UNKNOWN) {
-			/* Whatever was open before: here it ends on every way. */
-			all.verdict = one.verdict;
-			all.by = one.by;
-			all.passes = false;
-			break;
-		}
-		if (all.verdict == WALK_ACCEPT) {
-			all.verdict = one.verdict;
-			all.by = one.by;
-			all.undecided = one.undecided;
-			all.stopped_if_matched = one.stopped_if_matched;
-		}
-		all.passes = one.passes;
-		if (!one.passes)
-			break;
-		all.after = one.after;
-	}
-	*out = all;
-}
-
 /* ---- text ---- */
 
 void walk_step_print(struct strbuf *out, const struct walk_step *s)
@@ -235,7 +189,8 @@ void walk_step_print(struct strbuf *out, const struct walk_step *s)
 	static const struct {
 		enum nft_family family;
 		const char *name;
-	} families[] = {{FAMILY_INET, "inet"}, {FAMILY_IP, "ip"}, {FAMILY_IP6, "ip6"}};
+	} families[] = {{FAMILY_INET, "inet"}, {FAMILY_IP, "ip"}, {FAMILY_IP6, "ip6"},
+		{FAMILY_NETDEV, "netdev"}};
 	const char *family = "";
 
 	if (s->kind == STEP_NONE)

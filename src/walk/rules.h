@@ -12,8 +12,10 @@
  *
  * That is for those who judge many packets at once. Whoever wants each way by itself gives an oracle
  * (struct walk_oracle): it is asked wherever something cannot be decided, the walk goes on as it says,
- * and nothing is joined. Walking again with other answers gives the other ways. Address translations
- * are then not made but told (struct walk_nat): what they come to depends on the connection.
+ * and nothing is joined. Walking again with other answers gives the other ways.
+ *
+ * Address translations are not made but, with an oracle, told (struct walk_nat): what they come to
+ * depends on the connection.
  *
  * Order: base chains by priority; of equal ones, the one registered last first. An accept ends the
  * base chain, not the hook; a drop ends everything. Nat chains see only the first packet of a
@@ -21,7 +23,7 @@
  * of a hook (-100 before routing, 100 after it), whatever their own priority; that only orders them
  * among themselves (net/netfilter/nf_nat_core.c). So walk_bases() gives them side by side, at that
  * place, and whoever walks chain by chain goes through them until one gives a translation
- * (walk_result.mapped). Chains before conntrack's own place in prerouting and output see no
+ * (walk_result.nat). Chains before conntrack's own place in prerouting and output see no
  * connection, whatever the packet holds.
  */
 #ifndef WALK_RULES_H
@@ -98,9 +100,8 @@ struct walk_result {
 	struct walk_step undecided;
 	bool stopped_if_matched;
 	bool passes; /* there is a way on which it passes; @after is set */
-	/* The packet after the hook, on the ways where it passes: marks, addresses after NAT. */
+	/* The packet after the chain, on the ways where it passes. */
 	struct packet after;
-	bool mapped; /* an address translation was set up here (on some way, if not decided) */
 	/* The last rules that wrote the packet's mark and the connection's; kind NONE: nothing did. */
 	struct walk_step mark_by, ct_mark_by;
 	/* With an oracle: the translation that a nat chain calls for; kind NONE: no. A TPROXY rule tells
@@ -166,10 +167,6 @@ void walk_bases(struct arena *a, const struct walker *w, uint8_t family, enum nf
 
 /* One base chain. */
 void walk_base_chain(const struct walker *w, const struct walk_base *base, const struct packet *p,
-	struct walk_result *out);
-
-/* All base chains of @hook, one after the other. */
-void walk_hook(struct arena *a, const struct walker *w, enum nft_hook hook, const struct packet *p,
 	struct walk_result *out);
 
 /* "table ip filter, chain FORWARD: policy drop", "..., rule: ct state invalid drop". */

@@ -78,7 +78,8 @@ static bool meet_bits(uint32_t *value, uint32_t *mask, uint32_t other, uint32_t 
 	return true;
 }
 
-bool scope_meet(const struct scope *a, const struct scope *b, struct scope *out)
+/* What is in both. False: nothing. */
+static bool meet(const struct scope *a, const struct scope *b, struct scope *out)
 {
 	struct scope s = *a;
 
@@ -504,7 +505,7 @@ static void meet_all(struct scope_reading *r, const struct scopes *within, struc
 		VEC_EACH (&r->alternatives.items, struct scope, it) {
 			struct scope both;
 
-			if (scope_meet(w, it, &both))
+			if (meet(w, it, &both))
 				vec_push(r->arena, &out->items, both);
 		}
 	}
@@ -543,6 +544,24 @@ void scopes_rule(struct arena *a, const struct netstate *net, const struct nft_r
 		now = next;
 	}
 	*out = now;
+}
+
+void scopes_of_rule(struct arena *a, const struct netstate *net, uint8_t family,
+	const struct nft_rule *r, struct scopes *out)
+{
+	struct scopes any = {0};
+
+	vec_push(a, &any.items, scope_any(family));
+	scopes_rule(a, net, r, &any, out);
+}
+
+bool scope_rule_accepts(const struct nft_rule *r)
+{
+	VEC_EACH (&r->stmts, struct nft_stmt, s) {
+		if (s->kind == STMT_VERDICT && s->verdict == VERDICT_ACCEPT)
+			return true;
+	}
+	return false;
 }
 
 void scopes_element(struct arena *a, const struct netstate *net, const struct nft_expr *e,

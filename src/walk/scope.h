@@ -37,8 +37,6 @@ static inline struct scope scope_any(uint8_t family)
 	return (struct scope){.family = family, .last = UINT16_MAX};
 }
 
-/* What is in both. False: nothing. */
-bool scope_meet(const struct scope *a, const struct scope *b, struct scope *out);
 /* Is every packet of @b one of @a? Certain: false where it cannot be told. */
 bool scope_covers(const struct scope *a, const struct scope *b);
 
@@ -48,6 +46,9 @@ void scopes_match(struct arena *a, const struct netstate *net, const struct nft_
 /* Those that match all of a rule's matches. */
 void scopes_rule(struct arena *a, const struct netstate *net, const struct nft_rule *r,
 	const struct scopes *within, struct scopes *out);
+/* The same of any packets of @family (IP_NONE: of both). */
+void scopes_of_rule(struct arena *a, const struct netstate *net, uint8_t family,
+	const struct nft_rule *r, struct scopes *out);
 /* The packets of @within for which the expression @e (a key of @set) falls on element @i. */
 void scopes_element(struct arena *a, const struct netstate *net, const struct nft_expr *e,
 	const struct nft_set *set, size_t i, const struct scopes *within, struct scopes *out);
@@ -55,7 +56,8 @@ void scopes_element(struct arena *a, const struct netstate *net, const struct nf
 /* Which translation the statement asks for at @hook; kind NONE: none, or by a map (then *@map is it). */
 void scope_nat(const struct nft_stmt *s, uint8_t family, enum nft_hook hook, struct walk_nat *out,
 	const struct nft_expr **map);
-/* Does the rule, once it is reached, translate destinations? */
+/* Does the rule, once it is reached, let the packet pass? Does it translate? */
+bool scope_rule_accepts(const struct nft_rule *r);
 bool scope_rule_translates(const struct nft_rule *r);
 
 #endif

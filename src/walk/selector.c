@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the selectors of nft give for a packet: header fields, meta, conntrack, fib. */
+#include <net/if_arp.h>
 #include <string.h>
 
 #include "walk/fib.h"
@@ -95,6 +96,25 @@ static void select_interface(struct walk_value *v, const struct netstate *net, e
 		value_u32(v, NFT_T_IFINDEX, l || (known && !name), l ? (uint32_t)l->index : 0);
 }
 
+/* ARPHRD_*, which ip(8) does not print as a number: of what is no Ethernet only two are told. */
+static void select_link_type(
+	struct walk_value *v, const struct netstate *net, bool known, const char *name)
+{
+	const struct net_link *l = known && name ? netstate_link(net, name) : NULL;
+	uint16_t type = !l					 ? 0
+			: l->loopback				 ? ARPHRD_LOOPBACK
+			: l->kind && strcmp(l->kind, "ppp") == 0 ? ARPHRD_PPP
+			: l->has_mac				 ? ARPHRD_ETHER
+								 : 0;
+
+	if (known && !name)
+		walk_value_absent(v);
+	else if (type)
+		walk_value_known(v, NFT_T_LINK_TYPE, (const uint8_t *)&type, sizeof(type));
+	else
+		walk_value_unknown(v, NFT_T_LINK_TYPE, sizeof(type));
+}
+
 static void select_owner(struct walk_value *v, const struct packet *p, enum nft_selector s)
 {
 	if (!p->from_socket)
@@ -124,6 +144,12 @@ static void select_meta(const struct walk_run *run, const struct packet *p, enum
 	case SEL_META_OIF:
 	case SEL_META_OIFGROUP:
 		select_interface(v, run->w->net, s, knows_oif, p->oif);
+		return;
+	case SEL_META_IIFTYPE:
+		select_link_type(v, run->w->net, knows_iif, p->iif);
+		return;
+	case SEL_META_OIFTYPE:
+		select_link_type(v, run->w->net, knows_oif, p->oif);
 		return;
 	case SEL_META_MARK:
 		value_bits(v, NFT_T_MARK, p->mark, p->mark_known);
@@ -187,6 +213,10 @@ static void select_ip(struct walk_value *v, const struct packet *p, enum nft_sel
 		return;
 	case SEL_IP_LENGTH:
 		value_u16(v, NFT_T_U16, packet_knows(p, PKT_LENGTH), p->length);
+		return;
+	case SEL_IP6_LENGTH: /* without the header */
+		value_u16(v, NFT_T_U16, packet_knows(p, PKT_LENGTH) && p->length >= 40,
+			(uint16_t)(p->length - 40));
 		return;
 	default: /* SEL_IP_FRAG_OFF: whether fragmenting is forbidden is not kept */
 		value_u16(v, NFT_T_U16, false, 0);
@@ -272,10 +302,10 @@ static void select_tuple(struct walk_value *v, const struct packet *p, enum nft_
 		value_u16(v, NFT_T_PORT, knows_o, o->dport);
 		return;
 	case SEL_CT_REPLY_SPORT:
-		value_u16(v, NFT_T_PORT, knows_r, r->sport);
+		value_u16(v, NFT_T_PORT, packet_knows(p, PKT_CT_REPLY_SPORT), r->sport);
 		return;
 	default: /* SEL_CT_REPLY_DPORT */
-		value_u16(v, NFT_T_PORT, knows_r, r->dport);
+		value_u16(v, NFT_T_PORT, packet_knows(p, PKT_CT_REPLY_DPORT), r->dport);
 	}
 }
 
@@ -397,6 +427,8 @@ void walk_select(const struct walk_run *run, const struct packet *p, enum nft_se
 	case SEL_META_RTCLASSID:
 	case SEL_META_IIFGROUP:
 	case SEL_META_OIFGROUP:
+	case SEL_META_IIFTYPE:
+	case SEL_META_OIFTYPE:
 	case SEL_META_IBRNAME:
 	case SEL_META_OBRNAME:
 		select_meta(run, p, s, v);
@@ -434,6 +466,7 @@ void walk_select(const struct walk_run *run, const struct packet *p, enum nft_se
 	case SEL_IP6_NEXTHDR:
 	case SEL_IP6_DSCP:
 	case SEL_IP6_HOPLIMIT:
+	case SEL_IP6_LENGTH:
 		if (of_family(v, p, IP_V6))
 			select_ip(v, p, s);
 		return;

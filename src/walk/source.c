@@ -78,12 +78,12 @@ void trip_martians(struct trip *t, struct packet *p)
 
 static bool leads_by(const struct trip *t, const struct net_route *r, const char *interface)
 {
-	const struct net_link *vrf = trip_vrf(t, interface);
+	const struct net_link *vrf = walk_vrf(t->net, interface);
 
 	if (!r)
 		return false;
 	VEC_EACH (&r->nexthops, struct net_nexthop, h) {
-		const struct net_link *own = trip_vrf(t, h->interface);
+		const struct net_link *own = walk_vrf(t->net, h->interface);
 
 		if (h->interface && strcmp(h->interface, interface) == 0)
 			return true;
@@ -231,25 +231,28 @@ static struct look_back look_back_marked(
 	return trip_conf(t, IP_V4, p->iif, "src_valid_mark", CONF_OR) ? marked : plain;
 }
 
-/* The modes that rp_filter may have, as bits, and the one that holds if it is known. */
+/* rp_filter in force. Where it is not known it is asked, if it matters: at least it is the one of the two
+ * settings that is known. */
 static int mode_of(struct trip *t, const struct packet *p, const char *out)
 {
-	struct look_back by[3];
-	int mode;
-	size_t way;
+	struct look_back by[CONF_MOST + 1];
+	bool matters = false, loose;
+	int least;
 
-	if (trip_conf_known(t, IP_V4, p->iif, "rp_filter", CONF_MAX, &mode))
-		return mode > 2 ? 2 : mode;
-	for (int m = 0; m < 3; m++)
+	if (trip_conf_known(t, IP_V4, p->iif, "rp_filter", CONF_MAX, &least))
+		return least > CONF_MOST ? CONF_MOST : least;
+	least = least < 0 ? 0 : least;
+	for (int m = least; m <= CONF_MOST; m++) {
 		by[m] = look_back_marked(t, p, out, m);
-	if (by[0].verdict == by[1].verdict && by[1].verdict == by[2].verdict)
-		return mode < 0 ? 0 : mode;
-	way = trip_ask(t, trip_subject(t, netstate_link(t->net, p->iif), NULL),
-		arena_printf(t->a, "it depends on sysctl %s",
-			trip_sysctl_text(t, IP_V4, p->iif, "rp_filter")),
-		by[2].verdict == BACK_PASSES ? "it is 0 or 2" : "it is 0",
-		by[2].verdict == BACK_PASSES ? "it is 1" : "it is 1 or 2");
-	return way ? 1 : 0;
+		matters = matters || by[m].verdict != by[least].verdict;
+	}
+	if (!matters)
+		return least;
+	loose = by[CONF_MOST].verdict == BACK_PASSES;
+	if (trip_ask_sysctl(t, trip_sysctl_text(t, IP_V4, p->iif, "rp_filter"),
+		    loose ? "it is 0 or 2" : "it is 0", loose ? "it is 1" : "it is 1 or 2"))
+		return 1;
+	return least ? CONF_MOST : 0;
 }
 
 static void refuse_or_note(

@@ -55,13 +55,24 @@ static void run_set_mark(struct rule_walk *r, const struct nft_stmt *s)
 	rule_did(r, ct ? DID_CT_MARK : DID_MARK);
 }
 
+/* "ct original zone set 7": 1, of replies 2; that has no selector. 0: it is something else. */
+static uint8_t zone_direction(const struct nft_stmt *s)
+{
+	if (s->selector != SEL_NONE || !s->text)
+		return 0;
+	return strcmp(s->text, "ct original zone") == 0 ? 1
+	       : strcmp(s->text, "ct reply zone") == 0	? 2
+							: 0;
+}
+
 static void run_set_field(struct rule_walk *r, const struct nft_stmt *s)
 {
+	enum nft_selector selector = zone_direction(s) ? SEL_CT_ZONE : s->selector;
 	struct walk_asker k = rule_asker(r, s);
 	struct walk_value v;
 	uint16_t mss;
 
-	if (s->selector == SEL_NONE || !s->expr)
+	if (selector == SEL_NONE || !s->expr)
 		return;
 	if (s->selector == SEL_TCP_MAXSEG && packet_knows(&r->now->p, PKT_PROTO) &&
 		r->now->p.proto != PROTO_TCP) {
@@ -80,46 +91,29 @@ static void run_set_field(struct rule_walk *r, const struct nft_stmt *s)
 		walk_ask_value(&k, s->expr, &v);
 	else
 		walk_evaluate(&r->c->run, &r->now->p, s->expr, &v);
-	if (v.absent)
+	if (v.absent) {
 		r->matched = TRI_NO;
-	else
-		rule_did(r, walk_set_field(&r->now->p, s->selector, &v));
+		return;
+	}
+	rule_did(r, walk_set_field(&r->now->p, selector, &v));
+	if (selector == SEL_CT_ZONE)
+		r->now->p.ct_zone_only = zone_direction(s);
 }
 
 /* ---- translations ---- */
 
-/* A translation that is made, without an oracle: where to is not followed here, and what the packet
- * carries afterwards is not known. */
-static void translate_somehow(struct rule_walk *r, enum walk_nat_kind kind)
-{
-	struct packet *p = &r->now->p;
-	bool dnat = kind == WALK_NAT_DESTINATION || kind == WALK_NAT_REDIRECT;
-	uint32_t status = dnat ? CT_DST_NAT | CT_DST_NAT_DONE : CT_SRC_NAT | CT_SRC_NAT_DONE;
-
-	p->known &= ~(uint32_t)(dnat ? PKT_DADDR | PKT_DPORT : PKT_SADDR | PKT_SPORT);
-	*(dnat ? &p->dport_bits : &p->sport_bits) = 0;
-	p->ct_status |= status;
-	p->ct_status_known |= status;
-}
-
+/* Where to is told, not made. */
 static void run_translation(struct rule_walk *r, const struct walk_nat *nat)
 {
-	if (has_oracle(r->c)) {
+	if (has_oracle(r->c))
 		r->c->nat = *nat;
-		rule_did(r, DID_NAT);
-	} else {
-		translate_somehow(r, nat->kind);
-	}
-	r->c->mapped = true;
+	rule_did(r, DID_NAT);
 	rule_terminate(r, END_ACCEPT, VERDICT_ACCEPT);
 }
 
 static void run_nat(struct rule_walk *r, const struct nft_stmt *s)
 {
-	struct walk_nat nat = {.kind = s->kind == STMT_MASQUERADE ? WALK_NAT_MASQUERADE
-				       : s->kind == STMT_REDIRECT ? WALK_NAT_REDIRECT
-				       : s->dnat		  ? WALK_NAT_DESTINATION
-								  : WALK_NAT_SOURCE};
+	struct walk_nat nat = {.kind = WALK_NAT_NONE};
 	struct walk_asker k = rule_asker(r, s);
 
 	/* In an inet table: `dnat ip to` is nothing to a packet of IPv6. */

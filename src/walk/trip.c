@@ -177,15 +177,12 @@ bool trip_conf_known(struct trip *t, uint8_t family, const char *interface, cons
 		return true;
 	}
 	*value = all > own ? all : own;
-	return all >= 0 && own >= 0;
+	return (all >= 0 && own >= 0) || (join == CONF_MAX && *value >= CONF_MOST);
 }
 
-/* What is asked when a sysctl is not known: the usual value first. */
-static int ask_sysctl(struct trip *t, const char *key, int usual)
+size_t trip_ask_sysctl(struct trip *t, const char *key, const char *no, const char *yes)
 {
-	static const char *const values[] = {"it is 0", "it is 1"};
 	struct trip_subject *subject = NULL;
-	size_t way;
 
 	for (size_t i = 0; i < t->subjects.len && !subject; i++) {
 		if (t->subjects.items[i]->sysctl && strcmp(t->subjects.items[i]->sysctl, key) == 0)
@@ -196,8 +193,15 @@ static int ask_sysctl(struct trip *t, const char *key, int usual)
 		subject->sysctl = key;
 		vec_push(t->a, &t->subjects, subject);
 	}
-	way = trip_ask(t, subject, arena_printf(t->a, "it depends on sysctl %s", key),
-		values[usual], values[1 - usual]);
+	return trip_ask(t, subject, arena_printf(t->a, "it depends on sysctl %s", key), no, yes);
+}
+
+/* The usual value first. */
+static int ask_sysctl(struct trip *t, const char *key, int usual)
+{
+	static const char *const values[] = {"it is 0", "it is 1"};
+	size_t way = trip_ask_sysctl(t, key, values[usual], values[1 - usual]);
+
 	return way ? 1 - usual : usual;
 }
 
@@ -222,22 +226,7 @@ int trip_sysctl(struct trip *t, const char *key, int usual)
 
 bool trip_is_ours(const struct trip *t, const struct ip_addr *addr)
 {
-	if (ip_is_loopback(addr))
-		return true;
-	VEC_EACH (&t->net->addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return true;
-	}
-	return false;
-}
-
-const struct net_link *trip_vrf(const struct trip *t, const char *interface)
-{
-	const struct net_link *l = interface ? netstate_link(t->net, interface) : NULL;
-
-	if (l && !l->vrf_table && l->master)
-		l = netstate_link_by_index(t->net, l->master);
-	return l && l->vrf_table ? l : NULL;
+	return ip_is_loopback(addr) || netstate_addr(t->net, addr);
 }
 
 /* ---- texts ---- */

@@ -18,6 +18,7 @@
 struct connection {
 	uint8_t proto;
 	uint16_t zone;
+	uint8_t zone_only;		     /* as of struct packet */
 	struct packet_tuple original, reply; /* reply: as its packets arrive */
 	/* reply.dport, or .sport, is the kernel's choice among many, and only an example; these bits
 	 * all of the many have. */
@@ -81,6 +82,7 @@ struct trip {
 	bool accept_by_tproxy;
 	bool rerouting;	       /* a packet of our own is looked up again, from its headers */
 	struct trip_route out; /* of the packet being walked, where it leaves */
+	bool device_hooks;     /* there are chains at ingress or egress of devices */
 };
 
 #define TRIP_MAX_CHOICES 200 /* per way; what is asked beyond is answered 0 */
@@ -102,18 +104,20 @@ const void *trip_subject(struct trip *t, const void *what, const struct packet_t
 /* net.ipv4.conf.{all,IF}.WHAT: the value in force, combined as the kernel combines it. Asks (as a
  * fork) for what is not known. */
 enum conf_join { CONF_OR, CONF_MAX, CONF_OWN };
+#define CONF_MOST 2 /* of rp_filter, the one that is joined by MAX: no other can be larger */
 int trip_conf(struct trip *t, uint8_t family, const char *interface, const char *what,
 	enum conf_join join);
 /* Can the value be told without asking? */
 bool trip_conf_known(struct trip *t, uint8_t family, const char *interface, const char *what,
 	enum conf_join join, int *value);
 int trip_sysctl(struct trip *t, const char *key, int usual); /* forks: usual, or 1 - usual */
+/* Which of two ways a sysctl takes that is not known. */
+size_t trip_ask_sysctl(struct trip *t, const char *key, const char *no, const char *yes);
 const char *trip_sysctl_text(
 	struct trip *t, uint8_t family, const char *interface, const char *what);
 
 bool trip_is_ours(
 	const struct trip *t, const struct ip_addr *addr); /* an address of this machine */
-const struct net_link *trip_vrf(const struct trip *t, const char *interface); /* that it is in */
 
 /* Text: "1.1.1.1:80", "[2001:db8::1]:80", "1.1.1.1" without a port; NULL buf not allowed. */
 #define ENDPOINT_STRLEN (IP_STRLEN + 10)
@@ -149,6 +153,7 @@ void trip_nat(struct trip *t, enum nft_hook hook, const struct walk_base *bases,
 /* ---- hooks.c ---- */
 
 void trip_hook(struct trip *t, enum nft_hook hook, struct packet *p);
+bool trip_has_device_hooks(const struct netstate *net);
 /* One base chain, with its steps noted. */
 void trip_chain(
 	struct trip *t, const struct walk_base *base, struct packet *p, struct walk_result *r);
@@ -190,6 +195,5 @@ bool trip_listens(const struct trip *t, const struct packet *p);
 /* ---- judge.c ---- */
 
 void trip_judge(struct trip *t);
-bool journey_is_uplink(const struct netstate *net, uint8_t family, const char *interface);
 
 #endif

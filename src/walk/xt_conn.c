@@ -111,10 +111,10 @@ static enum tri conntrack_tuple(const struct packet *p, const struct xt_conntrac
 					       &i->replsrc_mask)},
 		{XT_CONNTRACK_REPLDST, addr_masked(knows_r, p->family, &r->daddr, &i->repldst_addr,
 					       &i->repldst_mask)},
-		{XT_CONNTRACK_REPLSRC_PORT,
-			in_range(knows_r, r->sport, i->replsrc_port, i->replsrc_port_high)},
-		{XT_CONNTRACK_REPLDST_PORT,
-			in_range(knows_r, r->dport, i->repldst_port, i->repldst_port_high)},
+		{XT_CONNTRACK_REPLSRC_PORT, in_range(packet_knows(p, PKT_CT_REPLY_SPORT), r->sport,
+						    i->replsrc_port, i->replsrc_port_high)},
+		{XT_CONNTRACK_REPLDST_PORT, in_range(packet_knows(p, PKT_CT_REPLY_DPORT), r->dport,
+						    i->repldst_port, i->repldst_port_high)},
 		{XT_CONNTRACK_EXPIRES, TRI_UNKNOWN},
 	};
 	enum tri t = TRI_YES;

@@ -244,6 +244,9 @@ static void target_ct(struct packet *p, const struct nft_xt *x, struct walk_xt_e
 		forget(p, PKT_CT_ZONE);
 	} else {
 		p->ct_zone = i.zone;
+		p->ct_zone_only = i.flags & XT_CT_ZONE_DIR_ORIG	  ? 1
+				  : i.flags & XT_CT_ZONE_DIR_REPL ? 2
+								  : 0;
 		p->known |= PKT_CT_ZONE;
 	}
 }

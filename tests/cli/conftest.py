@@ -42,6 +42,9 @@ maps:
   web: {listen: 80/tcp, to: 192.168.0.2}
 """
 
+# What root puts before a command so that it runs as an ordinary user.
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+
 
 class Result:
     def __init__(self, done):

@@ -2,9 +2,13 @@
 """explain, doctor and import on the example dumps: as an ordinary user, on any machine."""
 
 import json
+import os
 import pathlib
+import re
 
 import pytest
+
+from conftest import NOBODY
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples/broken-gateway"
 QUESTION = ["tcp", "100.100.100.100"]
@@ -28,6 +32,8 @@ def test_explain_follows_both_directions(run):
     assert "--to-destination 192.168.0.2" in dnat["rule"]
     assert {p["number"] for p in told["pitfalls"]} >= {3}
     assert told["not_understood"] == []
+    text = run("explain", "--state", EXAMPLE, *QUESTION, "2.2.2.2:80").out
+    assert "\n                not home: the request came in by eth1\n" in text
 
 
 def test_explain_works_where_it_works(run):
@@ -113,6 +119,9 @@ def test_import_makes_the_config(run):
     assert "web: {listen: 80/tcp, to: 192.168.0.2, return: {snat: [192.168.0.1]}}" in done.out
     assert "# iptables-save.txt:7: -A PREROUTING" in done.out
     assert "cures pitfall" in done.err
+    # Both work, but it is not the same machine that answers.
+    assert "before: works: request and reply get through; it comes to 1.1.1.1:80" in done.err
+    assert "after:  works: request and reply get through; it comes to 192.168.0.2:80" in done.err
 
 
 @pytest.mark.parametrize("command", ["explain", "doctor", "import"])
@@ -121,3 +130,163 @@ def test_a_state_that_is_none_is_said(run, tmp_path, command):
     done = run(command, "--state", tmp_path, *words)
     assert done.code == 2
     assert str(tmp_path) in done.err
+
+
+def keys(value):
+    """All names of members, at any depth; not those of open lists of names."""
+    if isinstance(value, dict):
+        yield from value
+        for item in value.values():
+            yield from keys(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from keys(item)
+
+
+def test_json_is_what_the_manual_says(run):
+    page = (EXAMPLE.parents[1] / "man/portreeve.8").read_text()
+    told = set(re.findall(r"[a-z_]+", page.split("\n.Sh JSON\n")[1].split("\n.Sh ")[0]))
+    explained = run("explain", "--json", "--state", EXAMPLE, *QUESTION, "2.2.2.2:80").json
+    answers = [explained,
+               run("doctor", "--json", "--state", EXAMPLE).json,
+               run("doctor", "--json", "--list").json,
+               run("import", "--json", "--state", EXAMPLE).json]
+    ours = {"severity", "file", "line", "col", "message", "hint", "notes", "diagnostics"}
+    assert set(keys(answers)) - told - ours == set()
+    assert explained["pitfalls"][0].keys() >= {"number", "name", "evidence", "fix"}
+    assert explained["pitfalls"][0]["fix"] == explained["pitfalls"][0]["remedy"] != []
+    assert explained["assumed"][0].keys() == {"what", "where", "decides"}
+    assert explained["request"].keys() >= {"steps", "in", "out", "end"}
+
+
+def test_where_it_comes_in_may_be_unknown(run):
+    """A rule set alone does not tell; the question still stands there, and what to do."""
+    words = ["explain", "--state", EXAMPLE / "iptables-save.txt", *QUESTION, "2.2.2.2:80"]
+    done = run(*words)
+    assert done.code == 1
+    assert done.out.startswith("tcp 100.100.100.100:40000 -> 2.2.2.2:80, on the dumps in ")
+    assert "say it with --in" in done.out
+    told = run(*words, "--json").json
+    assert (told["verdict"], told["in"], told["home"], told["request"]) == ("unknown", None, None, None)
+    assert run(*words, "--in", "eth1", "--json").json["in"] == "eth1"
+
+
+def test_what_decides_comes_before_what_may_be(run, tmp_path):
+    """Without sysctls it may be that nothing is forwarded: that is no fact."""
+    for name in ("ip-addr.txt", "ip-route.txt", "ip-rule.txt", "iptables-save.txt"):
+        (tmp_path / name).write_text((EXAMPLE / name).read_text())
+    done = run("explain", "--state", tmp_path, *QUESTION, "1.1.1.1:80")
+    assert done.code == 1
+    verdict, = [line for line in done.out.splitlines() if line.startswith("unknown: ")]
+    assert verdict.startswith("unknown: it depends on sysctl net.ipv4.conf.eth")
+    assert "; it may be that the " in verdict
+    assert "\n  it depends on sysctl net.ipv4.conf.eth0.forwarding: here, it is 1\n" in done.out
+
+
+@pytest.mark.parametrize("words, complaint", [
+    (["tcp", "1.2.3", "2.2.2.2:80"], "'1.2.3' is no source"),
+    (["tcp", "1.2.3.4", "2.2.2.2:http"], "'2.2.2.2:http' is no destination"),
+    (["tcp", "1.2.3.4", "2.2.2.2:65536"], "'2.2.2.2:65536' is no destination"),
+    (["tcp", "1.2.3.4:0", "2.2.2.2:80"], "'1.2.3.4:0' is no source"),
+    (["tcp", "1.2.3.4", "2.2.2.2"], "needs a port: 2.2.2.2:80"),
+    (["tcp", "2001:db8::1", "2001:db8::2:80"], "needs a port: [2001:db8::2:80]:80"),
+    (["tcp", "::1", "2.2.2.2:80"], "of different families"),
+    (["icmp", "1.2.3.4", "2.2.2.2:80"], "icmp has no ports"),
+    (["gre", "1.2.3.4", "2.2.2.2"], "tcp, udp, sctp or icmp, not 'gre'"),
+    (["tcp", "1.2.3.4", "2.2.2.2:80", "--in", "eth9"], "no interface 'eth9'"),
+    (["tcp", "1.2.3.4", "2.2.2.2:80", "--mark", "0x100000000"], "number of 32 bits"),
+    (["tcp", "1.2.3.4", "2.2.2.2:80", "--mark", "-1"], "number of 32 bits"),
+    (["tcp", "1.2.3.4", "2.2.2.2:80", "--mark", "12x"], "number of 32 bits"),
+    (["tcp", "1.2.3.4", "2.2.2.2:80", "--return", "home"], "through or bypass, not 'home'"),
+    (["tcp", "1.2.3.4"], "which packet?"),
+    (["--batch", "--prove"], "--batch and --prove exclude each other"),
+])
+def test_wrong_questions_name_what_is_wrong(run, words, complaint):
+    done = run("explain", "--state", EXAMPLE, *words)
+    assert (done.code, done.out) == (2, "")
+    assert complaint in done.err
+
+
+@pytest.mark.parametrize("number", ["256", "0x100"])
+def test_mark_of_the_request(run, number):
+    told = run("explain", "--json", "--state", EXAMPLE, "--mark", number, *QUESTION, "1.1.1.1:80").json
+    assert told["request"]["first"]["mark"] == 256
+
+
+def test_largest_port(run):
+    told = run("explain", "--json", "--state", EXAMPLE, *QUESTION, "1.1.1.1:65535").json
+    assert told["request"]["first"]["dport"] == 65535
+
+
+def test_batch_knows_the_interfaces(run):
+    done = run("explain", "--batch", "--state", EXAMPLE, text="tcp 100.100.100.100 1.1.1.1:80 eth9\n")
+    assert json.loads(done.out) == {"error": "there is no interface 'eth9'"}
+
+
+@pytest.mark.parametrize("words", [["explain", *QUESTION, "1.1.1.1:80"], ["doctor"], ["import"]])
+def test_without_root_dumps_are_offered(run, words):
+    done = run(*words, through=NOBODY if os.geteuid() == 0 else ())
+    assert done.code == 3
+    assert "needs root" in done.err and "--state DIR" in done.err
+
+
+def test_an_import_that_cannot_be_walked_does_not_say_that_it_was(run, tmp_path):
+    for file in EXAMPLE.iterdir():
+        (tmp_path / file.name).write_text(file.read_text())
+    routes = (EXAMPLE / "ip-route.txt").read_text()
+    (tmp_path / "ip-route.txt").write_text(
+        "".join(line for line in routes.splitlines(True) if "2.2.2.254" not in line))
+    done = run("import", "--state", tmp_path)
+    assert done.code == 1
+    assert "the gateway of uplink 'eth1' is not known" in done.err
+    assert "not walked" in done.err and "end alike" not in done.err
+
+
+@pytest.mark.parametrize("promise, verdict", [("", "unknown"), (", return: direct", "works")])
+def test_what_a_config_promises_of_its_backends(run, tmp_path, promise, verdict):
+    """Without SNAT it hangs on the backend, unless the config says that it answers this way."""
+    (tmp_path / "state").mkdir()
+    for name in ("ip-addr.txt", "ip-route.txt", "ip-rule.txt", "sysctl.txt"):
+        (tmp_path / "state" / name).write_text((EXAMPLE / name).read_text())
+    (tmp_path / "state/nft.txt").write_text("table ip t {\n\tchain p {\n\t\ttype nat hook prerouting "
+                                            "priority dstnat; policy accept;\n\t\ttcp dport 81 dnat "
+                                            "to 192.168.0.2:80\n\t}\n}\n")
+    config = tmp_path / "gateway.yaml"
+    config.write_text("uplinks:\n  a: {interface: eth0}\n  b: {interface: eth1, gateway: 2.2.2.254}\n"
+                      "maps:\n  web: {listen: 80/tcp, to: 192.168.0.2" + promise + "}\n")
+    words = [*QUESTION, "2.2.2.2:80" if promise else "1.1.1.1:81"]
+    files = [config] if promise else []
+    code, told = answer(run, "explain", "--json", "--state", tmp_path / "state", *words, *files)
+    assert (code, told["verdict"]) == (0 if verdict == "works" else 1, verdict), told["why"]
+
+
+MANGLE = """*mangle
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A PREROUTING -j CONNMARK --restore-mark
+-A PREROUTING -i eth1 -m conntrack --ctstate NEW -j CONNMARK --set-mark 2
+COMMIT
+"""
+
+
+def test_a_later_request_that_goes_elsewhere_is_shown(run, tmp_path):
+    for file in EXAMPLE.iterdir():
+        (tmp_path / file.name).write_text(file.read_text())
+    with (tmp_path / "iptables-save.txt").open("a") as rules:
+        rules.write(MANGLE)
+    (tmp_path / "ip-rule.txt").write_text("0:\tfrom all lookup local\n100:\tfrom all fwmark 0x2 lookup 102\n"
+                                          "32766:\tfrom all lookup main\n")
+    done = run("explain", "--state", tmp_path, *QUESTION, "2.2.2.2:80")
+    assert done.code == 1
+    assert "\na later request  tcp 100.100.100.100:40000 -> 2.2.2.2:80\n" in done.out
+    assert "a further request for 192.168.0.2 leaves by eth1" in done.out
+    assert "a later request" not in run("explain", "--state", EXAMPLE, *QUESTION, "1.1.1.1:80").out
+
+
+def test_the_readme_shows_what_is_printed(run):
+    readme = (EXAMPLE.parents[1] / "README.md").read_text()
+    command = "$ build/portreeve explain --state examples/broken-gateway tcp 100.100.100.100 2.2.2.2:80\n"
+    shown = readme.split(command)[1].split("```")[0]
+    done = run("explain", "--state", "examples/broken-gateway", *QUESTION, "2.2.2.2:80",
+               cwd=EXAMPLE.parents[1])
+    assert done.out == shown

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """--state: what it takes, what it refuses, and how it tells what it did not understand."""
 
+import os
+import pathlib
+import tempfile
+
 import pytest
+
+from conftest import NOBODY
 
 ROUTES = "default via 1.1.1.254 dev eth0\n192.168.0.0/24 dev eth2 scope link\n"
 QUESTION = ("explain", "tcp", "100.100.100.100:4242", "1.1.1.1:80", "--in", "eth0", "--state")
@@ -77,3 +83,15 @@ def test_notes_are_grouped(run, state):
 def test_nothing_a_terminal_obeys(run, state):
     got = run(*QUESTION, str(state(ip__route_txt=ROUTES + "\033[2Jgone\n")))
     assert "\033" not in got.err and "?[2Jgone" in got.err
+
+
+def test_not_readable(run):
+    """As nobody, in a directory that is not below one of root's own."""
+    with tempfile.TemporaryDirectory() as directory:
+        pathlib.Path(directory, "ip-route.txt").write_text(ROUTES)
+        pathlib.Path(directory, "nft.txt").touch(0)
+        os.chmod(directory, 0o755)
+        got = run(*QUESTION, directory, through=NOBODY if os.geteuid() == 0 else ())
+    assert got.code == 2
+    assert f"cannot read {directory}/nft.txt: Permission denied" in got.err
+    assert "hint: " in got.err

@@ -9,8 +9,9 @@ import pytest
 
 from conftest import PROGRAM
 
-COMMANDS = ["check", "show", "diff", "apply", "confirm", "rollback", "remove", "rehearse",
-            "snapshot", "explain", "trace", "import", "doctor"]
+COMMANDS = ["check", "show", "diff", "apply", "confirm", "rollback", "remove", "run", "rehearse",
+            "status", "top", "flows", "events", "reload", "snapshot", "explain", "trace",
+            "import", "doctor", "probe"]
 
 
 def test_help_lists_every_command(run):

@@ -24,12 +24,11 @@ _UNTOLD = (
     ("meta skgid is not known", "meta skgid"),
     # A port that the kernel picked at random, where a rule asks for it.
     ("is not known of the packet", "30000-31000"), ("port is not known", "30000-31000"),
-    ("proto-dst is not known", "30000-31000"), ("ct reply saddr is not known", "30000-31000"),
-    ("ct reply daddr is not known", "30000-31000"),
+    ("proto-dst is not known", "30000-31000"),
     # IPv6 picks one of several next hops by a hash that has a secret.
     ("packet's fib saddr", "nexthop"),
     # Entries of conntrack do not tell it.
-    ("whether a helper expected", "-m helper"),
+    ("whether a helper expected", "-m helper"), ("was masqueraded as of", ""),
 )
 PICKED = range(30000, 31001)  # ports of the rules that give a range
 ANY_PORT = range(1, 1 << 16)  # where another connection has the port already

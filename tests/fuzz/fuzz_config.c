@@ -29,13 +29,13 @@ static void check_model(const struct model *m)
 		if (!u->name[0] || !u->interface || !u->at.line)
 			abort();
 	VEC_EACH (&m->maps, struct map, map) {
-		if (!map->name[0] || !map->listens.len || map->to.family == IP_NONE)
+		if (!map->name[0] || !map->listens.len || !map->backends.len)
 			abort();
 		VEC_EACH (&map->listens, struct listen, listen)
 			if (!listen->first || listen->first > listen->last || !listen->at.line)
 				abort();
 		VEC_EACH (&map->on, struct map_on, on)
-			if (!on->uplink && on->addr.family != map->to.family)
+			if (!on->uplink && on->addr.family != map_family(map))
 				abort();
 		for (size_t i = 1; i < map->from.len; i++)
 			if (ip_prefix_overlap(

@@ -7,7 +7,10 @@ import signal
 import pytest
 
 import lab as lab_module
+from gateway import Portreeve
 from lab import Lab
+from topology import Site
+from traffic import nginx
 
 
 def pytest_sessionstart(session):
@@ -37,3 +40,17 @@ def lab():
 def module_lab():
     with Lab() as made:
         yield made
+
+
+@pytest.fixture
+def site(lab):
+    """The article's network: its gateway forwards, and its backend has a web server."""
+    made = Site(lab)
+    nginx(made.backend)
+    made.gw.sysctl("net.ipv4.ip_forward", 1)
+    return made
+
+
+@pytest.fixture
+def portreeve(site):
+    return Portreeve(site.gw)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway import ARTICLE, Portreeve
+from gateway import ARTICLE
 from state import Watch, differences, dump, nft_generation
 from topology import CLIENT, Site
 from traffic import DEAD_S, Capture, curl, nginx, together
@@ -123,11 +123,6 @@ def site(lab):
     made = Site(lab)
     nginx(made.backend)
     return made
-
-
-@pytest.fixture
-def portreeve(site):
-    return Portreeve(site.gw)
 
 
 def both_answer(site):

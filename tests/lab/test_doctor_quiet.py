@@ -11,6 +11,7 @@ import tempfile
 import pytest
 
 from gateway import ARTICLE, Portreeve
+from pitfall import configure
 from test_article import DNAT, FWMARK_RULES, REPLY_ONLY, TABLES
 from test_foreign import (ADDRESSES, ADDRESSES6, ARTICLE6, DOCKER_20, DOCKER_28, docker,
                           firewalld_box, ufw_box)
@@ -40,12 +41,7 @@ def gateway(lab, *pieces, uplinks=None, backend_uses_gateway=True, forward=True)
     serve(site.backend, tcp=[80], udp=[53])
     if forward:
         site.gw.sysctl("net.ipv4.ip_forward", 1)
-    for piece in pieces:
-        for command in [piece] if isinstance(piece, str) else piece:
-            if "{" in command:
-                site.gw.nft(command)
-            else:
-                site.gw.run(command)
+    configure(site, *pieces)
     return site
 
 

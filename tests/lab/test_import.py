@@ -6,25 +6,10 @@ import json
 import pytest
 import yaml
 
-from gateway import Portreeve
 from test_article import DNAT, FROM_RULES, SNAT, STAGES, TELECOM, UNICOM
-from topology import Site
-from traffic import curl, nginx, together
+from traffic import curl, together
 
 FINAL = "mark restored on replies only"
-
-
-@pytest.fixture
-def site(lab):
-    made = Site(lab)
-    nginx(made.backend)
-    made.gw.sysctl("net.ipv4.ip_forward", 1)
-    return made
-
-
-@pytest.fixture
-def portreeve(site):
-    return Portreeve(site.gw)
 
 
 def import_json(portreeve, *options):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from gateway import ARTICLE, BINARY, Portreeve
+from gateway import ARTICLE, BINARY
 from lab import wait_for
 from test_article import STAGES
 from topology import CLIENT, Site
@@ -20,11 +20,6 @@ def site(lab):
     serve(made.backend, tcp=[80], udp=[53])
     made.gw.sysctl("net.ipv4.ip_forward", 1)
     return made
-
-
-@pytest.fixture
-def portreeve(site):
-    return Portreeve(site.gw)
 
 
 def tables(host):
@@ -59,6 +54,7 @@ def test_a_mapped_connection_in_both_directions(site, portreeve):
     assert kinds(packets) == [("request", "eth1", "eth2", "forwarded"),
                               ("reply", "eth2", "eth1", "forwarded"),
                               ("a later request", "eth1", "eth2", "forwarded")]
+    assert [p["home"] for p in packets] == [None, True, None]
     assert packets[0]["last"]["dst"] == "192.168.0.2"
     assert packets[1]["last"]["src"] == "2.2.2.2"
     rules = [s["rule"] for p in packets for s in p["steps"]]
@@ -76,8 +72,22 @@ def test_a_reply_that_goes_astray(site, portreeve):
     packets = trace.result()
     assert kinds(packets) == [("request", "eth1", "eth2", "forwarded"),
                               ("reply", "eth2", "eth0", "forwarded")]
+    assert [p["home"] for p in packets] == [None, False]
     assert [p["differences"] for p in packets] == [[], []]
     assert any("--to-destination 192.168.0.2" in s["rule"] for s in packets[0]["steps"])
+
+
+def test_text_for_people(site, portreeve):
+    """What goes wrong stands out; iptables' words are not repeated."""
+    for command in STAGES["dnat, snat"].commands:
+        site.gw.run(command)
+    process = site.gw.popen([BINARY, "trace", "--packets", "2", "--seconds", "10", "tcp"],
+                            stdout=subprocess.PIPE, env=portreeve.environment())
+    wait_for(lambda: "portreeve_trace" in tables(site.gw), "the trace to begin")
+    assert ask(site.world, "2.2.2.2", 80, source=CLIENT, timeout=DEAD_S) is None
+    text = process.communicate(timeout=20)[0]
+    assert "ip nat: -A PREROUTING -d 2.2.2.2/32" in text
+    assert "                not home: the request came in by eth1\n" in text
 
 
 def test_a_drop_is_shown_where_it_happens(site, portreeve):
@@ -93,7 +103,9 @@ def test_a_drop_is_shown_where_it_happens(site, portreeve):
     packet, = trace.result()
     assert packet["end"] == "dropped" and packet["out"] is None
     assert packet["steps"][-1]["table"] == "inet other"
-    assert packet["steps"][-1]["verdict"] == "drop"
+    last = packet["steps"][-1]
+    assert (last["stage"], last["text"], last["verdict"], last["stops"]) == ("rule", "drop", "drop", True)
+    assert not any(s["stops"] for s in packet["steps"][:-1])
     assert packet["differences"] == []
 
 
@@ -141,6 +153,8 @@ def test_only_what_the_filter_asks_for(site, portreeve):
     (["tpc"], "is no word of a filter"),
     (["port", "80"], "needs its protocol"),
     (["tcp", "port", "0"], "a port from 1 to 65535"),
+    (["tcp", "udp"], "one protocol"),
+    (["tcp", "port", "80", "port", "443"], "'port' stands there twice"),
     (["from"], "needs something after it"),
     (["from", "1.2.3"], "an address or a network"),
     (["from", "1.2.3.4", "to", "::1"], "different families"),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "netstate/dump/reader.h"
+#include "netstate/names.h"
 
 /* ---- a keyed function (SipHash-2-4, Aumasson and Bernstein, 2012) ---- */
 
@@ -153,7 +154,7 @@ struct ip_addr anonymise_addr(const struct anonymiser *x, const struct ip_addr *
 	return out;
 }
 
-void anonymise_mac(const struct anonymiser *x, uint8_t mac[6])
+static void anonymise_mac(const struct anonymiser *x, uint8_t mac[6])
 {
 	static const uint8_t none[6];
 	uint8_t bytes[16] = {0};
@@ -324,7 +325,7 @@ static bool put_mac(struct rewriting *w, const char *s)
 
 	memcpy(text, s, 17);
 	text[17] = '\0';
-	if (!dump_mac(text, mac))
+	if (!net_mac_parse(text, strlen(text), mac))
 		return false;
 	anonymise_mac(w->x, mac);
 	strbuf_addf(w->out, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],

@@ -34,8 +34,6 @@ struct anonymiser {
 
 void anonymise_init(struct anonymiser *x, const uint8_t key[ANONYMISE_KEY_BYTES]);
 struct ip_addr anonymise_addr(const struct anonymiser *x, const struct ip_addr *a);
-/* In place. */
-void anonymise_mac(const struct anonymiser *x, uint8_t mac[6]);
 /* A dump of any kind, text or JSON, appended to @out with its addresses changed. */
 void anonymise_text(const struct anonymiser *x, const char *text, size_t len, struct strbuf *out);
 

@@ -77,7 +77,7 @@ static void each_meta(struct dump_record *r, const json_t *meta, void *data)
 	}
 }
 
-void dump_read_meta(struct dump *d, const struct dump_file *f)
+static void read_meta(struct dump *d, const struct dump_file *f)
 {
 	dump_json_each(d, f, each_meta, NULL);
 }
@@ -85,7 +85,7 @@ void dump_read_meta(struct dump *d, const struct dump_file *f)
 /* ---- one file ---- */
 
 struct input {
-	const struct dump_file *file;
+	struct dump_file file;
 	struct dump_guessed is;
 	bool done;
 };
@@ -110,7 +110,7 @@ static const char *table_of(struct reading *g, const struct input *in)
 
 	if (!table || dump_u32(table, &number) || strcmp(table, "main") == 0 ||
 		strcmp(table, "local") == 0 || strcmp(table, "default") == 0 ||
-		strcasestr(in->file->name, "table"))
+		strcasestr(in->file.name, "table"))
 		return table;
 	for (size_t i = 0; i < g->d->tables.len; i++)
 		if (strcmp(g->d->tables.items[i], table) == 0)
@@ -118,7 +118,7 @@ static const char *table_of(struct reading *g, const struct input *in)
 	/* dump_table() is not asked: it would make up a number. */
 	name = arena_printf(g->d->arena,
 		"no rule names a table '%s'; its routes are taken for those of main", table);
-	dump_note(g->d, in->file, 0, in->file->name, strlen(in->file->name), name);
+	dump_note(g->d, &in->file, 0, in->file.name, strlen(in->file.name), name);
 	return NULL;
 }
 
@@ -130,7 +130,7 @@ static enum nft_origin iptables_origin(const struct input *in)
 
 static void read_iptables(struct reading *g, const struct input *in)
 {
-	dump_read_iptables(g->d, in->file, in->is.family, iptables_origin(in));
+	dump_read_iptables(g->d, &in->file, in->is.family, iptables_origin(in));
 	if (in->is.legacy)
 		g->d->out->have |= in->is.family == IP_V6 ? HAVE_LEGACY6 : HAVE_LEGACY4;
 }
@@ -144,44 +144,44 @@ static void read_one(struct reading *g, const struct input *in)
 		read_iptables(g, in);
 		break;
 	case DUMP_NFT_JSON:
-		dump_read_nft_json(d, in->file);
+		dump_read_nft_json(d, &in->file);
 		break;
 	case DUMP_NFT_TEXT:
-		dump_read_nft_text(d, in->file);
+		dump_read_nft_text(d, &in->file);
 		break;
 	case DUMP_IP_LINK:
-		dump_read_link(d, in->file);
+		dump_read_link(d, &in->file);
 		break;
 	case DUMP_IP_ADDR:
-		dump_read_link(d, in->file);
-		dump_read_addr(d, in->file);
+		dump_read_link(d, &in->file);
+		dump_read_addr(d, &in->file);
 		break;
 	case DUMP_IP_RULE:
-		dump_read_rule(d, in->file, in->is.family);
+		dump_read_rule(d, &in->file, in->is.family);
 		break;
 	case DUMP_IP_ROUTE:
-		dump_read_route(d, in->file, in->is.family, table_of(g, in));
+		dump_read_route(d, &in->file, in->is.family, table_of(g, in));
 		break;
 	case DUMP_IP_NEIGHBOUR:
-		dump_read_neighbour(d, in->file);
+		dump_read_neighbour(d, &in->file);
 		break;
 	case DUMP_IP_NEXTHOP:
-		dump_read_nexthop(d, in->file);
+		dump_read_nexthop(d, &in->file);
 		break;
 	case DUMP_SYSCTL:
-		dump_read_sysctl(d, in->file);
+		dump_read_sysctl(d, &in->file);
 		break;
 	case DUMP_CONNTRACK:
-		dump_read_conntrack(d, in->file);
+		dump_read_conntrack(d, &in->file);
 		break;
 	case DUMP_IPSET:
-		dump_read_ipset(d, in->file);
+		dump_read_ipset(d, &in->file);
 		break;
 	case DUMP_META:
-		dump_read_meta(d, in->file);
+		read_meta(d, &in->file);
 		break;
 	case DUMP_NOT_KNOWN:
-		dump_note(d, in->file, 0, in->file->name, strlen(in->file->name),
+		dump_note(d, &in->file, 0, in->file.name, strlen(in->file.name),
 			in->is.advice ? in->is.advice
 				      : "neither name nor content tells what this is");
 		break;
@@ -264,6 +264,48 @@ static void drop_hollow(struct arena *a, struct nft_ruleset *rs, size_t n)
 			vec_push(a, &rs->tables, all.tables.items[i]);
 }
 
+/* iptables-nft-save says in comments what it does not show. It matters where no other file has it. */
+static void tell_left_out(
+	struct dump *d, const struct dump_file *f, const struct dump_line *l, uint32_t have)
+{
+	static const struct {
+		const char *comment;
+		uint32_t have;
+		const char *why;
+	} left_out[] = {
+		{"# Table `", HAVE_NFT, "its rules are not in this dump: give `nft list ruleset`"},
+		{"# Warning: iptables-legacy tables", HAVE_LEGACY4,
+			"there are rules besides these: give `iptables-legacy-save`"},
+		{"# Warning: ip6tables-legacy tables", HAVE_LEGACY6,
+			"there are rules besides these: give `ip6tables-legacy-save`"},
+	};
+
+	for (size_t k = 0; k < sizeof(left_out) / sizeof(*left_out); k++)
+		if (dump_starts_with(l->s, l->len, left_out[k].comment) &&
+			!(have & left_out[k].have))
+			dump_note(d, f, l->number, l->s, l->len, left_out[k].why);
+}
+
+static void tell_all_left_out(struct reading *g)
+{
+	/* Tables of iptables-nft are only a part of nft's. */
+	uint32_t have = g->d->out->have & ~(uint32_t)HAVE_NFT;
+	struct dump_lines lines;
+	struct dump_line l;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (g->inputs[i].is.kind == DUMP_NFT_TEXT || g->inputs[i].is.kind == DUMP_NFT_JSON)
+			have |= HAVE_NFT;
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->inputs[i].is.kind != DUMP_IPTABLES_SAVE)
+			continue;
+		dump_lines_begin(&lines, &g->inputs[i].file);
+		while (dump_lines_next(&lines, &l))
+			if (*l.s == '#')
+				tell_left_out(g->d, &g->inputs[i].file, &l, have);
+	}
+}
+
 static void read_rulesets(struct reading *g)
 {
 	struct nft_ruleset *rs = &g->d->out->ruleset;
@@ -274,6 +316,7 @@ static void read_rulesets(struct reading *g)
 	saved = rs->tables.len;
 	read_nft(g);
 	drop_hollow(g->d->arena, rs, saved);
+	tell_all_left_out(g);
 }
 
 /* ---- what is known ---- */
@@ -379,6 +422,31 @@ static void sort_rules(struct dump *d)
 	}
 }
 
+/* Pointers to the @n items of @size bytes, sorted; there are that many. */
+static const void **sorted(struct dump *d, const void *items, size_t n, size_t size,
+	int (*compare)(const void *, const void *))
+{
+	const void **order = arena_alloc(d->arena, n * sizeof(*order));
+
+	for (size_t i = 0; i < n; i++)
+		order[i] = (const uint8_t *)items + i * size;
+	if (n)
+		qsort(order, n, sizeof(*order), compare);
+	return order;
+}
+
+/* Takes out the items of which @drop says so: how many are left. */
+static size_t take_out(void *items, size_t n, size_t size, const bool *drop)
+{
+	uint8_t *bytes = items;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!drop[i])
+			memmove(bytes + kept++ * size, bytes + i * size, size);
+	return kept;
+}
+
 static int compare_routes(const void *x, const void *y)
 {
 	const struct net_route *a = *(const struct net_route *const *)x;
@@ -417,21 +485,15 @@ static bool is_doublet(const struct net_route *const *order, size_t i)
 /* `ip route` and `ip route show table all` in two files tell the same routes twice. */
 static void drop_route_doublets(struct dump *d)
 {
-	size_t n = d->out->routes.len, kept = 0;
+	size_t n = d->out->routes.len;
 	struct net_route *routes = d->out->routes.items;
-	const struct net_route **order = arena_alloc(d->arena, n * sizeof(*order));
+	const struct net_route *const *order =
+		(const void *)sorted(d, routes, n, sizeof(*routes), compare_routes);
 	bool *drop = arena_alloc(d->arena, n);
 
 	for (size_t i = 0; i < n; i++)
-		order[i] = &routes[i];
-	if (n)
-		qsort(order, n, sizeof(*order), compare_routes);
-	for (size_t i = 0; i < n; i++)
 		drop[order[i] - routes] = is_doublet(order, i);
-	for (size_t i = 0; i < n; i++)
-		if (!drop[i])
-			routes[kept++] = routes[i];
-	d->out->routes.len = kept;
+	d->out->routes.len = take_out(routes, n, sizeof(*routes), drop);
 }
 
 static int compare_addrs(const void *x, const void *y)
@@ -450,23 +512,17 @@ static int compare_addrs(const void *x, const void *y)
 /* An address is on an interface once, however many files tell of it. */
 static void drop_addr_doublets(struct dump *d)
 {
-	size_t n = d->out->addrs.len, kept = 0;
+	size_t n = d->out->addrs.len;
 	struct net_addr *addrs = d->out->addrs.items;
-	const struct net_addr **order = arena_alloc(d->arena, n * sizeof(*order));
+	const struct net_addr *const *order =
+		(const void *)sorted(d, addrs, n, sizeof(*addrs), compare_addrs);
 	bool *drop = arena_alloc(d->arena, n);
 
-	for (size_t i = 0; i < n; i++)
-		order[i] = &addrs[i];
-	if (n)
-		qsort(order, n, sizeof(*order), compare_addrs);
 	for (size_t i = 1; i < n; i++)
 		drop[order[i] - addrs] = ip_equal(&order[i]->addr, &order[i - 1]->addr) &&
 					 ip_equal(&order[i]->peer, &order[i - 1]->peer) &&
 					 strcmp(order[i]->interface, order[i - 1]->interface) == 0;
-	for (size_t i = 0; i < n; i++)
-		if (!drop[i])
-			addrs[kept++] = addrs[i];
-	d->out->addrs.len = kept;
+	d->out->addrs.len = take_out(addrs, n, sizeof(*addrs), drop);
 }
 
 static int compare_sysctls(const void *x, const void *y)
@@ -481,21 +537,15 @@ static int compare_sysctls(const void *x, const void *y)
 /* Of a key that was given twice, the last value is in force, as in sysctl.conf(5). */
 static void drop_sysctl_doublets(struct dump *d)
 {
-	size_t n = d->out->sysctls.len, kept = 0;
+	size_t n = d->out->sysctls.len;
 	struct net_sysctl *sysctls = d->out->sysctls.items;
-	const struct net_sysctl **order = arena_alloc(d->arena, n * sizeof(*order));
+	const struct net_sysctl *const *order =
+		(const void *)sorted(d, sysctls, n, sizeof(*sysctls), compare_sysctls);
 	bool *drop = arena_alloc(d->arena, n);
 
-	for (size_t i = 0; i < n; i++)
-		order[i] = &sysctls[i];
-	if (n)
-		qsort(order, n, sizeof(*order), compare_sysctls);
 	for (size_t i = 0; i + 1 < n; i++)
 		drop[order[i] - sysctls] = strcmp(order[i]->key, order[i + 1]->key) == 0;
-	for (size_t i = 0; i < n; i++)
-		if (!drop[i])
-			sysctls[kept++] = sysctls[i];
-	d->out->sysctls.len = kept;
+	d->out->sysctls.len = take_out(sysctls, n, sizeof(*sysctls), drop);
 }
 
 void netstate_read(struct arena *a, const struct dump_file *files, size_t n, struct netstate *out,
@@ -510,8 +560,8 @@ void netstate_read(struct arena *a, const struct dump_file *files, size_t n, str
 	*notes = (struct dump){.arena = a, .out = out};
 	g.inputs = arena_alloc(a, n * sizeof(*g.inputs));
 	for (size_t i = 0; i < n; i++) {
-		g.inputs[i].file = &files[i];
-		dump_guess_all(a, &files[i], &g.inputs[i].is);
+		g.inputs[i].file = dump_without_mark(&files[i]);
+		dump_guess_all(a, &g.inputs[i].file, &g.inputs[i].is);
 	}
 	for (size_t i = 0; i < sizeof(network) / sizeof(*network); i++)
 		read_kind(&g, network[i]);

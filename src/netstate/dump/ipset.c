@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "netstate/dump/reader.h"
+#include "netstate/names.h"
 
 /* A set while its elements are read. */
 struct open_set {
@@ -117,8 +118,7 @@ static bool put_protocol_port(char *part, uint8_t *proto, uint8_t *port)
 	if (!number)
 		return false;
 	*number++ = '\0';
-	*proto = ip_proto_parse(part, strlen(part));
-	if (!*proto && !dump_u8(part, proto))
+	if (!net_protocol_named(part, strlen(part), proto) && !dump_u8(part, proto))
 		return false;
 	if (*proto != PROTO_ICMP && *proto != PROTO_ICMPV6)
 		return put_port(number, port);
@@ -163,7 +163,7 @@ static bool put_part(const struct open_set *o, enum ipset_dimension dimension, c
 		break;
 	case IPSET_MAC:
 		*len = nft_padded(6);
-		good = dump_mac(part, first);
+		good = net_mac_parse(part, strlen(part), first);
 		break;
 	case IPSET_IFACE:
 		*len = 16;

@@ -384,6 +384,27 @@ static bool read_listing(struct iptables_text *x, const struct xt_words *w)
 	return x->listing;
 }
 
+#define BEGINNING 256 /* bytes of a line that hold counters, command and chain */
+
+/* The words of the line. Of a rule that is too long the place is kept: what stands there is not known. */
+static bool split_line(struct iptables_text *x, struct xt_words *w)
+{
+	uint64_t packets, bytes;
+	size_t at;
+
+	if (xt_split(w, x->text, x->len))
+		return true;
+	xt_split(w, x->text, x->len < BEGINNING ? x->len : BEGINNING);
+	at = w->n && xt_read_counters(w->word[0], &packets, &bytes) ? 1 : 0;
+	if (at + 2 < w->n && command_of(w->word[at]) == 'A') {
+		w->word[at + 2] = "(the line is too long)";
+		w->n = at + 3;
+		return true;
+	}
+	note(x, "the line is too long");
+	return false;
+}
+
 static void read_line(struct iptables_text *x)
 {
 	struct xt_words w;
@@ -403,11 +424,7 @@ static void read_line(struct iptables_text *x)
 		x->skipping = false;
 		return;
 	}
-	if (!xt_split(&w, x->text, x->len)) {
-		note(x, "the line is too long");
-		return;
-	}
-	if (!w.n)
+	if (!split_line(x, &w) || !w.n)
 		return;
 	if (read_listing(x, &w))
 		return;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "netstate/dump/reader.h"
+#include "netstate/names.h"
 
 /* Interface number @index is in bridge or VRF @name, which may come later in the dump. */
 struct membership {
@@ -70,10 +71,11 @@ static void set_masters(struct reading *g)
 }
 
 /* Groups have names too (/etc/iproute2/group); only "default" is known everywhere. */
-static void set_group(struct net_link *l, const char *word)
+static void set_group(struct dump_record *r, struct net_link *l, const char *word)
 {
-	if (strcmp(word, "default") == 0 || !dump_u32(word, &l->group))
-		l->group = 0;
+	l->group = 0;
+	if (strcmp(word, "default") != 0 && !dump_u32(word, &l->group))
+		dump_record_note(r, "the number of group '%s' is not told: 0 is taken", word);
 }
 
 static long number(const json_t *object, const char *key)
@@ -114,10 +116,10 @@ static void each_link(struct dump_record *r, const json_t *object, void *data)
 		set_flag(l, json_string_value(flag));
 	text = dump_json_text(g->d->arena, object, "group");
 	if (text)
-		set_group(l, text);
+		set_group(r, l, text);
 	text = dump_json_text(g->d->arena, object, "address");
 	if (text)
-		l->has_mac = dump_mac(text, l->mac);
+		l->has_mac = net_mac_parse(text, strlen(text), l->mac);
 	text = dump_json_text(g->d->arena, object, "master");
 	if (text)
 		remember_master(g, l, text, r->line);
@@ -189,7 +191,7 @@ static void link_words(struct reading *g, struct dump_record *r, size_t link)
 		if (strncmp(word, "link/", 5) == 0) {
 			value = dump_record_peek(r);
 			if (value)
-				l->has_mac = dump_mac(value, l->mac);
+				l->has_mac = net_mac_parse(value, strlen(value), l->mac);
 			return;
 		}
 		value = dump_record_peek(r);
@@ -198,7 +200,7 @@ static void link_words(struct reading *g, struct dump_record *r, size_t link)
 		if (strcmp(word, "mtu") == 0)
 			dump_u32(value, &l->mtu);
 		else if (strcmp(word, "group") == 0)
-			set_group(l, value);
+			set_group(r, l, value);
 		else if (strcmp(word, "master") == 0)
 			remember_master(g, l, value, r->line);
 	}
@@ -268,7 +270,7 @@ static void brief_link(struct dump *d, const struct dump_record *r, bool up)
 	for (size_t i = 2; i < r->words.len; i++) {
 		if (*r->words.items[i] == '<')
 			flags_word(l, r->words.items[i]);
-		else if (dump_mac(r->words.items[i], l->mac))
+		else if (net_mac_parse(r->words.items[i], strlen(r->words.items[i]), l->mac))
 			l->has_mac = true;
 	}
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "netstate/dump/reader.h"
+#include "netstate/names.h"
 
 /* ---- neighbours ---- */
 
@@ -55,7 +56,7 @@ static void read_neighbour(struct dump_record *r)
 			const char *mac = dump_record_word(r);
 
 			/* Tunnels have addresses of other lengths there. */
-			n.has_mac = mac && dump_mac(mac, n.mac);
+			n.has_mac = mac && net_mac_parse(mac, strlen(mac), n.mac);
 		} else if (strcmp(word, "proxy") == 0) {
 			proxy = true;
 		} else if (strcmp(word, "used") == 0) {
@@ -120,16 +121,10 @@ static bool take_group(struct dump_record *r, struct dump_nexthop *o)
 	while (word && *word) {
 		size_t n = strcspn(word, "/"), id = strcspn(word, ",/");
 		struct dump_nexthop_member m = {.weight = 1};
-		char part[16];
 
-		if (n >= sizeof(part))
-			return false;
-		memcpy(part, word, n);
-		part[n] = '\0';
-		if (id < n && !dump_u32(part + id + 1, &m.weight))
-			return false;
-		part[id] = '\0';
-		if (!dump_u32(part, &m.id))
+		if (!dump_u32(arena_strndup(r->d->arena, word, id), &m.id) ||
+			(id < n && !dump_u32(arena_strndup(r->d->arena, word + id + 1, n - id - 1),
+					   &m.weight)))
 			return false;
 		vec_push(r->d->arena, &o->members, m);
 		word += n + (word[n] == '/');

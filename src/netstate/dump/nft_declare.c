@@ -172,6 +172,9 @@ static bool read_chain_property(struct nft_reader *r, struct nft_chain *c)
 	bool good = true;
 
 	if (nft_at(r, "type")) {
+		if (c->base && c->rules.len)
+			nft_reader_note(r, line, c->name,
+				"this chain was there before: the rules of both are taken");
 		nft_collect(r, false);
 		r->at = 1;
 		good = parse_base(r, c);

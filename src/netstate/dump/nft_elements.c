@@ -388,6 +388,7 @@ static bool parse_elements(struct nft_reader *r, const struct shape *shape, stru
 					"an element that is not understood");
 			}
 		} else if (out) {
+			/* The element `*`, which stands for all others. */
 			if (!store(r, out, shape, &e))
 				out->flags |= SET_INCOMPLETE;
 		} else {

@@ -212,7 +212,9 @@ bool nft_parse_nat(struct nft_reader *r, enum nft_stmt_kind kind, bool dnat)
 	if (kind == STMT_NAT || kind == STMT_TPROXY) {
 		to.s.dnat = kind == STMT_NAT && dnat;
 		to.s.nat_family = to.family ? to.family : r->l3;
-		if (kind == STMT_NAT && to.s.nat_family == IP_NONE)
+		if (kind == STMT_NAT && !to.s.expr && r->table->family == FAMILY_INET)
+			to.s.nat_family = IP_NONE; /* of ports alone: both families */
+		else if (kind == STMT_NAT && to.s.nat_family == IP_NONE)
 			to.s.nat_family = IP_V4;
 	}
 	*nft_reader_add(r, kind) = to.s;

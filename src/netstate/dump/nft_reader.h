@@ -134,10 +134,6 @@ struct nft_constant {
 
 bool nft_parse_number(const char *s, size_t len, uint64_t *out);
 bool nft_parse_time_ms(const char *s, size_t len, uint32_t *out);
-bool nft_parse_protocol(const char *s, size_t len, uint8_t *out);
-/* One word as a value of the type. */
-bool nft_parse_word(
-	struct nft_reader *r, struct nft_want w, const char *s, size_t len, uint8_t out[16]);
 /* One value, or one in parentheses; and the operator behind it: & | or ^. */
 bool nft_parse_primary(struct nft_reader *r, struct nft_want w, uint8_t out[16]);
 bool nft_take_operator(struct nft_reader *r, char *op);

@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "netstate/dump/nft_reader.h"
+#include "netstate/names.h"
 
 struct name {
 	const char *text;
 	uint32_t value;
 };
 
-/* Names: libnftables' datatypes, and /etc/services for what is common. */
+/* Names: libnftables' datatypes. */
 static const struct name ct_states[] = {
 	{"invalid", 1}, {"established", 2}, {"related", 4}, {"new", 8}, {"untracked", 64}, {0}};
 static const struct name ct_statuses[] = {{"expected", 1}, {"seen-reply", 2}, {"assured", 4},
@@ -54,35 +55,8 @@ static const struct name icmpv6_codes[] = {{"no-route", 0}, {"admin-prohibited",
 	{0}};
 static const struct name users[] = {{"root", 0}, {0}};
 static const struct name devgroups[] = {{"default", 0}, {0}};
-static const struct name more_protocols[] = {{"ip", 0}, {"hopopt", 0}, {"igmp", 2}, {"ipencap", 4},
-	{"ipv4", 4}, {"egp", 8}, {"igp", 9}, {"ipv6", 41}, {"ipv6-route", 43}, {"ipv6-frag", 44},
-	{"rsvp", 46}, {"ipv6-icmp", 58}, {"icmp6", 58}, {"ipv6-nonxt", 59}, {"ipv6-opts", 60},
-	{"eigrp", 88}, {"ospf", 89}, {"ospfigp", 89}, {"ipip", 94}, {"etherip", 97}, {"encap", 98},
-	{"pim", 103}, {"ipcomp", 108}, {"comp", 108}, {"vrrp", 112}, {"l2tp", 115}, {"isis", 124},
-	{"mobility-header", 135}, {"mptcp", 262}, {0}};
-static const struct name services[] = {{"tcpmux", 1}, {"echo", 7}, {"discard", 9}, {"daytime", 13},
-	{"chargen", 19}, {"ftp-data", 20}, {"ftp", 21}, {"ssh", 22}, {"telnet", 23}, {"smtp", 25},
-	{"time", 37}, {"whois", 43}, {"tacacs", 49}, {"domain", 53}, {"bootps", 67}, {"bootpc", 68},
-	{"tftp", 69}, {"gopher", 70}, {"finger", 79}, {"http", 80}, {"kerberos", 88}, {"pop3", 110},
-	{"sunrpc", 111}, {"auth", 113}, {"nntp", 119}, {"ntp", 123}, {"epmap", 135},
-	{"loc-srv", 135}, {"netbios-ns", 137}, {"netbios-dgm", 138}, {"netbios-ssn", 139},
-	{"imap2", 143}, {"imap", 143}, {"snmp", 161}, {"snmp-trap", 162}, {"snmptrap", 162},
-	{"xdmcp", 177}, {"bgp", 179}, {"irc", 194}, {"ldap", 389}, {"https", 443},
-	{"microsoft-ds", 445}, {"kpasswd", 464}, {"submissions", 465}, {"ssmtp", 465},
-	{"isakmp", 500}, {"exec", 512}, {"login", 513}, {"shell", 514}, {"syslog", 514},
-	{"printer", 515}, {"route", 520}, {"ripng", 521}, {"dhcpv6-client", 546},
-	{"dhcpv6-server", 547}, {"rtsp", 554}, {"submission", 587}, {"ipp", 631}, {"ldaps", 636},
-	{"ldp", 646}, {"domain-s", 853}, {"rsync", 873}, {"ftps-data", 989}, {"ftps", 990},
-	{"telnets", 992}, {"imaps", 993}, {"pop3s", 995}, {"socks", 1080}, {"openvpn", 1194},
-	{"ms-sql-s", 1433}, {"ms-sql-m", 1434}, {"l2f", 1701}, {"l2tp", 1701}, {"pptp", 1723},
-	{"radius", 1812}, {"radius-acct", 1813}, {"nfs", 2049}, {"iscsi-target", 3260},
-	{"mysql", 3306}, {"ms-wbt-server", 3389}, {"nut", 3493}, {"distcc", 3632}, {"svn", 3690},
-	{"epmd", 4369}, {"ipsec-nat-t", 4500}, {"iax", 4569}, {"sip", 5060}, {"sip-tls", 5061},
-	{"xmpp-client", 5222}, {"xmpp-server", 5269}, {"mdns", 5353}, {"llmnr", 5355},
-	{"postgresql", 5432}, {"amqps", 5671}, {"amqp", 5672}, {"x11", 6000}, {"redis", 6379},
-	{"ircs-u", 6697}, {"http-alt", 8080}, {"bacula-dir", 9101}, {"git", 9418},
-	{"zabbix-agent", 10050}, {"zabbix-trapper", 10051}, {"memcached", 11211},
-	{"mongodb", 27017}, {0}};
+static const struct name link_types[] = {{"ether", 1}, {"ppp", 512}, {"ipip", 768}, {"ipip6", 769},
+	{"loopback", 772}, {"sit", 776}, {"ipgre", 778}, {0}};
 
 static bool find_name(const struct name *names, const char *s, size_t len, uint64_t *out)
 {
@@ -138,23 +112,11 @@ bool nft_parse_time_ms(const char *s, size_t len, uint32_t *out)
 	return len > 0;
 }
 
-bool nft_parse_protocol(const char *s, size_t len, uint8_t *out)
-{
-	uint64_t n = ip_proto_parse(s, len);
-
-	if (!n && !find_name(more_protocols, s, len, &n) && !nft_parse_number(s, len, &n))
-		return false;
-	*out = (uint8_t)n;
-	return n <= UINT8_MAX;
-}
-
 /* ---- single words ---- */
 
 static const struct name *names_of(struct nft_want w)
 {
 	switch (w.type) {
-	case NFT_T_PORT:
-		return services;
 	case NFT_T_NFPROTO:
 		return families;
 	case NFT_T_CT_STATE:
@@ -187,9 +149,12 @@ static const struct name *names_of(struct nft_want w)
 		return w.selector == SEL_META_IIFGROUP || w.selector == SEL_META_OIFGROUP
 			       ? devgroups
 			       : NULL;
+	case NFT_T_LINK_TYPE:
+		return link_types;
 	case NFT_T_NONE:
 	case NFT_T_IPV4:
 	case NFT_T_IPV6:
+	case NFT_T_PORT:
 	case NFT_T_PROTO:
 	case NFT_T_IFNAME:
 	case NFT_T_IFINDEX:
@@ -219,25 +184,10 @@ static bool parse_address(struct nft_want w, const char *s, size_t len, uint8_t 
 	return true;
 }
 
-static bool parse_mac(const char *s, size_t len, uint8_t out[16])
-{
-	uint64_t byte;
-
-	if (len != 17)
-		return false;
-	for (size_t i = 0; i < 6; i++) {
-		char hex[5] = {'0', 'x', s[3 * i], s[3 * i + 1], 0};
-
-		if ((i < 5 && s[3 * i + 2] != ':') || !nft_parse_number(hex, 4, &byte))
-			return false;
-		out[i] = (uint8_t)byte;
-	}
-	return true;
-}
-
 static bool parse_text(const char *s, size_t len, uint8_t out[16])
 {
-	if (!len || len > 15 || s[len - 1] == '*')
+	/* One with a $ is a variable that nothing defines. */
+	if (!len || len > 15 || s[len - 1] == '*' || *s == '$')
 		return false;
 	memcpy(out, s, len);
 	return true;
@@ -286,22 +236,26 @@ static bool parse_symbol(struct nft_want w, const char *s, size_t len, uint64_t 
 {
 	const struct name *names = names_of(w);
 	uint8_t proto;
+	uint16_t port;
 
-	if (w.type == NFT_T_PROTO) {
-		if (!nft_parse_protocol(s, len, &proto))
-			return false;
+	if (nft_parse_number(s, len, out))
+		return true;
+	if (w.type == NFT_T_PROTO && net_protocol_named(s, len, &proto)) {
 		*out = proto;
 		return true;
 	}
-	return (names && find_name(names, s, len, out)) || nft_parse_number(s, len, out) ||
+	if (w.type == NFT_T_PORT && net_service_named(s, len, &port)) {
+		*out = port;
+		return true;
+	}
+	return (names && find_name(names, s, len, out)) ||
 	       (w.selector == SEL_META_PRIORITY && parse_class(s, len, out));
 }
 
 /* Numbers as the kernel has them: big-endian but for those of its own. */
 static bool put_number(struct nft_want w, uint64_t n, uint8_t out[16])
 {
-	bool host = nft_type_is_host_order(w.type) || w.selector == SEL_CT_ZONE ||
-		    w.selector == SEL_RT_MTU;
+	bool host = nft_type_is_host_order(w.type) || nft_selector_is_host_order(w.selector);
 
 	if (!w.len || w.len > 4 || (w.len < 8 && n >> (8 * w.len)))
 		return false;
@@ -318,7 +272,8 @@ struct nft_want nft_want_type(enum nft_type type)
 	return (struct nft_want){type, (uint16_t)nft_type_len(type), SEL_NONE};
 }
 
-bool nft_parse_word(
+/* One word as a value of the type. */
+static bool parse_word(
 	struct nft_reader *r, struct nft_want w, const char *s, size_t len, uint8_t out[16])
 {
 	uint64_t n;
@@ -333,7 +288,7 @@ bool nft_parse_word(
 	case NFT_T_IFINDEX:
 		return parse_ifindex(r, s, len, out);
 	case NFT_T_ETHER:
-		return parse_mac(s, len, out);
+		return net_mac_parse(s, len, out);
 	case NFT_T_OTHER:
 		if (w.selector == SEL_CT_HELPER)
 			return parse_text(s, len, out);
@@ -362,6 +317,7 @@ bool nft_parse_word(
 	case NFT_T_U8:
 	case NFT_T_U16:
 	case NFT_T_ETHERTYPE:
+	case NFT_T_LINK_TYPE:
 	case NFT_T_UID:
 		break;
 	}
@@ -389,7 +345,7 @@ bool nft_parse_primary(struct nft_reader *r, struct nft_want w, uint8_t out[16])
 		r->nesting--;
 		return good;
 	}
-	if (!nft_token_is_text(t) || !nft_parse_word(r, w, t->s, t->len, out))
+	if (!nft_token_is_text(t) || !parse_word(r, w, t->s, t->len, out))
 		return false;
 	r->at++;
 	return true;
@@ -465,7 +421,7 @@ static bool parse_prefix(
 	if (!slash || (w.type != NFT_T_IPV4 && w.type != NFT_T_IPV6 && w.type != NFT_T_MARK))
 		return false;
 	head = (size_t)(slash - t->s);
-	if (!nft_parse_word(r, w, t->s, head, c->first) ||
+	if (!parse_word(r, w, t->s, head, c->first) ||
 		!nft_parse_number(slash + 1, t->len - head - 1, &bits) || bits > 8u * w.len)
 		return false;
 	c->kind = bits == 8u * w.len ? CONSTANT_ONE : CONSTANT_PREFIX;
@@ -479,8 +435,8 @@ static bool parse_range(
 	struct nft_reader *r, struct nft_want w, const struct nft_token *t, struct nft_constant *c)
 {
 	for (size_t i = 1; i + 1 < t->len; i++) {
-		if (t->s[i] == '-' && nft_parse_word(r, w, t->s, i, c->first) &&
-			nft_parse_word(r, w, t->s + i + 1, t->len - i - 1, c->last)) {
+		if (t->s[i] == '-' && parse_word(r, w, t->s, i, c->first) &&
+			parse_word(r, w, t->s + i + 1, t->len - i - 1, c->last)) {
 			c->kind = CONSTANT_RANGE;
 			return true;
 		}
@@ -511,7 +467,7 @@ bool nft_parse_constant(struct nft_reader *r, struct nft_want w, struct nft_cons
 
 	memset(out, 0, sizeof(*out));
 	if (nft_token_is_text(t) && (parse_wildcard(w, t, out) || parse_prefix(r, w, t, out) ||
-					    (!nft_parse_word(r, w, t->s, t->len, out->first) &&
+					    (!parse_word(r, w, t->s, t->len, out->first) &&
 						    parse_range(r, w, t, out)))) {
 		r->at++;
 		return true;

@@ -64,6 +64,15 @@ bool dump_record_next(struct dump_record *r, struct dump_lines *lines);
 const char *dump_record_peek(const struct dump_record *r);	/* NULL: no more words */
 const char *dump_record_word(struct dump_record *r);		/* takes it */
 bool dump_record_take(struct dump_record *r, const char *word); /* if that comes next */
+/* Records of several lines: which begins one, and which goes on with it; what is
+ * neither is noted so. */
+struct dump_layout {
+	bool (*begins)(const struct dump_line *l);
+	bool (*goes_on)(const struct dump_line *l);
+	const char *neither;
+};
+void dump_text_each(struct dump *d, const struct dump_file *f, const struct dump_layout *layout,
+	void (*each)(struct dump_record *r, void *data), void *data);
 /* A note about the record, unless it has one. */
 void dump_record_note(struct dump_record *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -104,7 +113,6 @@ bool dump_u8(const char *s, uint8_t *out);
  * cleared. An address tells *@family. */
 bool dump_prefix(const char *s, uint8_t *family, struct ip_prefix *out);
 bool dump_addr(const char *s, struct ip_addr *out); /* without the zone behind a '%' */
-bool dump_mac(const char *s, uint8_t mac[6]);
 
 /* ---- names of ip(8) ---- */
 
@@ -129,9 +137,10 @@ struct dump_guessed {
 	const char *advice; /* where the kind is not known: what to give in its place; or NULL */
 };
 void dump_guess_all(struct arena *a, const struct dump_file *f, struct dump_guessed *out);
+/* The file without the byte order mark that editors of Windows put before a text. */
+struct dump_file dump_without_mark(const struct dump_file *f);
 
 void dump_read_nexthop(struct dump *d, const struct dump_file *f);
-void dump_read_meta(struct dump *d, const struct dump_file *f);
 /* Table local as the kernel makes it of addresses, for the families whose routes came without it. */
 void dump_derive_local(struct dump *d);
 

@@ -32,7 +32,7 @@ enum route_word {
 	WORD_LINKDOWN,
 	WORD_PREF,
 	WORD_ENCAP,
-	WORD_CACHE,
+	WORD_ANSWER, /* only `ip route get` says it, which tells of no route in a table */
 	WORD_NH_INFO,
 	WORD_FLAG, /* has no part in routing */
 	WORD_ONE,  /* nor has this, and a value follows */
@@ -58,7 +58,8 @@ static const struct dump_word words[] = {
 	{"linkdown", WORD_LINKDOWN},
 	{"pref", WORD_PREF},
 	{"encap", WORD_ENCAP},
-	{"cache", WORD_CACHE},
+	{"cache", WORD_ANSWER},
+	{"uid", WORD_ANSWER},
 	{"nh_info", WORD_NH_INFO},
 	{"offload", WORD_FLAG},
 	{"rt_offload", WORD_FLAG},
@@ -69,6 +70,7 @@ static const struct dump_word words[] = {
 	{"pervasive", WORD_FLAG},
 	{"unresolved", WORD_FLAG},
 	{"lock", WORD_FLAG},
+	{"ecn", WORD_FLAG}, /* of features, in JSON */
 	{"features", WORD_ONE},
 	{"realm", WORD_ONE},
 	{"realms", WORD_ONE},
@@ -85,6 +87,7 @@ static const struct dump_word words[] = {
 	{"hoplimit", WORD_ONE},
 	{"quickack", WORD_ONE},
 	{"congctl", WORD_ONE},
+	{"congestion", WORD_ONE},
 	{"fastopen_no_cookie", WORD_ONE},
 	{"ttl-propagate", WORD_ONE},
 	{"expires", WORD_ONE},
@@ -252,13 +255,10 @@ static bool take(struct dump_record *r, struct net_route *route, enum route_word
 		return dump_record_word(r);
 	case WORD_ENCAP:
 		return skip_encap(r);
-	case WORD_CACHE: /* what follows is of a cached exception */
-		while (dump_record_word(r))
-			;
-		return true;
 	case WORD_NH_INFO:
 		return skip_object(r);
 	case WORD_FLAG:
+	case WORD_ANSWER:
 		return true;
 	case WORD_ONE:
 		dump_record_take(r, "lock");
@@ -285,8 +285,9 @@ static bool take_destination(struct dump_record *r, struct net_route *route, con
 	return word && dump_prefix(word, &route->family, &route->dst);
 }
 
-static void read_record(struct dump_record *r, struct reading *reading)
+static void read_record(struct dump_record *r, void *data)
 {
+	struct reading *reading = data;
 	struct net_route route = {.table = TABLE_MAIN,
 		.protocol = 3, /* boot: what `ip route` leaves out */
 		.at = {.line = r->line, .col = 1, .len = 1},
@@ -302,7 +303,13 @@ static void read_record(struct dump_record *r, struct reading *reading)
 		return;
 	}
 	while ((word = dump_record_word(r))) {
-		if (route_word(word, &is) && take(r, &route, (enum route_word)is, &nhid))
+		bool known = route_word(word, &is);
+
+		if (known && is == WORD_ANSWER) {
+			dump_record_note(r, "an answer of `ip route get`, which is no route");
+			return;
+		}
+		if (known && take(r, &route, (enum route_word)is, &nhid))
 			continue;
 		dump_record_note(r, "'%s' is not understood", word);
 	}
@@ -342,6 +349,20 @@ static const struct dump_key keys[] = {
 	{NULL, NULL},
 };
 
+/* A tunnel has a `dst` too, in the same object: the route's own is the first. */
+static void push_first_dst(struct dump_record *r)
+{
+	static const char key[] = "\"dst\"";
+	const char *end = r->f->text + r->f->len;
+	const char *at = dump_find(r->text, (size_t)(end - r->text), key), *close;
+
+	for (at = at ? at + sizeof(key) - 1 : end; at < end && strchr(": \t", *at); at++)
+		;
+	close = at < end && *at == '"' ? memchr(at + 1, '"', (size_t)(end - at - 1)) : NULL;
+	if (close)
+		dump_record_push(r, arena_strndup(r->d->arena, at + 1, (size_t)(close - at - 1)));
+}
+
 static void push_member(struct dump_record *r, const json_t *object, const char *key)
 {
 	const char *text = dump_json_text(r->d->arena, object, key);
@@ -356,7 +377,10 @@ static void each_object(struct dump_record *r, const json_t *object, void *data)
 	size_t i;
 
 	push_member(r, object, "type");
-	push_member(r, object, "dst");
+	if (json_object_get(object, "encap"))
+		push_first_dst(r);
+	else
+		push_member(r, object, "dst");
 	dump_record_push_json(r, object, keys);
 	json_array_foreach(json_object_get(object, "nexthops"), i, hop)
 	{
@@ -390,40 +414,16 @@ static bool begins_route(const struct dump_line *l)
 	       (dump_route_type(word, &type) || dump_prefix(word, &family, &p));
 }
 
-static void read_text(struct dump *d, const struct dump_file *f, struct reading *reading)
-{
-	struct dump_lines lines;
-	struct dump_line l;
-	struct dump_record r;
-	bool open = false;
-
-	dump_record_init(&r, d, f);
-	dump_lines_begin(&lines, f);
-	while (dump_lines_next(&lines, &l)) {
-		if (begins_route(&l)) {
-			if (open)
-				read_record(&r, reading);
-			open = true;
-			dump_record_begin(&r, l.number, l.s, l.len);
-			dump_record_split(&r, l.s, l.len);
-		} else if (open && goes_on(&l)) {
-			dump_record_split(&r, l.s, l.len);
-		} else {
-			dump_note(d, f, l.number, l.s, l.len, "not a line of `ip route`");
-		}
-	}
-	if (open)
-		read_record(&r, reading);
-}
-
 void dump_read_route(struct dump *d, const struct dump_file *f, uint8_t family, const char *table)
 {
+	static const struct dump_layout layout = {
+		begins_route, goes_on, "not a line of `ip route`"};
 	struct reading reading = {.family = family, .table = table, .first = d->out->routes.len};
 
 	if (dump_is_json(f))
 		dump_json_each(d, f, each_object, &reading);
 	else
-		read_text(d, f, &reading);
+		dump_text_each(d, f, &layout, read_record, &reading);
 	for (size_t i = reading.first; i < d->out->routes.len; i++)
 		d->out->have |=
 			d->out->routes.items[i].family == IP_V6 ? HAVE_ROUTES6 : HAVE_ROUTES4;

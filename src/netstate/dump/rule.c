@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "netstate/dump/reader.h"
+#include "netstate/names.h"
 
 /* A reading of one file. */
 struct reading {
@@ -35,40 +36,25 @@ static bool take_prefix(struct dump_record *r, struct net_rule *rule, struct ip_
 static bool take_mark(struct dump_record *r, struct net_rule *rule)
 {
 	const char *word = dump_record_word(r);
-	char mark[16];
-	size_t len;
+	size_t len = word ? strcspn(word, "/") : 0;
 
-	if (!word)
-		return false;
-	len = strcspn(word, "/");
-	if (len >= sizeof(mark))
-		return false;
-	memcpy(mark, word, len);
-	mark[len] = '\0';
 	rule->mask = UINT32_MAX;
-	return dump_u32(mark, &rule->mark) && (!word[len] || dump_u32(word + len + 1, &rule->mask));
+	return word && dump_u32(arena_strndup(r->d->arena, word, len), &rule->mark) &&
+	       (!word[len] || dump_u32(word + len + 1, &rule->mask));
 }
 
 /* "80", "80-89", or "80/0xfff0", which is not kept. */
 static bool take_range(struct dump_record *r, struct net_rule *rule, uint32_t out[2])
 {
-	const char *word = dump_record_word(r), *end;
-	char first[16];
-	size_t len;
+	const char *word = dump_record_word(r);
+	size_t len = word ? strcspn(word, "-") : 0;
 
-	if (!word)
-		return false;
-	if (strchr(word, '/')) {
+	if (word && strchr(word, '/')) {
 		rule->more_selectors = true;
 		return true;
 	}
-	end = strchr(word, '-');
-	len = end ? (size_t)(end - word) : strlen(word);
-	if (len >= sizeof(first))
-		return false;
-	memcpy(first, word, len);
-	first[len] = '\0';
-	return dump_u32(first, &out[0]) && dump_u32(end ? end + 1 : first, &out[1]);
+	return word && dump_u32(arena_strndup(r->d->arena, word, len), &out[0]) &&
+	       dump_u32(word[len] ? word + len + 1 : word, &out[1]);
 }
 
 static bool take_ports(struct dump_record *r, struct net_rule *rule, uint16_t out[2])
@@ -90,10 +76,8 @@ static bool take_proto(struct dump_record *r, struct net_rule *rule)
 		return false;
 	if (strncmp(word, "ipproto-", 8) == 0) /* of `ip -N` */
 		word += 8;
-	rule->ip_proto = ip_proto_parse(word, strlen(word));
-	if (!rule->ip_proto && strcmp(word, "ipv6-icmp") == 0)
-		rule->ip_proto = PROTO_ICMPV6;
-	return rule->ip_proto || dump_u8(word, &rule->ip_proto);
+	return net_protocol_named(word, strlen(word), &rule->ip_proto) ||
+	       dump_u8(word, &rule->ip_proto);
 }
 
 static bool take_interface(struct dump_record *r, const char **out)
@@ -329,8 +313,9 @@ static bool take(struct dump_record *r, struct net_rule *rule, enum rule_word is
 		rule->action = RULE_LOOKUP;
 		return true;
 	case WORD_FLOWLABEL:
-	case WORD_REALMS:
 		return take_other(r, rule);
+	case WORD_REALMS: /* what the rule gives to the packet, not what it asks */
+		return dump_record_word(r);
 	case WORD_LOOKUP:
 		return take_lookup(r, rule);
 	case WORD_GOTO:
@@ -366,8 +351,22 @@ static void end_block(struct dump *d, struct reading *reading)
 	reading->second = true;
 }
 
-static void read_record(struct dump_record *r, struct reading *reading)
+/* The number before the colon, which is there in text. */
+static void take_number(struct dump_record *r, struct net_rule *rule)
 {
+	const char *word = dump_record_peek(r);
+	size_t len = word ? strlen(word) : 0;
+
+	if (!len || word[len - 1] != ':')
+		return;
+	r->next++;
+	if (!dump_u32(arena_strndup(r->d->arena, word, len - 1), &rule->preference))
+		dump_record_note(r, "'%s' is no preference", word);
+}
+
+static void read_record(struct dump_record *r, void *data)
+{
+	struct reading *reading = data;
 	struct net_rule rule = {.suppress_prefixlen = -1,
 		.at = {.line = r->line, .col = 1, .len = 1},
 		.file = r->f->name};
@@ -375,6 +374,7 @@ static void read_record(struct dump_record *r, struct reading *reading)
 	const char *word;
 	unsigned int is;
 
+	take_number(r, &rule);
 	while ((word = dump_record_word(r))) {
 		/* A bare number may be the value of an unknown word before it. */
 		if (!(lost && *word <= '9') && action_word(word, &rule.action))
@@ -473,19 +473,15 @@ static void each_object(struct dump_record *r, const json_t *object, void *data)
 /* ---- text ---- */
 
 /* "32766:	from all ..." */
-static bool begins_rule(const struct dump_line *l, uint32_t *preference, size_t *skip)
+static bool begins_rule(const struct dump_line *l)
 {
-	char number[16];
-	size_t n = 0;
+	char word[16];
+	size_t n;
 
-	while (n < l->len && n < sizeof(number) - 1 && l->s[n] >= '0' && l->s[n] <= '9')
-		n++;
-	if (n == 0 || n == l->len || l->s[n] != ':')
+	if (!dump_first_word(l, word, sizeof(word)))
 		return false;
-	memcpy(number, l->s, n);
-	number[n] = '\0';
-	*skip = n + 1;
-	return dump_u32(number, preference);
+	n = strspn(word, "0123456789");
+	return n && strcmp(word + n, ":") == 0;
 }
 
 /* A line that a terminal or a mail wrapped goes on with a word of the rule's. */
@@ -499,44 +495,15 @@ static bool goes_on(const struct dump_line *l)
 	       (rule_word(word, &is) || (action_word(word, &action) && !dump_u8(word, &action)));
 }
 
-static void read_text(struct dump *d, const struct dump_file *f, struct reading *reading)
-{
-	struct dump_lines lines;
-	struct dump_line l;
-	struct dump_record r;
-	bool open = false;
-
-	dump_record_init(&r, d, f);
-	dump_lines_begin(&lines, f);
-	while (dump_lines_next(&lines, &l)) {
-		uint32_t preference;
-		size_t skip;
-
-		if (begins_rule(&l, &preference, &skip)) {
-			if (open)
-				read_record(&r, reading);
-			open = true;
-			dump_record_begin(&r, l.number, l.s, l.len);
-			push(&r, "pref", arena_printf(d->arena, "%u", preference));
-			dump_record_split(&r, l.s + skip, l.len - skip);
-		} else if (open && goes_on(&l)) {
-			dump_record_split(&r, l.s, l.len);
-		} else {
-			dump_note(d, f, l.number, l.s, l.len, "not a line of `ip rule`");
-		}
-	}
-	if (open)
-		read_record(&r, reading);
-}
-
 void dump_read_rule(struct dump *d, const struct dump_file *f, uint8_t family)
 {
+	static const struct dump_layout layout = {begins_rule, goes_on, "not a line of `ip rule`"};
 	struct reading reading = {.family = family, .block = d->out->rules.len};
 
 	if (dump_is_json(f))
 		dump_json_each(d, f, each_object, &reading);
 	else
-		read_text(d, f, &reading);
+		dump_text_each(d, f, &layout, read_record, &reading);
 	if (d->out->rules.len > reading.block || !reading.second)
 		end_block(d, &reading);
 }

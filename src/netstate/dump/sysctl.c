@@ -42,6 +42,8 @@ static bool read_line(struct dump *d, const struct dump_file *f, const struct du
 
 	if (path)
 		s += sizeof(root) - 1;
+	else if (*s == '-') /* of sysctl.conf(5): it may fail */
+		s++;
 	sep = separator(s, (size_t)(end - s), path);
 	if (!sep)
 		return false;

@@ -131,6 +131,32 @@ bool dump_record_next(struct dump_record *r, struct dump_lines *lines)
 	return true;
 }
 
+void dump_text_each(struct dump *d, const struct dump_file *f, const struct dump_layout *layout,
+	void (*each)(struct dump_record *r, void *data), void *data)
+{
+	struct dump_lines lines;
+	struct dump_line l;
+	struct dump_record r;
+	bool open = false;
+
+	dump_record_init(&r, d, f);
+	dump_lines_begin(&lines, f);
+	while (dump_lines_next(&lines, &l)) {
+		if (layout->begins(&l)) {
+			if (open)
+				each(&r, data);
+			open = true;
+			dump_record_begin(&r, l.number, l.s, l.len);
+		} else if (!open || !layout->goes_on(&l)) {
+			dump_note(d, f, l.number, l.s, l.len, layout->neither);
+			continue;
+		}
+		dump_record_split(&r, l.s, l.len);
+	}
+	if (open)
+		each(&r, data);
+}
+
 const char *dump_record_peek(const struct dump_record *r)
 {
 	return r->next < r->words.len ? r->words.items[r->next] : NULL;
@@ -216,32 +242,6 @@ bool dump_prefix(const char *s, uint8_t *family, struct ip_prefix *out)
 bool dump_addr(const char *s, struct ip_addr *out)
 {
 	return ip_parse_n(s, strcspn(s, "%"), out) == 0;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-bool dump_mac(const char *s, uint8_t mac[6])
-{
-	uint8_t out[6];
-
-	if (strlen(s) != 17)
-		return false;
-	for (size_t i = 0; i < 6; i++) {
-		int high = hex_digit(s[3 * i]), low = hex_digit(s[3 * i + 1]);
-
-		if (high < 0 || low < 0 || (i < 5 && s[3 * i + 2] != ':'))
-			return false;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	memcpy(mac, out, 6);
-	return true;
 }
 
 bool dump_find_word(const struct dump_word *words, size_t n, const char *word, unsigned int *is)

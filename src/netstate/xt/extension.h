@@ -141,7 +141,6 @@ bool xt_next_part(const char **s, char sep, char part[64]);
 
 /* Protocol by name or number; 0 for "all". */
 bool xt_read_proto(struct xt_reading *r, const char *s, uint8_t *out);
-const char *xt_proto_name(uint8_t proto); /* NULL: none */
 
 struct xt_set_info;
 /* "--match-set NAME src,dst", as name number @which of the match or target. */
@@ -175,7 +174,6 @@ void xt_add_addr(struct strbuf *out, uint8_t family, const void *addr);
 /* "10.0.0.0/8"; "10.0.0.1/255.0.0.255"; @whole: the length also where it is all */
 void xt_add_network(
 	struct strbuf *out, uint8_t family, const void *addr, const void *mask, bool whole);
-void xt_print_addr_range(struct strbuf *out, uint8_t family, const void *first, const void *last);
 void xt_print_bits(struct strbuf *out, const struct xt_name *list, uint32_t bits);
 /* A field of @size bytes that need not end with a NUL. */
 void xt_print_string(struct strbuf *out, const char *s, size_t size);

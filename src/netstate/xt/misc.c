@@ -17,6 +17,8 @@
 #include <linux/netfilter/xt_owner.h>
 #include <linux/netfilter/xt_policy.h>
 
+#include "netstate/names.h"
+
 /* ---- comment ---- */
 
 static const struct xt_option comment_options[] = {{"comment", 0, ARGS_1, false}, {0}};
@@ -63,6 +65,8 @@ static bool read_ids(struct xt_reading *r, const char *s, uint32_t *first, uint3
 		*first = *last = 0;
 		return true;
 	}
+	if (*s < '0' || *s > '9')
+		return xt_fail(r, "the number of '%s' is not known", s);
 	if (!dash) {
 		if (!xt_read_u32(r, s, first))
 			return false;
@@ -243,8 +247,8 @@ static void print_element(struct strbuf *out, uint8_t family, const struct xt_po
 	}
 	if (e->match.proto) {
 		xt_print_option(out, "proto", e->invert.proto);
-		if (xt_proto_name(e->proto))
-			strbuf_addf(out, " %s", xt_proto_name(e->proto));
+		if (net_protocol_name(e->proto))
+			strbuf_addf(out, " %s", net_protocol_name(e->proto));
 		else
 			strbuf_addf(out, " %u", e->proto);
 	}

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netstate/names.h"
+
 static bool stranger(struct xt_rule *rd, size_t from, size_t to)
 {
 	if (rd->n_strange < XT_MAX_STRANGE) {
@@ -120,7 +122,7 @@ static struct xt_loaded *find_owner(
 static struct xt_loaded *load_protocol(
 	struct xt_rule *rd, const char *name, size_t len, const struct xt_option **o)
 {
-	const char *proto = rd->r.proto ? xt_proto_name(rd->r.proto) : NULL;
+	const char *proto = rd->r.proto ? net_protocol_name(rd->r.proto) : NULL;
 	const struct xt_extension *e = proto ? xt_extension_find(false, proto, rd->r.family) : NULL;
 
 	if (!e || is_loaded(rd, e))
@@ -153,11 +155,12 @@ static void extension_option(struct xt_rule *rd, const char *word, bool inverted
 	const struct xt_option *o;
 	struct xt_loaded *l;
 
+	/* As getopt_long() does: `-p tcp -m multiport --dport 80,443` is multiport's --dports. */
 	l = find_owner(rd, word, len, true, &o);
 	if (!l)
-		l = load_protocol(rd, word, len, &o);
-	if (!l)
 		l = find_owner(rd, word, len, false, &o);
+	if (!l)
+		l = load_protocol(rd, word, len, &o);
 	if (!l) {
 		unknown_option(rd, from);
 		return;

@@ -327,6 +327,8 @@ static bool multiport_parse(struct xt_reading *r, const struct xt_given *o, void
 	uint16_t range[2];
 	char part[64];
 
+	if (i->count)
+		return xt_fail(r, "multiport has two lists of ports");
 	i->flags = flags[o->id];
 	i->invert = o->inverted;
 	while (xt_next_part(&list, ',', part)) {
@@ -341,6 +343,11 @@ static bool multiport_parse(struct xt_reading *r, const struct xt_given *o, void
 		}
 	}
 	return true;
+}
+
+static bool multiport_finish(struct xt_reading *r, uint64_t given, void *info)
+{
+	return given || xt_fail(r, "multiport does not say what ports");
 }
 
 static bool multiport_print(
@@ -469,7 +476,8 @@ const struct xt_extension xt_port_matches[] = {
 	{"udplite", .size = XT_SIZE(struct xt_udp), .options = udp_options, .init = udp_init,
 		.parse = udp_parse, .print = udp_print},
 	{"multiport", .rev = 1, .size = XT_SIZE(struct xt_multiport_v1),
-		.options = multiport_options, .parse = multiport_parse, .print = multiport_print},
+		.options = multiport_options, .parse = multiport_parse, .finish = multiport_finish,
+		.print = multiport_print},
 	{"multiport", .size = XT_SIZE(struct xt_multiport), .old = true, .print = multiport_print},
 	{"icmp", .family = IP_V4, .size = XT_SIZE(struct ipt_icmp), .options = icmp_options,
 		.init = icmp_init, .parse = icmp_parse, .print = icmp_print},

@@ -13,6 +13,7 @@
 
 #include <linux/netfilter/xt_limit.h>
 
+#include "netstate/names.h"
 #include "netstate/netstate.h"
 
 bool xt_print(struct strbuf *out, uint8_t family, const struct nft_xt *x)
@@ -85,7 +86,7 @@ static bool print_interface(struct strbuf *out, const char *option, const struct
 
 static bool print_proto(struct strbuf *out, const struct nft_stmt *s)
 {
-	const char *name = xt_proto_name(s->value[0]);
+	const char *name = net_protocol_name(s->value[0]);
 
 	strbuf_addf(out, " %s-p ", s->op == OP_NE ? "! " : "");
 	if (name)

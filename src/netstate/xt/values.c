@@ -11,6 +11,7 @@
 #include <linux/netfilter.h>
 
 #include "base/ip.h"
+#include "netstate/names.h"
 
 /* ---- addresses ---- */
 
@@ -147,15 +148,7 @@ bool xt_read_addr_range(struct xt_reading *r, const char *s, void *first, void *
 
 bool xt_read_mac(struct xt_reading *r, const char *s, uint8_t out[6])
 {
-	unsigned int b[6];
-	char rest;
-
-	if (strlen(s) != 17 || sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3],
-				       &b[4], &b[5], &rest) != 6)
-		return xt_fail(r, "'%s' is not a MAC address", s);
-	for (unsigned int i = 0; i < 6; i++)
-		out[i] = (uint8_t)b[i];
-	return true;
+	return net_mac_parse(s, strlen(s), out) || xt_fail(r, "'%s' is not a MAC address", s);
 }
 
 bool xt_read_string(struct xt_reading *r, const char *s, char *out, size_t size)
@@ -245,16 +238,6 @@ void xt_add_network(
 		xt_add_addr(out, family, mask);
 	} else if (whole || (unsigned int)len < ip_bits(family)) {
 		strbuf_addf(out, "/%d", len);
-	}
-}
-
-void xt_print_addr_range(struct strbuf *out, uint8_t family, const void *first, const void *last)
-{
-	strbuf_addch(out, ' ');
-	xt_add_addr(out, family, first);
-	if (memcmp(first, last, ip_bytes(family)) != 0) {
-		strbuf_addch(out, '-');
-		xt_add_addr(out, family, last);
 	}
 }
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netstate/names.h"
+
 /* ---- lines ---- */
 
 static bool is_blank(char c)
@@ -261,67 +263,22 @@ bool xt_read_bits(struct xt_reading *r, const char *s, const struct xt_name *lis
 	return true;
 }
 
-/* The first name of a number is the one that iptables prints. */
-static const struct xt_name protos[] = {{"tcp", 6}, {"sctp", 132}, {"udp", 17}, {"udplite", 136},
-	{"icmp", 1}, {"ipv6-icmp", 58}, {"icmpv6", 58}, {"icmp6", 58}, {"esp", 50}, {"ah", 51},
-	{"mobility-header", 135}, {"ipv6-mh", 135}, {"mh", 135}, {"igmp", 2}, {"ggp", 3},
-	{"ipencap", 4}, {"ip-encap", 4}, {"ipip", 94}, {"egp", 8}, {"igp", 9}, {"pup", 12},
-	{"hmp", 20}, {"xns-idp", 22}, {"rdp", 27}, {"iso-tp4", 29}, {"dccp", 33}, {"xtp", 36},
-	{"ddp", 37}, {"idpr-cmtp", 38}, {"ipv6", 41}, {"ipv6-route", 43}, {"ipv6-frag", 44},
-	{"idrp", 45}, {"rsvp", 46}, {"gre", 47}, {"ipv6-crypt", 50}, {"ipv6-auth", 51},
-	{"skip", 57}, {"ipv6-nonxt", 59}, {"ipv6-opts", 60}, {"rspf", 73}, {"vmtp", 81},
-	{"eigrp", 88}, {"ospf", 89}, {"ospfigp", 89}, {"ax.25", 93}, {"etherip", 97}, {"encap", 98},
-	{"pim", 103}, {"ipcomp", 108}, {"vrrp", 112}, {"l2tp", 115}, {"isis", 124}, {"fc", 133},
-	{"mpls-in-ip", 137}, {"manet", 138}, {"hip", 139}, {"shim6", 140}, {"wesp", 141},
-	{"rohc", 142}, {0}};
-
 bool xt_read_proto(struct xt_reading *r, const char *s, uint8_t *out)
 {
-	uint32_t value = 0;
 	const char *end;
 	uint64_t n;
 
-	if (take_uint(s, UINT8_MAX, &n, &end) && *end == '\0') {
+	if (take_uint(s, UINT8_MAX, &n, &end) && *end == '\0')
 		*out = (uint8_t)n;
-		return true;
-	}
-	if (strcasecmp(s, "all") != 0 && strcasecmp(s, "any") != 0 &&
-		!xt_find_name(protos, s, strlen(s), &value))
+	else if (strcasecmp(s, "all") == 0 || strcasecmp(s, "any") == 0)
+		*out = 0;
+	else if (!net_protocol_named(s, strlen(s), out))
 		return xt_fail(r, "'%s' is not a protocol that is known", s);
-	*out = (uint8_t)value;
 	return true;
 }
 
-const char *xt_proto_name(uint8_t proto)
-{
-	return proto ? xt_name_of(protos, proto) : NULL;
-}
-
-/* Services that people name. iptables-save prints numbers; scripts do not. */
-static const struct xt_name services[] = {{"ftp-data", 20}, {"ftp", 21}, {"ssh", 22},
-	{"telnet", 23}, {"smtp", 25}, {"time", 37}, {"whois", 43}, {"tacacs", 49}, {"domain", 53},
-	{"dns", 53}, {"bootps", 67}, {"bootpc", 68}, {"tftp", 69}, {"gopher", 70}, {"finger", 79},
-	{"http", 80}, {"www", 80}, {"kerberos", 88}, {"pop3", 110}, {"pop-3", 110}, {"sunrpc", 111},
-	{"portmapper", 111}, {"auth", 113}, {"ident", 113}, {"nntp", 119}, {"ntp", 123},
-	{"epmap", 135}, {"netbios-ns", 137}, {"netbios-dgm", 138}, {"netbios-ssn", 139},
-	{"imap2", 143}, {"imap", 143}, {"snmp", 161}, {"snmp-trap", 162}, {"snmptrap", 162},
-	{"bgp", 179}, {"irc", 194}, {"ldap", 389}, {"https", 443}, {"microsoft-ds", 445},
-	{"submissions", 465}, {"ssmtp", 465}, {"smtps", 465}, {"urd", 465}, {"isakmp", 500},
-	{"syslog", 514}, {"shell", 514}, {"printer", 515}, {"route", 520}, {"router", 520},
-	{"dhcpv6-client", 546}, {"dhcpv6-server", 547}, {"rtsp", 554}, {"nntps", 563},
-	{"submission", 587}, {"ipp", 631}, {"ldaps", 636}, {"ldp", 646}, {"domain-s", 853},
-	{"rsync", 873}, {"ftps-data", 989}, {"ftps", 990}, {"telnets", 992}, {"imaps", 993},
-	{"pop3s", 995}, {"socks", 1080}, {"openvpn", 1194}, {"ms-sql-s", 1433}, {"ms-sql-m", 1434},
-	{"l2tp", 1701}, {"l2f", 1701}, {"pptp", 1723}, {"radius", 1812}, {"radius-acct", 1813},
-	{"nfs", 2049}, {"mysql", 3306}, {"ms-wbt-server", 3389}, {"svn", 3690},
-	{"ipsec-nat-t", 4500}, {"sip", 5060}, {"sip-tls", 5061}, {"xmpp-client", 5222},
-	{"xmpp-server", 5269}, {"mdns", 5353}, {"postgresql", 5432}, {"amqp", 5672}, {"x11", 6000},
-	{"redis", 6379}, {"http-alt", 8080}, {"webcache", 8080}, {"git", 9418},
-	{"zabbix-agent", 10050}, {"zabbix-trapper", 10051}, {0}};
-
 static bool take_port(const char *s, size_t len, uint16_t *out)
 {
-	uint32_t value = 0;
 	const char *end;
 	uint64_t n;
 
@@ -329,10 +286,7 @@ static bool take_port(const char *s, size_t len, uint16_t *out)
 		*out = (uint16_t)n;
 		return true;
 	}
-	if (!xt_find_name(services, s, len, &value))
-		return false;
-	*out = (uint16_t)value;
-	return true;
+	return net_service_named(s, len, out);
 }
 
 bool xt_read_ports(struct xt_reading *r, const char *s, char sep, uint16_t range[2])

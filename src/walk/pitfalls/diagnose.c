@@ -7,7 +7,8 @@
 
 #include <linux/netfilter/xt_connmark.h>
 
-#define WAYS_MAX 8 /* of one journey that are looked at: the first ones tell most */
+#define WAYS_MAX   8   /* of one journey that are looked at: the first ones tell most */
+#define REMEDY_MAX 200 /* commands for the forwards that have one thing wrong with them */
 
 /* ---- what the files of the diagnosis share ---- */
 
@@ -92,7 +93,8 @@ const struct gateway_uplink *diagnose_uplink(const struct diagnosis *d)
 	return found;
 }
 
-const char *diagnose_client(struct diagnosis *d)
+/* "clients that come in by eth0", "hosts behind eth2", "this machine itself" */
+static const char *client_text(struct diagnosis *d)
 {
 	if (d->j->question.from_here)
 		return "this machine itself";
@@ -130,15 +132,6 @@ bool diagnose_restores(const struct nft_rule *r)
 
 /* ---- the client's place ---- */
 
-static bool is_inside(const struct inquiry *q, const char *interface)
-{
-	VEC_EACH (&q->gateway->insides, struct gateway_inside, i) {
-		if (interface && strcmp(i->interface, interface) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* A forward for what is asked, whatever interface it may be limited to. */
 static const struct gateway_forward *forward_for(
 	const struct inquiry *q, const struct journey_question *a)
@@ -152,15 +145,6 @@ static const struct gateway_forward *forward_for(
 			return f;
 	}
 	return NULL;
-}
-
-static bool dst_is_ours(const struct inquiry *q, const struct ip_addr *dst)
-{
-	VEC_EACH (&q->then.addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, dst))
-			return true;
-	}
-	return false;
 }
 
 static const char *to_text(struct inquiry *q, const struct gateway_forward *f, uint16_t asked)
@@ -220,9 +204,11 @@ static bool explain_untranslated(struct diagnosis *d)
 {
 	const struct journey_question *a = &d->j->question;
 	const struct gateway_forward *w;
+	const char *cause;
 	struct finding *f;
+	bool made;
 
-	if (!d->inside || d->way->dnat || !dst_is_ours(d->q, &a->dst))
+	if (!d->inside || d->way->dnat || !netstate_addr(&d->q->then, &a->dst))
 		return false;
 	w = forward_for(d->q, a);
 	if (!w)
@@ -231,11 +217,15 @@ static bool explain_untranslated(struct diagnosis *d)
 		d->severity = DIAG_WARNING;
 	if (a->from_here)
 		d->severity = DIAG_INFO;
-	f = diagnose_add(d, "forward-by-interface-only", 34,
-		arena_printf(d->q->arena, "%s", diagnose_client(d)));
-	if (!f)
+	cause = arena_strdup(d->q->arena, client_text(d));
+	f = diagnose_add(d, "forward-by-interface-only", 34, cause);
+	if (!f) {
+		f = finding_once(d->q, "forward-by-interface-only", 34, d->severity, cause, &made);
+		if (f->remedy.len < REMEDY_MAX)
+			remedy_everywhere(d, f, w);
 		return true;
-	f->title = arena_printf(d->q->arena, "the forward is not for %s", diagnose_client(d));
+	}
+	f->title = arena_printf(d->q->arena, "the forward is not for %s", client_text(d));
 	f->evidence = arena_printf(
 		d->q->arena, "%s", inquiry_place_text(d->q, w->table, w->chain, w->rule));
 	f->consequence = "whoever asks for the public address from there gets the gateway itself, "
@@ -482,7 +472,7 @@ static bool explain_overlap(struct diagnosis *d)
 	if (d->inside && r->out && d->j->in && strcmp(r->out, d->j->in) != 0)
 		return is_connected(d->q, d->j->in, &d->j->question.src) &&
 		       is_connected(d->q, r->out, &d->j->question.src);
-	if (d->inside || !is_inside(d->q, r->out))
+	if (d->inside || !gateway_inside_at(d->q->gateway, r->out))
 		return false;
 	ip_format(&d->j->question.src, client);
 	f = diagnose_add(d, "overlapping-subnets", 54, inquiry_route_text(d->q, s->route));
@@ -555,7 +545,7 @@ static void explain_unforwarded(struct diagnosis *d, bool only)
 
 void diagnose_journey(struct inquiry *q, const struct journey *j, const char *forward)
 {
-	bool inside = j->question.from_here || is_inside(q, j->in);
+	bool inside = j->question.from_here || gateway_inside_at(q->gateway, j->in);
 	size_t looked = 0;
 
 	VEC_EACH (&j->ways, struct journey_way, way) {

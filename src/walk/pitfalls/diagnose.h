@@ -28,6 +28,10 @@ struct diagnosis {
 /* Everything that explains @j, added to q->out. */
 void diagnose_journey(struct inquiry *q, const struct journey *j, const char *forward);
 
+/* @leg is the way of an ICMP error about a connection of @j's that works, which a rule may have stopped. */
+void diagnose_error(struct inquiry *q, const struct journey *j, const struct journey_leg *leg,
+	const char *forward);
+
 /* Of a request from one inside network to another: it goes out to the Internet instead. */
 void diagnose_between(struct inquiry *q, const struct journey *j);
 
@@ -58,8 +62,6 @@ const char *diagnose_step_text(struct diagnosis *d, const struct journey_step *s
 const char *diagnose_way_text(struct diagnosis *d, const struct journey_step *s);
 /* The uplink that requests come in by; NULL: not by one. */
 const struct gateway_uplink *diagnose_uplink(const struct diagnosis *d);
-const char *diagnose_client(
-	struct diagnosis *d); /* "clients", "hosts behind eth2", "this machine" */
 /* Does the rule copy the connection's mark to the packet? */
 bool diagnose_restores(const struct nft_rule *r);
 

@@ -8,15 +8,6 @@
 #include "walk/pitfalls/diagnose.h"
 #include "walk/pitfalls/marks.h"
 
-static bool is_uplink(const struct diagnosis *d, const char *interface)
-{
-	VEC_EACH (&d->q->gateway->uplinks, struct gateway_uplink, u) {
-		if (interface && strcmp(u->interface, interface) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The route of the destination that main alone would give. */
 static const struct net_route *local_way(const struct diagnosis *d, const struct packet *p)
 {
@@ -148,7 +139,7 @@ bool diagnose_request_astray(struct diagnosis *d, enum journey_leg_kind kind)
 		return false;
 	local = local_way(d, &leg->last);
 	if (leg->end == JOURNEY_FORWARDED &&
-		(!is_uplink(d, leg->out) ||
+		(!gateway_uplink_at(d->q->gateway, leg->out) ||
 			(local && walk_route_leaves_by(local, leg->out) != TRI_NO)))
 		return false;
 	if (!local)

@@ -378,18 +378,12 @@ static void remedy_table(struct diagnosis *d, struct finding *f, const struct ne
 {
 	const struct gateway_uplink *u = diagnose_uplink(d);
 	unsigned int v6 = r->family == IP_V6;
-	const char *ip = style_ip(r->family);
-	char buf[IP_STRLEN];
 
-	if (u && u->has_default[v6] && u->next[v6].family)
-		finding_remedy(d->q, f, "%s route add default via %s%s dev %s table %u", ip,
-			u->next[v6].family == r->family ? "" : "inet6 ",
-			ip_format(&u->next[v6], buf), u->interface, r->table);
-	else if (u && u->has_default[v6])
-		finding_remedy(d->q, f, "%s route add default dev %s table %u", ip, u->interface,
-			r->table);
-	finding_remedy(d->q, f, "%s route add unreachable default metric 4294967295 table %u", ip,
-		r->table);
+	if (u && u->has_default[v6])
+		finding_default_route(d->q, f, r->family, &u->next[v6], u->interface,
+			arena_printf(d->q->arena, "table %u", r->table));
+	finding_remedy(d->q, f, "%s route add unreachable default metric 4294967295 table %u",
+		style_ip(r->family), r->table);
 	f->advice = "the second route keeps replies from leaving by another uplink while this one "
 		    "is down; let whatever brings the uplink up add the first one again";
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Explains packets that were stopped: by a rule (pitfalls 22, 25 to 28, 30 to 32, 39), by the reverse
- * path filter (17 to 19, 21), or because nothing is forwarded or fits (20, 50).
+ * path filter (17 to 19, 21), or because nothing is forwarded (20).
  */
 #include <string.h>
 
@@ -35,14 +35,6 @@ static const struct gateway_uplink *best_uplink(const struct diagnosis *d)
 	return NULL;
 }
 
-static const char *filter_text(struct diagnosis *d, const char *interface)
-{
-	return arena_printf(d->q->arena,
-		"rp_filter of %s is %s, of all %s: in effect is the larger one", interface,
-		inquiry_conf_text(d->q, interface, "rp_filter"),
-		inquiry_conf_text(d->q, "all", "rp_filter"));
-}
-
 static const char *way_back_text(struct diagnosis *d, const struct journey_step *s)
 {
 	if (!s->route)
@@ -69,7 +61,6 @@ static bool has_remedy_default(const struct diagnosis *d, const struct finding *
 static void remedy_default(struct diagnosis *d, struct finding *f, const char *interface)
 {
 	const struct gateway_uplink *u = best_uplink(d);
-	char buf[IP_STRLEN];
 
 	if (!u) {
 		style_sysctl(d->q, f, "net.ipv4.conf.all.rp_filter", "0");
@@ -77,18 +68,30 @@ static void remedy_default(struct diagnosis *d, struct finding *f, const char *i
 			"0");
 		return;
 	}
-	if (!has_remedy_default(d, f) && u->next[0].family)
-		finding_remedy(d->q, f, ADD_DEFAULT "via %s%s dev %s metric 20000",
-			u->next[0].family == IP_V6 ? "inet6 " : "", ip_format(&u->next[0], buf),
-			u->interface);
-	else if (!has_remedy_default(d, f))
-		finding_remedy(d->q, f, ADD_DEFAULT "dev %s metric 20000", u->interface);
+	if (!has_remedy_default(d, f))
+		finding_default_route(d->q, f, IP_V4, &u->next[0], u->interface, REMEDY_METRIC);
 	/* Strict mode would still want it to be by this interface. */
 	if (inquiry_conf(d->q, interface, "rp_filter") != 2)
 		style_sysctl(d->q, f, netstate_conf_key(d->q->arena, IP_V4, interface, "rp_filter"),
 			"2");
 	f->advice = "any metric will do; add the same default route to the network configuration, "
 		    "so that it is there after a restart";
+}
+
+/* The walk only supposed it: that is no finding. */
+static void tell_setting(struct diagnosis *d, uint8_t pitfall, const char *key)
+{
+	finding_untold(d->q, pitfall, arena_printf(d->q->arena, "what %s is set to", key),
+		"sysctl.txt (sysctl -a)");
+}
+
+/* In effect is the larger of two; strict is only known to be it if both are known. */
+static bool knows_filter(struct diagnosis *d, const char *interface, bool strict)
+{
+	long all = inquiry_conf(d->q, "all", "rp_filter");
+	long own = inquiry_conf(d->q, interface, "rp_filter");
+
+	return (all >= 0 && own >= 0) || (!strict && (all > 0 || own > 0));
 }
 
 static bool mark_is_looked_up(struct diagnosis *d, const char *interface)
@@ -121,6 +124,10 @@ static bool explain_source(
 
 	if (!in)
 		return false;
+	if (!knows_filter(d, in, !none)) {
+		tell_setting(d, pitfall, netstate_conf_key(d->q->arena, IP_V4, in, "rp_filter"));
+		return true;
+	}
 	f = diagnose_add(d,
 		pitfall == 19	? "src-valid-mark"
 		: pitfall == 18 ? "no-default-route"
@@ -129,8 +136,8 @@ static bool explain_source(
 	if (!f)
 		return true;
 	f->evidence = arena_printf(d->q->arena, "%s; the way back, as it is looked up%s: %s",
-		filter_text(d, in), marked ? " with the packet's mark" : " without a mark",
-		way_back_text(d, s));
+		inquiry_rp_filter_text(d->q, in),
+		marked ? " with the packet's mark" : " without a mark", way_back_text(d, s));
 	f->consequence = arena_printf(d->q->arena,
 		"%s are dropped right after they came in, and nothing says so", leg_words(kind));
 	if (pitfall == 18) {
@@ -183,18 +190,20 @@ static bool explain_loopback(
 static bool explain_forwarding(
 	struct diagnosis *d, enum journey_leg_kind kind, const struct journey_step *s)
 {
-	const char *in = d->way->legs[kind].in, *key = s->sysctl;
+	const char *in = d->way->legs[kind].in, *key = arena_strdup(d->q->arena, s->sysctl);
 	bool v6 = d->j->question.dst.family == IP_V6;
+	const struct netstate *net = &d->q->then;
 	struct finding *f;
 	bool all;
 
-	if (!key)
-		key = netstate_conf_key(
-			d->q->arena, d->j->question.dst.family, in ? in : "all", "forwarding");
-	all = netstate_sysctl_int(&d->q->then,
-		      v6 ? "net.ipv6.conf.all.forwarding" : "net.ipv4.ip_forward", 1) == 0;
+	all = netstate_sysctl_int(
+		      net, v6 ? "net.ipv6.conf.all.forwarding" : "net.ipv4.ip_forward", 1) == 0;
 	if (all)
 		key = v6 ? "net.ipv6.conf.all.forwarding" : "net.ipv4.ip_forward";
+	if (netstate_sysctl_int(net, key, -1) < 0) {
+		tell_setting(d, 20, key);
+		return true;
+	}
 	f = diagnose_add(d, "forwarding-off", 20, key);
 	if (!f)
 		return true;
@@ -206,22 +215,6 @@ static bool explain_forwarding(
 		"dropped",
 		leg_words(kind));
 	style_sysctl(d->q, f, key, "1");
-	return true;
-}
-
-static bool explain_mtu(
-	struct diagnosis *d, enum journey_leg_kind kind, const struct journey_step *s)
-{
-	const char *out = d->way->legs[kind].out ? d->way->legs[kind].out : "the way out";
-	struct finding *f = diagnose_add(d, "mtu", 50, out);
-
-	if (!f)
-		return true;
-	f->title = arena_printf(d->q->arena, "large %s do not fit %s", leg_words(kind), out);
-	f->evidence =
-		s->text ? arena_strdup(d->q->arena, s->text) : "the packet is larger than the MTU";
-	f->consequence = "connections open and then stall when much is sent";
-	f->advice = "clamp the segment size on both ways";
 	return true;
 }
 
@@ -246,17 +239,6 @@ static struct scope scope_of(const struct packet *p)
 	return s;
 }
 
-static bool accepts(const struct nft_rule *r)
-{
-	VEC_EACH (&r->stmts, struct nft_stmt, s) {
-		if (s->kind == STMT_VERDICT && s->verdict == VERDICT_ACCEPT)
-			return true;
-		if (s->kind == STMT_XT && s->xt.target && strcmp(s->xt.name, "ACCEPT") == 0)
-			return true;
-	}
-	return false;
-}
-
 /* A rule that accepts, found in the tables that have a base chain at a hook. */
 struct accept {
 	const struct nft_table *table;
@@ -267,13 +249,12 @@ struct accept {
 /* Does the rule let @p through, and name an address or a port for it? */
 static bool lets_through(struct diagnosis *d, const struct nft_rule *r, const struct packet *p)
 {
-	struct scopes any = {0}, all = {0}, within = {0}, met = {0};
+	struct scopes all = {0}, within = {0}, met = {0};
 	bool named = false;
 
-	if (!accepts(r))
+	if (!scope_rule_accepts(r))
 		return false;
-	vec_push(d->q->arena, &any.items, scope_any(p->family));
-	scopes_rule(d->q->arena, &d->q->then, r, &any, &all);
+	scopes_of_rule(d->q->arena, &d->q->then, p->family, r, &all);
 	VEC_EACH (&all.items, struct scope, s)
 		named = named || s->dst.addr.family || s->first > 0 || s->last < UINT16_MAX ||
 			s->only_dnat;
@@ -425,17 +406,21 @@ static const char *title_of(
 /* Replies and all that belongs to a connection: early in the chain where they were dropped. */
 static void remedy_established(struct diagnosis *d, struct finding *f, const struct journey_step *s)
 {
-	struct style style = style_of(d->q, d->j->question.dst.family);
-	const char *table = s->rule.table->name;
+	const char *command = table_command(d->q, s->rule.table);
 
-	if (s->rule.table->origin == ORIGIN_NFT)
+	if (s->hook == HOOK_INGRESS || s->hook == HOOK_EGRESS) { /* knows no connections */
+		f->advice = "make an exception in this rule";
+		return;
+	}
+	if (command)
 		finding_remedy(d->q, f,
-			"nft insert rule %s %s %s ct state established,related accept",
-			tool_family(s->rule.table->family), table, s->rule.base->name);
+			"%s -I %s -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT", command,
+			s->rule.base->name);
 	else
 		finding_remedy(d->q, f,
-			"%s -t %s -I %s -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
-			style.iptables, table, s->rule.base->name);
+			"nft insert rule %s %s %s ct state established,related accept",
+			tool_family(s->rule.table->family), s->rule.table->name,
+			s->rule.base->name);
 	style_keep_rules(d->q, f);
 }
 
@@ -486,12 +471,11 @@ static void explain_invalid(struct diagnosis *d, struct finding *f)
 
 static bool asks_invalid(struct diagnosis *d, const struct nft_rule *r)
 {
-	struct scopes any = {0}, all = {0};
+	struct scopes all = {0};
 
 	if (!r)
 		return false;
-	vec_push(d->q->arena, &any.items, scope_any(IP_NONE));
-	scopes_rule(d->q->arena, &d->q->then, r, &any, &all);
+	scopes_of_rule(d->q->arena, &d->q->then, IP_NONE, r, &all);
 	return all.items.len == 1 && all.items.items[0].states == CT_INVALID;
 }
 
@@ -531,7 +515,60 @@ static bool explain_rule(
 	return true;
 }
 
-/* ---- masquerading without an address ---- */
+/* Pitfall 30: what routers and hosts have to say about a connection. */
+void diagnose_error(struct inquiry *q, const struct journey *j, const struct journey_leg *leg,
+	const char *forward)
+{
+	const struct journey_step *s =
+		leg->steps.len ? &leg->steps.items[leg->steps.len - 1] : NULL;
+	struct diagnosis d = {.q = q, .j = j, .forward = forward, .severity = DIAG_WARNING};
+	struct finding *f;
+
+	if (!s || !s->stops || s->stage != STAGE_RULE || !s->rule.base || s->rule.table == q->own)
+		return;
+	VEC_EACH (&leg->steps, struct journey_step, it) {
+		if (it->stage == STAGE_FORK) /* not certain */
+			return;
+	}
+	f = diagnose_add(&d, "errors-not-accepted", 30,
+		arena_printf(q->arena, "errors: %s", diagnose_step_text(&d, s)));
+	if (!f)
+		return;
+	f->title = "ICMP errors about forwarded connections are not let through";
+	f->evidence = arena_printf(q->arena, "an error that comes in by %s is stopped by %s",
+		leg->in, diagnose_step_text(&d, s));
+	f->consequence = "who sends packets that are too large, or to a port that is closed, is "
+			 "not told: connections stall";
+	remedy_established(&d, f, s);
+}
+
+/* ---- translations that cannot be made, or not be kept ---- */
+
+/* Pitfall 42: the packet was translated, but not for where it leaves now. */
+static bool explain_moved(
+	struct diagnosis *d, enum journey_leg_kind kind, const struct journey_step *s)
+{
+	const struct packet *first = &d->way->legs[kind].first;
+	const struct net_addr *source = netstate_addr(&d->q->then, &d->way->flow.reply.dst);
+	char buf[IP_STRLEN];
+	struct finding *f;
+
+	if (diagnose_request_astray(d, kind))
+		return true;
+	f = diagnose_add(d, "source-outlives-route", 42, source ? source->interface : "");
+	if (!f)
+		return true;
+	f->title = "a masqueraded connection leaves by another uplink than before";
+	f->evidence = arena_printf(d->q->arena, "%s; today's route: %s", s->text,
+		diagnose_way_text(d, diagnose_step(&d->way->legs[kind], STAGE_ROUTE)));
+	f->consequence = "the kernel drops its packet and forgets it: whoever asks again begins a "
+			 "new one";
+	if (packet_knows(first, PKT_SADDR))
+		finding_remedy(d->q, f, "conntrack -D -s %s", ip_format(&first->saddr, buf));
+	f->advice = "pin connections to their uplink by mark, or flush those of an uplink when it "
+		    "goes down";
+	return true;
+}
 
 static bool explain_nat(
 	struct diagnosis *d, enum journey_leg_kind kind, const struct journey_step *s)
@@ -539,6 +576,8 @@ static bool explain_nat(
 	const char *out = d->way->legs[kind].out;
 	struct finding *f;
 
+	if (s->after.ct_status & CT_SRC_NAT_DONE)
+		return explain_moved(d, kind, s);
 	f = diagnose_add(d, "masquerade-address", 39, diagnose_step_text(d, s));
 	if (!f)
 		return true;
@@ -568,8 +607,7 @@ bool diagnose_stopped(
 		       (kind == LEG_REPLY ? diagnose_reply_astray(d)
 					  : diagnose_request_astray(d, kind));
 	case STAGE_FORWARD:
-		return at->sysctl && strstr(at->sysctl, "forward") ? explain_forwarding(d, kind, at)
-								   : explain_mtu(d, kind, at);
+		return at->sysctl && explain_forwarding(d, kind, at);
 	case STAGE_ARRIVE:
 	case STAGE_CONNTRACK:
 	case STAGE_NEIGHBOUR:

@@ -36,9 +36,22 @@ static bool depends_on_backend(const struct journey *j)
 	return j->verdict == JOURNEY_UNKNOWN && j->question.returns == RETURN_ASK;
 }
 
-static void walk_one(struct round *t, const struct gateway_forward *f, const char *text,
-	const struct journey_question *a)
+/* Do ICMP errors about a connection get to whom they are for? */
+static void walk_errors(
+	struct round *t, struct arena *scratch, const struct journey *j, const char *text)
 {
+	for (int about_reply = 0; about_reply < 2; about_reply++) {
+		struct journey_leg leg;
+
+		journey_walk_error(scratch, t->q->seen, &j->ways.items[0], about_reply, &leg);
+		diagnose_error(t->q, j, &leg, text);
+	}
+}
+
+static void walk_one(struct round *t, const struct gateway_forward *f, const char *text,
+	const struct tour_stop *stop)
+{
+	const struct journey_question *a = &stop->question;
 	struct arena *scratch;
 	struct journey j = {0};
 	char buf[IP_STRLEN];
@@ -65,6 +78,8 @@ static void walk_one(struct round *t, const struct gateway_forward *f, const cha
 	}
 	if (is_of(&j, f))
 		diagnose_journey(t->q, &j, text);
+	if (j.verdict == JOURNEY_WORKS && stop->place == TOUR_FAR)
+		walk_errors(t, scratch, &j, text);
 	arena_free(scratch);
 }
 
@@ -95,7 +110,7 @@ static void walk_forwards(struct round *t)
 		text = inquiry_forward_text(t->q, f);
 		tour_of(t->q->arena, g, f, &tour);
 		VEC_EACH (&tour.stops, struct tour_stop, stop)
-			walk_one(t, f, text, &stop->question);
+			walk_one(t, f, text, stop);
 	}
 	if (t->left_out)
 		finding_untold(t->q, 28,

@@ -8,6 +8,7 @@
 #define PRIORITY_SRCNAT 100
 #define TCP_SYN		0x02
 #define CLIENT_PORT	50123 /* any port that clients use */
+#define HOOKS		4
 
 /* Connections that differ only in addresses and ports. */
 struct member {
@@ -49,13 +50,20 @@ struct sights {
 struct flow_walk {
 	struct inquiry *q;
 	struct arena *scratch;
-	struct walk_bases bases[2][3]; /* v4, v6; prerouting, forward, postrouting */
-	int32_t home;		       /* priority at which portreeve marks */
-	uint32_t mask, ours;	       /* our bits; the one that says "translated" */
+	struct walk_bases bases[2][HOOKS]; /* v4, v6; by `hooks` */
+	int32_t home;			   /* priority at which portreeve marks */
+	uint32_t mask, ours;		   /* our bits; the one that says "translated" */
 	struct troubles *out;
 };
 
-static const enum nft_hook hooks[3] = {HOOK_PREROUTING, HOOK_FORWARD, HOOK_POSTROUTING};
+static const enum nft_hook hooks[HOOKS] = {
+	HOOK_INGRESS, HOOK_PREROUTING, HOOK_FORWARD, HOOK_POSTROUTING};
+
+/* Before the translation of destinations is done. */
+static bool is_early(enum nft_hook hook)
+{
+	return hook == HOOK_INGRESS || hook == HOOK_PREROUTING;
+}
 
 /* ---- packets ---- */
 
@@ -69,7 +77,7 @@ static bool is_bridge(const struct inquiry *q, const char *name)
 static void set_addresses(
 	struct packet *p, const struct course *c, enum flow_packet kind, enum nft_hook hook)
 {
-	bool reply = kind == FLOW_REPLY, early = hook == HOOK_PREROUTING;
+	bool reply = kind == FLOW_REPLY, early = is_early(hook);
 
 	p->known |= PKT_SADDR | PKT_DADDR | PKT_SPORT | PKT_DPORT | PKT_CT_ORIGINAL;
 	p->saddr = reply ? c->backend : c->client;
@@ -92,7 +100,7 @@ static void set_connection(
 	p->ct_reply = kind == FLOW_REPLY;
 	p->ct_status = 0;
 	p->ct_status_known = ~(uint32_t)(CT_ASSURED | CT_SEQ_ADJUST | CT_SRC_NAT_DONE);
-	if (kind == FLOW_FIRST && hook == HOOK_PREROUTING)
+	if (kind == FLOW_FIRST && is_early(hook))
 		return;
 	p->ct_status = CT_DST_NAT | CT_DST_NAT_DONE;
 	if (kind != FLOW_FIRST)
@@ -108,7 +116,7 @@ static struct packet make_packet(const struct flow_walk *w, const struct course 
 
 	p.known = PKT_PROTO | PKT_IIF | PKT_OIF | PKT_TYPE | PKT_SECPATH;
 	p.iif = kind == FLOW_REPLY ? inside : uplink;
-	if (hook != HOOK_PREROUTING)
+	if (!is_early(hook))
 		p.oif = kind == FLOW_REPLY ? uplink : inside;
 	if (!is_bridge(w->q, p.iif))
 		p.known |= PKT_BRIDGED;
@@ -218,7 +226,8 @@ static void walk_one(struct flow_walk *w, struct sights *s, const struct course 
 {
 	uint32_t number = c->class->uplink->mark;
 	bool early = base->chain->hook == HOOK_PREROUTING;
-	bool home = !early || base->chain->prio >= w->home; /* our marks are there */
+	/* Are our marks there? */
+	bool home = early ? base->chain->prio >= w->home : base->chain->hook != HOOK_INGRESS;
 	struct walk_result r;
 
 	if (base->chain->hook == HOOK_POSTROUTING && base->chain->prio >= PRIORITY_SRCNAT)
@@ -250,14 +259,17 @@ static void walk_packet(struct flow_walk *w, struct sights *s, const struct cour
 {
 	bool at_home = false;
 
-	for (unsigned int h = 0; h < 3; h++) {
+	for (unsigned int h = 0; h < HOOKS; h++) {
 		struct walk_bases *bases = &w->bases[inquiry_family_index(c->class->family)][h];
 		struct packet p = make_packet(w, c, kind, hooks[h]);
 
 		VEC_EACH (&bases->items, struct walk_base, base) {
-			if (base->chain->type == CHAIN_NAT)
+			if (base->chain->type == CHAIN_NAT ||
+				(hooks[h] == HOOK_INGRESS && base->chain->device &&
+					!name_equal(base->chain->device, p.iif)))
 				continue;
-			if (!at_home && (h > 0 || base->chain->prio >= w->home)) {
+			if (!at_home && hooks[h] != HOOK_INGRESS &&
+				(!is_early(hooks[h]) || base->chain->prio >= w->home)) {
 				set_home(w, c, kind, m);
 				at_home = true;
 			}
@@ -338,11 +350,11 @@ static void walk_together(struct flow_walk *w, const struct flow_class *class, s
 static struct ip_addr public_address(const struct plan_map *map, const struct plan_uplink *u)
 {
 	VEC_EACH (&map->map->on, struct map_on, on) {
-		if (on->uplink == u->uplink && on->addr.family == map->map->to.family)
+		if (on->uplink == u->uplink && on->addr.family == map_family(map->map))
 			return on->addr;
 	}
 	VEC_EACH (&u->addrs, struct ip_addr, a) {
-		if (a->family == map->map->to.family)
+		if (a->family == map_family(map->map))
 			return *a;
 	}
 	return (struct ip_addr){0};
@@ -351,7 +363,7 @@ static struct ip_addr public_address(const struct plan_map *map, const struct pl
 static void walk_member(
 	struct flow_walk *w, const struct flow_class *class, const struct member *m, uint16_t port)
 {
-	const struct map *map = m->map->map;
+	const struct backend *backend = m->map->backend;
 	struct ip_addr clients[INQUIRY_CLIENTS];
 	size_t n = inquiry_clients(m->map, class->family, clients);
 	struct sights s = {0};
@@ -361,10 +373,9 @@ static void walk_member(
 			.known = true,
 			.client = clients[i],
 			.public = public_address(m->map, class->uplink),
-			.backend = map->to,
+			.backend = backend->addr,
 			.public_port = port,
-			.backend_port =
-				map->to_port ? map->to_port + (port - m->listen->first) : port};
+			.backend_port = backend_port_for(backend, m->listen, port)};
 
 		walk_course(w, &s, &c);
 	}
@@ -404,14 +415,14 @@ static struct flow_class *find_class(struct flow_walk *w, struct classes *classe
 	struct flow_class *c;
 
 	VEC_EACH (&classes->items, struct flow_class, it) {
-		if (it->uplink == u && it->family == m->map->to.family && it->proto == proto &&
+		if (it->uplink == u && it->family == map_family(m->map) && it->proto == proto &&
 			it->snat == snat && strcmp(it->inside, m->interface) == 0)
 			return it;
 	}
 	c = vec_add(w->scratch, &classes->items);
 	c->uplink = u;
 	c->inside = m->interface;
-	c->family = m->map->to.family;
+	c->family = map_family(m->map);
 	c->proto = proto;
 	c->snat = snat;
 	return c;
@@ -457,7 +468,7 @@ void walk_flows(struct inquiry *q, struct troubles *out)
 	struct classes classes = {0};
 	size_t left = FLOWS_MAX;
 
-	for (unsigned int h = 0; h < 3; h++) {
+	for (unsigned int h = 0; h < HOOKS; h++) {
 		walk_bases(q->arena, &q->walker, IP_V4, hooks[h], &w.bases[0][h]);
 		walk_bases(q->arena, &q->walker, IP_V6, hooks[h], &w.bases[1][h]);
 	}

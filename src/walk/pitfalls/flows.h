@@ -2,8 +2,8 @@
 /*
  * Flows: the connections of every map, walked through the rules of other tools.
  *
- * Theory of operation. Of each connection three packets are walked through prerouting, forward and
- * postrouting: the first request, a later request, and a reply; with the marks and NAT status that
+ * Theory of operation. Of each connection three packets are walked through ingress, prerouting, forward
+ * and postrouting: the first request, a later request, and a reply; with the marks and NAT status that
  * portreeve gives them. Base chains are judged one by one, and a packet that one of them drops goes
  * on to the next all the same, so that everything that stands in the way is found at once.
  *

@@ -4,7 +4,7 @@
 
 static const char *hook_words(const struct trouble *t)
 {
-	if (t->base.chain->hook == HOOK_PREROUTING)
+	if (t->base.chain->hook == HOOK_PREROUTING || t->base.chain->hook == HOOK_INGRESS)
 		return "as they come in";
 	return t->base.chain->hook == HOOK_FORWARD ? "on their way through" : "as they leave";
 }

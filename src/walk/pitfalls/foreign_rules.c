@@ -30,12 +30,12 @@ struct search {
 static struct packet make_packet(const struct plan_uplink *u, const struct plan_map *m, bool reply,
 	const struct ip_addr *client)
 {
-	struct packet p = {.family = m->map->to.family,
+	struct packet p = {.family = map_family(m->map),
 		.known = PKT_SADDR | PKT_DADDR | PKT_IIF | PKT_OIF,
 		.mark_known = UINT32_MAX};
 
-	p.saddr = reply ? m->map->to : *client;
-	p.daddr = reply ? *client : m->map->to;
+	p.saddr = reply ? m->backend->addr : *client;
+	p.daddr = reply ? *client : m->backend->addr;
 	p.iif = reply ? m->interface : u->uplink->interface;
 	p.mark = reply ? u->mark : 0;
 	return p;
@@ -87,16 +87,6 @@ static bool is_standard(const struct net_rule *r)
 	return r->action == RULE_LOOKUP && !r->mask && r->src.addr.family == IP_NONE &&
 	       r->dst.addr.family == IP_NONE && !r->iif && !r->oif &&
 	       (r->table == TABLE_LOCAL || r->table == TABLE_MAIN || r->table == TABLE_DEFAULT);
-}
-
-static const char *route_text(struct inquiry *q, const struct net_route *r)
-{
-	struct strbuf b = STRBUF_INIT;
-
-	if (!r)
-		return "no route";
-	net_route_print(&b, r);
-	return inquiry_text(q, &b);
 }
 
 static bool is_ours(const struct net_rule *r)
@@ -166,7 +156,7 @@ static void look_at_backend(
 		m = inquiry_is_on(b->maps[i], u) ? b->maps[i] : NULL;
 	if (!m)
 		return;
-	n = inquiry_clients(m, m->map->to.family, clients);
+	n = inquiry_clients(m, map_family(m->map), clients);
 	for (size_t i = 0; i < n; i++) {
 		struct packet p = make_packet(u, m, reply, &clients[i]);
 
@@ -183,7 +173,7 @@ static void look_at_backend(
 static int compare_backends(const void *a, const void *b)
 {
 	const struct plan_map *const *x = a, *const *y = b;
-	int order = ip_cmp(&(*x)->map->to, &(*y)->map->to);
+	int order = ip_cmp(&(*x)->backend->addr, &(*y)->backend->addr);
 
 	return order ? order : *x < *y ? -1 : *x > *y;
 }
@@ -203,7 +193,7 @@ static void search_all(struct search *s)
 		struct destination b = {&maps[i], 1};
 
 		while (i + b.n < plan->maps.len &&
-			ip_equal(&maps[i + b.n]->map->to, &maps[i]->map->to))
+			ip_equal(&maps[i + b.n]->backend->addr, &maps[i]->backend->addr))
 			b.n++;
 		VEC_EACH (&plan->uplinks, struct plan_uplink, u) {
 			look_at_backend(s, u, &b, true);
@@ -234,8 +224,8 @@ static void add_astray(struct inquiry *q, const struct astray *s)
 	f->evidence = arena_printf(q->arena, "ip%s rule: %s", r->family == IP_V6 ? " -6" : "",
 		inquiry_rule_text(q, r));
 	if (certain)
-		f->evidence = arena_printf(
-			q->arena, "%s; it leads to: %s", f->evidence, route_text(q, s->way.route));
+		f->evidence = arena_printf(q->arena, "%s; it leads to: %s", f->evidence,
+			inquiry_route_text(q, s->way.route));
 	f->consequence =
 		s->replies ? "it comes before portreeve's rule for that uplink, so replies leave "
 			     "by another line than their connection came in on"
@@ -309,7 +299,7 @@ void pitfall_foreign_routes(struct inquiry *q)
 				"there is a route of another tool in portreeve's table %u for "
 				"uplink '%s'",
 				u->table, u->uplink->name);
-			f->evidence = route_text(q, r);
+			f->evidence = inquiry_route_text(q, r);
 			f->consequence = "replies may follow it instead of going home";
 			f->advice =
 				"give portreeve other tables, in the file: gateway: {tables: ...}";

@@ -19,7 +19,7 @@ static bool is_uplink(const struct plan *p, const char *interface)
 static bool has_maps(const struct plan *p, uint8_t family)
 {
 	VEC_EACH (&p->maps, struct plan_map, m) {
-		if (m->map->to.family == family)
+		if (map_family(m->map) == family)
 			return true;
 	}
 	return false;

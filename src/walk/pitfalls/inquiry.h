@@ -85,6 +85,10 @@ void finding_remedy(struct inquiry *q, struct finding *f, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void finding_keep(struct inquiry *q, struct finding *f, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* "ip route add default via NEXT dev INTERFACE MORE"; @next of family IP_NONE: on-link. */
+void finding_default_route(struct inquiry *q, struct finding *f, uint8_t family,
+	const struct ip_addr *next, const char *interface, const char *more);
+#define REMEDY_METRIC "metric 20000" /* behind any default that a network manager sets up later */
 /* Text that a *_print() function made, moved to the arena. */
 const char *inquiry_text(struct inquiry *q, struct strbuf *b);
 const char *inquiry_rule_text(struct inquiry *q, const struct net_rule *r);
@@ -97,6 +101,8 @@ const char *inquiry_place_text(struct inquiry *q, const struct nft_table *t,
 /* "net.ipv4.conf.IF.what"'s number; -1: not known. */
 long inquiry_conf(struct inquiry *q, const char *interface, const char *what);
 const char *inquiry_conf_text(struct inquiry *q, const char *interface, const char *what);
+/* What rp_filter comes to there, for people. */
+const char *inquiry_rp_filter_text(struct inquiry *q, const char *interface);
 /* A forward for people: "tcp 1.1.1.1:80 -> 192.168.0.2:80". */
 const char *inquiry_forward_text(struct inquiry *q, const struct gateway_forward *f);
 
@@ -116,7 +122,7 @@ static inline unsigned int inquiry_family_index(uint8_t family)
 /* Can connections to @m come in by @u? */
 static inline bool inquiry_is_served(const struct plan_map *m, const struct plan_uplink *u)
 {
-	return m->interface && u->up[inquiry_family_index(m->map->to.family)];
+	return m->interface && u->up[inquiry_family_index(map_family(m->map))];
 }
 
 static inline bool inquiry_is_on(const struct plan_map *m, const struct plan_uplink *u)

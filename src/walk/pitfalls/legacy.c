@@ -70,7 +70,7 @@ static void add(struct inquiry *q, bool v6, const struct legacy_forward *l, cons
 	f->advice = "add it where these rules are loaded from, too; and consider moving to "
 		    "iptables-nft: two live rule sets are hard to understand";
 	VEC_EACH (&q->plan->maps, struct plan_map, m) {
-		if ((m->map->to.family == IP_V6) == v6)
+		if ((map_family(m->map) == IP_V6) == v6)
 			vec_push(q->arena, &f->maps, m);
 	}
 }
@@ -85,7 +85,7 @@ void pitfall_legacy(struct inquiry *q)
 		bool maps = false;
 
 		VEC_EACH (&q->plan->maps, struct plan_map, m)
-			maps = maps || (m->map->to.family == IP_V6) == i;
+			maps = maps || (map_family(m->map) == IP_V6) == i;
 		if (!q->facts->legacy_filter[i] || !maps || l.lets_ours_through)
 			continue;
 		/* An empty table that lets everything through stands in nobody's way. */

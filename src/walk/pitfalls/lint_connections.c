@@ -24,20 +24,11 @@ static char *tuple_text(struct inquiry *q, const struct net_flow *e)
 		e->reply.sport, e->state ? " " : "", e->state ? e->state : "");
 }
 
-static const struct net_addr *address(const struct inquiry *q, const struct ip_addr *addr)
-{
-	VEC_EACH (&q->then.addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return a;
-	}
-	return NULL;
-}
-
 /* Is the forward for @dst, as far as the interface can be told by the address? */
 static bool is_for(
 	const struct inquiry *q, const struct gateway_forward *f, const struct ip_addr *dst)
 {
-	const struct net_addr *a = address(q, dst);
+	const struct net_addr *a = netstate_addr(&q->then, dst);
 
 	if (f->dst.addr.family || f->dst_local)
 		return true;
@@ -275,7 +266,7 @@ static const struct net_route *other_way(struct inquiry *q, const struct net_flo
 
 static void look_at_route(struct inquiry *q, const struct net_flow *e)
 {
-	const struct net_addr *source = address(q, &e->reply.dst);
+	const struct net_addr *source = netstate_addr(&q->then, &e->reply.dst);
 	const char *in = inside_of(q, &e->original.src);
 	const struct net_route *way;
 	char buf[IP_STRLEN];

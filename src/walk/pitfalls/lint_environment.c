@@ -169,15 +169,11 @@ static const struct gateway_inside *larger_inside(const struct inquiry *q, uint3
 
 static bool accepts_established(struct inquiry *q, const struct nft_rule *r)
 {
-	struct scopes any = {0}, all = {0};
-	bool accepts = false;
+	struct scopes all = {0};
 
-	VEC_EACH (&r->stmts, struct nft_stmt, s)
-		accepts = accepts || (s->kind == STMT_VERDICT && s->verdict == VERDICT_ACCEPT);
-	if (!accepts)
+	if (!scope_rule_accepts(r))
 		return false;
-	vec_push(q->arena, &any.items, scope_any(IP_NONE));
-	scopes_rule(q->arena, &q->then, r, &any, &all);
+	scopes_of_rule(q->arena, &q->then, IP_NONE, r, &all);
 	VEC_EACH (&all.items, struct scope, s) {
 		if ((s->states & CT_ESTABLISHED) && !s->in && !s->out && !s->more &&
 			!s->src.addr.family && !s->dst.addr.family)
@@ -227,14 +223,13 @@ static void add_clamp(struct inquiry *q, struct clamps *c, const struct gateway_
 {
 	/* The route back is asked for by address alone: without a mark that is main's default. */
 	bool only_out = clamps_by_route(s) && !u->is_main[0];
-	struct scopes any = {0}, all = {0};
+	struct scopes all = {0};
 
 	c->at = *at;
 	c->before = passes_by(q, at);
 	if (c->before)
 		return;
-	vec_push(q->arena, &any.items, scope_any(IP_NONE));
-	scopes_rule(q->arena, &q->then, at->rule, &any, &all);
+	scopes_of_rule(q->arena, &q->then, IP_NONE, at->rule, &all);
 	VEC_EACH (&all.items, struct scope, it) {
 		bool from = it->in && is_named(it->in, it->in_inverted, u->interface);
 		bool to = it->out && is_named(it->out, it->out_inverted, u->interface);
@@ -398,15 +393,6 @@ static bool is_network(const struct net_addr *a)
 	       !ip_is_loopback(&a->addr) && !a->peer.family;
 }
 
-static const struct gateway_uplink *uplink_at(const struct inquiry *q, const char *interface)
-{
-	VEC_EACH (&q->gateway->uplinks, struct gateway_uplink, u) {
-		if (strcmp(u->interface, interface) == 0)
-			return u;
-	}
-	return NULL;
-}
-
 static bool is_sought_at(const struct inquiry *q, const struct ip_addr *addr, const char *interface)
 {
 	const struct net_route *r = netstate_route(&q->then, TABLE_MAIN, addr);
@@ -440,7 +426,7 @@ static bool remedy_halves(struct inquiry *q, struct finding *f, const struct gat
 
 static void add_overlap(struct inquiry *q, const struct net_addr *a, const struct net_addr *b)
 {
-	const struct gateway_uplink *u = uplink_at(q, a->interface);
+	const struct gateway_uplink *u = gateway_uplink_at(q->gateway, a->interface);
 	const struct net_addr *inside = u ? b : a;
 	char x[PREFIX_STRLEN], y[PREFIX_STRLEN];
 	struct ip_prefix n = ip_prefix_of(&a->addr, a->prefix_len);
@@ -461,8 +447,8 @@ static void add_overlap(struct inquiry *q, const struct net_addr *a, const struc
 	f->consequence = "replies for hosts of one go to the other: the longer prefix, or the "
 			 "first route, takes all";
 	f->advice = "renumber one of them, or translate it as a whole (NETMAP)";
-	u = u ? u : uplink_at(q, b->interface);
-	if (!u || uplink_at(q, inside->interface))
+	u = u ? u : gateway_uplink_at(q->gateway, b->interface);
+	if (!u || gateway_uplink_at(q->gateway, inside->interface))
 		return;
 	if (remedy_halves(q, f, u, inside))
 		f->advice = "this leaves the network to the inside, all but the provider's router; "
@@ -477,7 +463,8 @@ void lint_overlap(struct inquiry *q)
 		VEC_EACH (&q->then.addrs, struct net_addr, b) {
 			struct ip_prefix n = ip_prefix_of(&a->addr, a->prefix_len);
 			struct ip_prefix m = ip_prefix_of(&b->addr, b->prefix_len);
-			bool sides = !uplink_at(q, a->interface) == !uplink_at(q, b->interface);
+			bool sides = !gateway_uplink_at(q->gateway, a->interface) ==
+				     !gateway_uplink_at(q->gateway, b->interface);
 
 			if (a >= b || !is_network(a) || !is_network(b) ||
 				strcmp(a->interface, b->interface) == 0 ||

@@ -27,15 +27,6 @@ static bool is_own(const struct inquiry *q, const struct gateway_forward *f)
 
 /* ---- addresses ---- */
 
-static bool is_ours(const struct inquiry *q, const struct ip_addr *addr)
-{
-	VEC_EACH (&q->then.addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return true;
-	}
-	return false;
-}
-
 /* The machine's address on whose network @addr is. */
 static const struct net_addr *neighbour_of(const struct inquiry *q, const struct ip_addr *addr)
 {
@@ -110,7 +101,7 @@ static void look_at_address(struct inquiry *q, const struct gateway_forward *w)
 	const struct net_addr *own;
 
 	if (w->dst.len != ip_bits(w->family) || !w->dst.addr.family || is_own(q, w) ||
-		is_ours(q, &w->dst.addr) || w->output)
+		netstate_addr(&q->then, &w->dst.addr) || w->output)
 		return;
 	own = neighbour_of(q, &w->dst.addr);
 	if (!own)
@@ -176,7 +167,7 @@ static void look_at_backend(struct inquiry *q, const struct gateway_forward *w)
 		!(q->seen->have & (w->family == IP_V6 ? HAVE_ROUTES6 : HAVE_ROUTES4)))
 		return;
 	r = netstate_route(&q->then, TABLE_MAIN, &w->to);
-	if ((r && r->dst.len > 0) || is_ours(q, &w->to))
+	if ((r && r->dst.len > 0) || netstate_addr(&q->then, &w->to))
 		return;
 	f = finding_once(q, "no-way-to-backend", 37, DIAG_WARNING,
 		arena_strdup(q->arena, ip_format(&w->to, to)), &made);
@@ -603,8 +594,8 @@ static void look_at_service(
 void lint_services(struct inquiry *q)
 {
 	VEC_EACH (&q->gateway->forwards, struct gateway_forward, w) {
-		if (w->output || w->more_matches || !w->to.family || is_ours(q, &w->to) ||
-			w->src.addr.family)
+		if (w->output || w->more_matches || !w->to.family ||
+			netstate_addr(&q->then, &w->to) || w->src.addr.family)
 			continue;
 		VEC_EACH (&q->then.listeners, struct net_listener, s) {
 			if (s->proto == w->proto && s->port >= w->first && s->port <= w->last &&

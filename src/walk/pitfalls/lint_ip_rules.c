@@ -39,11 +39,6 @@ static bool takes_all(const struct inquiry *q, const struct net_rule *r)
 	return false;
 }
 
-static bool same_name(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool prefix_covers(const struct ip_prefix *a, const struct ip_prefix *b)
 {
 	return !a->addr.family || a->len == 0 ||
@@ -57,7 +52,7 @@ static bool covers(const struct net_rule *a, const struct net_rule *b)
 		return false;
 	if (!prefix_covers(&a->src, &b->src) || !prefix_covers(&a->dst, &b->dst))
 		return false;
-	if ((a->iif && !same_name(a->iif, b->iif)) || (a->oif && !same_name(a->oif, b->oif)))
+	if ((a->iif && !name_equal(a->iif, b->iif)) || (a->oif && !name_equal(a->oif, b->oif)))
 		return false;
 	if (a->mask && ((a->mask & ~b->mask) || ((a->mark ^ b->mark) & a->mask) || b->invert))
 		return false;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Finds what can be told from the order of rules and chains: filters that ask for the way back too
- * early (22), accepts behind drops (27), two rule sets (29), errors that are not let through (30),
- * chains that nothing jumps to (33).
+ * early (22), accepts behind drops (27), two rule sets (29), chains that nothing jumps to (33).
  */
 #include <string.h>
 
@@ -24,23 +23,6 @@ static bool stops(const struct nft_rule *r)
 			return true;
 	}
 	return false;
-}
-
-static bool accepts(const struct nft_rule *r)
-{
-	VEC_EACH (&r->stmts, struct nft_stmt, s) {
-		if (s->kind == STMT_VERDICT && s->verdict == VERDICT_ACCEPT)
-			return true;
-	}
-	return false;
-}
-
-static void scopes_of(struct inquiry *q, const struct nft_rule *r, struct scopes *out)
-{
-	struct scopes any = {0};
-
-	vec_push(q->arena, &any.items, scope_any(IP_NONE));
-	scopes_rule(q->arena, &q->then, r, &any, out);
 }
 
 /* ---- accepts behind drops ---- */
@@ -78,9 +60,9 @@ static void look_at_order(struct inquiry *q, const struct nft_table *t, const st
 	VEC_EACH (&c->rules, struct nft_rule, r) {
 		struct scopes scopes = {0};
 
-		if (!stops(r) && (!accepts(r) || drops.len == 0))
+		if (!stops(r) && (!scope_rule_accepts(r) || drops.len == 0))
 			continue;
-		scopes_of(q, r, &scopes);
+		scopes_of_rule(q->arena, &q->then, IP_NONE, r, &scopes);
 		if (stops(r)) {
 			if (scopes.items.len == 1 && drops.len < RULES_MAX)
 				vec_push(q->arena, &drops,
@@ -124,7 +106,7 @@ static void look_at_way_back(struct inquiry *q, const struct nft_table *t,
 
 		if (!stops(r))
 			continue;
-		scopes_of(q, r, &scopes);
+		scopes_of_rule(q->arena, &q->then, IP_NONE, r, &scopes);
 		if (scopes.items.len != 1 || !scopes.items.items[0].looks_back)
 			continue;
 		s = &scopes.items.items[0];
@@ -145,77 +127,6 @@ static void look_at_way_back(struct inquiry *q, const struct nft_table *t,
 	}
 }
 
-/* ---- errors about connections ---- */
-
-/* What a filter at FORWARD lets through of what belongs to known connections. */
-struct known {
-	bool established, related, unclear;
-};
-
-static void look_at_known(struct inquiry *q, const struct nft_rule *r, struct known *k)
-{
-	struct scopes scopes = {0};
-
-	VEC_EACH (&r->stmts, struct nft_stmt, s)
-		k->unclear = k->unclear || s->kind == STMT_VMAP || s->kind == STMT_UNKNOWN;
-	if (!accepts(r))
-		return;
-	scopes_of(q, r, &scopes);
-	VEC_EACH (&scopes.items, struct scope, s) {
-		bool icmp = s->proto == PROTO_ICMP || s->proto == PROTO_ICMPV6;
-		bool all = !s->states && !s->proto && !s->in && !s->src.addr.family &&
-			   !s->dst.addr.family;
-
-		k->established = k->established || (s->states & CT_ESTABLISHED);
-		k->related = k->related || (s->states & CT_RELATED) || icmp || all;
-	}
-}
-
-static bool ends_in_drop(const struct nft_chain *base)
-{
-	const struct nft_rule *last =
-		base->rules.len ? &base->rules.items[base->rules.len - 1] : NULL;
-
-	return base->policy_drop || (last && last->stmts.len == 1 && stops(last));
-}
-
-/* Replies are let through, and what routers and hosts have to say about them is not. */
-static void look_at_errors(
-	struct inquiry *q, const struct nft_table *t, const struct nft_chain *base)
-{
-	const char *command = table_command(q, t);
-	struct known k = {0};
-	struct finding *f;
-	bool made;
-
-	VEC_EACH (&t->chains, struct nft_chain *, c) {
-		if (home_of(q, t, *c) != base)
-			continue;
-		VEC_EACH (&(*c)->rules, struct nft_rule, r)
-			look_at_known(q, r, &k);
-	}
-	if (!k.established || k.related || k.unclear)
-		return;
-	f = finding_once(q, "errors-not-accepted", 30, DIAG_WARNING,
-		arena_printf(q->arena, "%s %s", t->name, base->name), &made);
-	if (!made)
-		return;
-	f->title = "ICMP errors about forwarded connections are not let through";
-	f->evidence = arena_printf(q->arena,
-		"table %s %s, chain %s drops what no rule is for; rules let through what is "
-		"established, and none what is related",
-		tool_family(t->family), t->name, base->name);
-	f->consequence = "who sends packets that are too large, or to a port that is closed, is "
-			 "not told: connections stall";
-	if (command)
-		finding_remedy(q, f, "%s -I %s -m conntrack --ctstate RELATED -j ACCEPT", command,
-			base->name);
-	else
-		finding_remedy(q, f, "nft insert rule %s %s %s ct state related accept",
-			tool_family(t->family), t->name, base->name);
-	style_keep_rules(q, f);
-}
-
 void lint_order(struct inquiry *q)
 {
 	VEC_EACH (&q->then.ruleset.tables, struct nft_table *, t) {
@@ -229,10 +140,6 @@ void lint_order(struct inquiry *q)
 			base = home_of(q, *t, *c);
 			if (base && base->hook == HOOK_FORWARD)
 				look_at_order(q, *t, *c);
-			if (base == *c && base->hook == HOOK_FORWARD &&
-				base->type == CHAIN_FILTER && ends_in_drop(base) &&
-				q->gateway->forwards.len)
-				look_at_errors(q, *t, base);
 			if (base && base->hook == HOOK_PREROUTING && q->gateway->uplinks.len > 1)
 				look_at_way_back(q, *t, *c, base);
 		}

@@ -22,15 +22,6 @@ static const char *rule_text(struct inquiry *q, const struct source_rule *r)
 	return inquiry_place_text(q, r->table, r->chain, r->rule);
 }
 
-static bool is_inside(const struct inquiry *q, const char *interface)
-{
-	VEC_EACH (&q->gateway->insides, struct gateway_inside, i) {
-		if (strcmp(i->interface, interface) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* What nft's families of both kinds of addresses want before "to". */
 static const char *family_word(const struct source_rule *r)
 {
@@ -105,15 +96,6 @@ static void look_at_blanket(struct inquiry *q, const struct source_rule *r)
 		    "translation of their own towards them";
 }
 
-static bool is_ours(const struct inquiry *q, const struct ip_addr *addr)
-{
-	VEC_EACH (&q->then.addrs, struct net_addr, a) {
-		if (ip_equal(&a->addr, addr))
-			return true;
-	}
-	return false;
-}
-
 /* Pitfall 37: to an address that is gone. */
 static void look_at_literal(struct inquiry *q, const struct source_rule *r)
 {
@@ -123,7 +105,7 @@ static void look_at_literal(struct inquiry *q, const struct source_rule *r)
 
 	if (r->nat.kind != WALK_NAT_SOURCE || !r->nat.first.family || r->nat.addr_unknown ||
 		!ip_equal(&r->nat.first, &r->nat.last) || !(q->seen->have & HAVE_ADDRS) ||
-		is_ours(q, &r->nat.first))
+		netstate_addr(&q->then, &r->nat.first))
 		return;
 	ip_format(&r->nat.first, addr);
 	f = finding_once(q, "source-address-changed", 37, DIAG_WARNING,
@@ -348,7 +330,7 @@ static bool is_known(const struct inquiry *q, const struct ip_addr *addr)
 		if (ip_equal(&f->to, addr))
 			return true;
 	}
-	return is_ours(q, addr);
+	return netstate_addr(&q->then, addr);
 }
 
 /* An address of the network of @addr that nothing here has; the last ones first. */
@@ -410,8 +392,9 @@ static void look_at_backends(struct inquiry *q, const struct source_rule *r)
 		!ip_equal(&r->nat.first, &r->nat.last))
 		return;
 	VEC_EACH (&r->scopes.items, struct scope, s)
-		inwards = inwards || (s->out && !s->out_inverted && is_inside(q, s->out) &&
-					     !s->src.addr.family);
+		inwards = inwards ||
+			  (s->out && !s->out_inverted && gateway_inside_at(q->gateway, s->out) &&
+				  !s->src.addr.family);
 	if (!inwards)
 		return;
 	n = crowd(q, &r->nat.first, &example);
@@ -447,14 +430,12 @@ static void look_at_rule(struct inquiry *q, struct source_rule *at)
 {
 	VEC_EACH (&at->rule->stmts, struct nft_stmt, s) {
 		const struct nft_expr *map;
-		struct scopes any = {0};
 
 		scope_nat(s, at->table->family == FAMILY_IP6 ? IP_V6 : IP_V4, HOOK_POSTROUTING,
 			&at->nat, &map);
 		if (map || (at->nat.kind != WALK_NAT_SOURCE && at->nat.kind != WALK_NAT_MASQUERADE))
 			continue;
-		vec_push(q->arena, &any.items, scope_any(IP_NONE));
-		scopes_rule(q->arena, &q->then, at->rule, &any, &at->scopes);
+		scopes_of_rule(q->arena, &q->then, IP_NONE, at->rule, &at->scopes);
 		/* In a chain that others jump to there are more matches on the way. */
 		if (at->chain->base)
 			look_at_blanket(q, at);

@@ -54,10 +54,9 @@ bool marks_written(const struct nft_rule *r, bool ct, uint32_t *bits, uint32_t *
 
 static void add(struct inquiry *q, struct marks *out, const struct marker *like)
 {
-	struct scopes any = {0}, all = {0};
+	struct scopes all = {0};
 
-	vec_push(q->arena, &any.items, scope_any(IP_NONE));
-	scopes_rule(q->arena, &q->then, like->rule, &any, &all);
+	scopes_of_rule(q->arena, &q->then, IP_NONE, like->rule, &all);
 	VEC_EACH (&all.items, struct scope, s) {
 		struct marker *m = vec_add(q->arena, &out->items);
 

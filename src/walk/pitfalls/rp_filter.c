@@ -10,18 +10,11 @@
 
 #include "walk/pitfalls/inquiry.h"
 
-#define REMEDY_METRIC 20000 /* behind any default that a network manager sets up later */
-
-static long conf(struct inquiry *q, const char *interface, const char *what)
-{
-	return netstate_sysctl_int(
-		&q->then, netstate_conf_key(q->arena, IP_V4, interface, what), -1);
-}
-
 /* The larger of `all` and the interface's rules. -1: not known. */
 static long effective(struct inquiry *q, const char *interface)
 {
-	long all = conf(q, "all", "rp_filter"), own = conf(q, interface, "rp_filter");
+	long all = inquiry_conf(q, "all", "rp_filter");
+	long own = inquiry_conf(q, interface, "rp_filter");
 
 	return all < 0 || own < 0 ? -1 : all > own ? all : own;
 }
@@ -37,7 +30,7 @@ static enum outcome way_back(
 	for (size_t i = 0; i < n; i++) {
 		struct packet p = {.family = IP_V4,
 			.known = PKT_SADDR | PKT_DADDR | PKT_IIF | PKT_OIF,
-			.saddr = m->map->to,
+			.saddr = m->backend->addr,
 			.daddr = clients[i],
 			.iif = m->interface,
 			.mark_known = UINT32_MAX};
@@ -67,31 +60,13 @@ static const struct plan_uplink *first_way_out(const struct plan *p)
 static void remedy_default(struct inquiry *q, struct finding *f)
 {
 	const struct plan_uplink *u = first_way_out(q->plan);
-	char buf[IP_STRLEN];
 
 	f->advice =
 		"any metric will do; add the same default route to the network configuration, so "
 		"that it is there after a restart";
-	if (!u)
-		return;
-	if (u->nexthop[0].gateway.family == IP_NONE)
-		finding_remedy(q, f, "ip route add default dev %s metric %d",
-			u->nexthop[0].interface, REMEDY_METRIC);
-	else
-		finding_remedy(q, f, "ip route add default via %s%s dev %s metric %d",
-			u->nexthop[0].gateway.family == IP_V6 ? "inet6 " : "",
-			ip_format(&u->nexthop[0].gateway, buf), u->nexthop[0].interface,
+	if (u)
+		finding_default_route(q, f, IP_V4, &u->nexthop[0].gateway, u->nexthop[0].interface,
 			REMEDY_METRIC);
-}
-
-static const char *in_effect(struct inquiry *q, const struct plan_uplink *u)
-{
-	const char *interface = u->uplink->interface;
-
-	return arena_printf(q->arena,
-		"rp_filter of %s will be %s, of all %s: in effect is the larger one", interface,
-		inquiry_conf_text(q, interface, "rp_filter"),
-		inquiry_conf_text(q, "all", "rp_filter"));
 }
 
 /* The maps that listen on one of @uplinks (by index in the plan). */
@@ -103,7 +78,7 @@ static void concern(struct inquiry *q, struct finding *f, const bool *uplinks)
 		VEC_EACH (&m->uplinks, struct plan_uplink *, u)
 			on = on ||
 			     (uplinks[*u - q->plan->uplinks.items] && inquiry_is_served(m, *u));
-		if (on && m->map->to.family == IP_V4)
+		if (on && map_family(m->map) == IP_V4)
 			vec_push(q->arena, &f->maps, m);
 	}
 	f->consequence = "requests are dropped right after they came in, and nothing says so";
@@ -118,7 +93,8 @@ static void add_no_default(struct inquiry *q, const bool *uplinks)
 	for (size_t i = 0; i < q->plan->uplinks.len; i++) {
 		if (uplinks[i])
 			f->evidence = arena_printf(q->arena, "%s; %s", f->evidence,
-				in_effect(q, &q->plan->uplinks.items[i]));
+				inquiry_rp_filter_text(
+					q, q->plan->uplinks.items[i].uplink->interface));
 	}
 	remedy_default(q, f);
 	concern(q, f, uplinks);
@@ -131,8 +107,9 @@ static void add_strict(struct inquiry *q, const struct plan_uplink *u)
 
 	f->title = arena_printf(q->arena, "strict rp_filter drops all that comes in by uplink '%s'",
 		u->uplink->name);
-	f->evidence = arena_printf(q->arena,
-		"%s; and the way back to a client is by another interface", in_effect(q, u));
+	f->evidence =
+		arena_printf(q->arena, "%s; and the way back to a client is by another interface",
+			inquiry_rp_filter_text(q, u->uplink->interface));
 	finding_remedy(q, f, "sysctl -w %s=2",
 		netstate_conf_key(q->arena, IP_V4, u->uplink->interface, "rp_filter"));
 	f->uplink = u;
@@ -143,7 +120,7 @@ static void add_strict(struct inquiry *q, const struct plan_uplink *u)
 static const struct plan_map *first_map(const struct plan *p, const struct plan_uplink *u)
 {
 	VEC_EACH (&p->maps, struct plan_map, m) {
-		if (m->map->to.family == IP_V4 && inquiry_is_on(m, u))
+		if (map_family(m->map) == IP_V4 && inquiry_is_on(m, u))
 			return m;
 	}
 	return NULL;

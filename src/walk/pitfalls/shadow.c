@@ -32,7 +32,7 @@ static const struct plan_uplink *takes(const struct plan_map *m, const struct ne
 {
 	VEC_EACH (&m->uplinks, struct plan_uplink *, u) {
 		VEC_EACH (&(*u)->addrs, struct ip_addr, addr) {
-			if (addr->family == m->map->to.family && is_on(m->map, *u, addr) &&
+			if (addr->family == map_family(m->map) && is_on(m->map, *u, addr) &&
 				listens_on(s, *u, addr))
 				return *u;
 		}
@@ -77,6 +77,8 @@ void pitfall_shadow(struct inquiry *q)
 			const struct plan_uplink *u = NULL;
 			bool port = false;
 
+			if (m->backend != m->map->backends.items)
+				continue; /* its map was looked at */
 			VEC_EACH (&m->map->listens, struct listen, l)
 				port = port || (l->proto == s->proto && s->port >= l->first &&
 						       s->port <= l->last);

@@ -236,7 +236,6 @@ static void add_routes(
 	uint32_t preference = PIN_PREFERENCE, first = first_preference(&q->then, family);
 	const char *ip = style_ip(family);
 	bool any = false, nameless = false;
-	char buf[IP_STRLEN];
 
 	if (first < PREFERENCES_FOR_IP && first > pins->len + 2)
 		preference = first - (uint32_t)pins->len;
@@ -250,13 +249,9 @@ static void add_routes(
 
 		if (p->has_rule)
 			continue;
-		if (!p->has_table && next->family)
-			finding_remedy(q, f, "%s route add default via %s%s dev %s table %u", ip,
-				next->family == family ? "" : "inet6 ", ip_format(next, buf),
-				p->uplink->interface, p->table);
-		else if (!p->has_table && p->uplink->has_default[family_index(family)])
-			finding_remedy(q, f, "%s route add default dev %s table %u", ip,
-				p->uplink->interface, p->table);
+		if (!p->has_table && (next->family || p->uplink->has_default[family_index(family)]))
+			finding_default_route(q, f, family, next, p->uplink->interface,
+				arena_printf(q->arena, "table %u", p->table));
 		else if (!p->has_table)
 			finding_remedy(q, f,
 				"%s route add default via ROUTER_OF_%s dev %s table %u", ip,

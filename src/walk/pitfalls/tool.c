@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define PRIORITY_DSTNAT (-100)
-#define TOOL_METRIC	20000 /* behind any default that a network manager sets up later */
 
 static const char *const names[] = {
 	[TOOL_NFT] = "another nftables rule set",
@@ -28,7 +27,10 @@ const char *tool_name(enum tool t)
 
 const char *tool_family(enum nft_family f)
 {
-	return f == FAMILY_INET ? "inet" : f == FAMILY_IP6 ? "ip6" : "ip";
+	return f == FAMILY_INET	    ? "inet"
+	       : f == FAMILY_IP6    ? "ip6"
+	       : f == FAMILY_NETDEV ? "netdev"
+				    : "ip";
 }
 
 static bool starts_with(const char *s, const char *prefix)
@@ -214,10 +216,10 @@ static void remedy_firewalld(struct inquiry *q, const struct trouble *t, struct 
 		const struct map *map = (*m)->map;
 
 		VEC_EACH (&map->listens, struct listen, l) {
-			uint32_t first = map->to_port ? map->to_port : l->first;
+			const struct backend *b = (*m)->backend;
 
-			firewalld_accept(
-				q, f, &map->to, l->proto, first, first + (l->last - l->first));
+			firewalld_accept(q, f, &b->addr, l->proto, backend_port_for(b, l, l->first),
+				backend_port_for(b, l, l->last));
 		}
 	}
 	if (t->to.family && ip_proto_name(t->proto))
@@ -232,8 +234,6 @@ static void remedy_firewalld(struct inquiry *q, const struct trouble *t, struct 
 static void remedy_way_back(
 	struct inquiry *q, const struct trouble *t, enum tool tool, struct finding *f)
 {
-	char buf[IP_STRLEN];
-
 	if (tool == TOOL_FIREWALLD) {
 		finding_remedy(q, f,
 			"sed -i 's/^#*IPv6_rpfilter=.*/IPv6_rpfilter=no/' "
@@ -249,12 +249,7 @@ static void remedy_way_back(
 
 		if (!h->interface)
 			continue;
-		if (h->gateway.family == IP_NONE)
-			finding_remedy(q, f, "ip -6 route add default dev %s metric %d",
-				h->interface, TOOL_METRIC);
-		else
-			finding_remedy(q, f, "ip -6 route add default via %s dev %s metric %d",
-				ip_format(&h->gateway, buf), h->interface, TOOL_METRIC);
+		finding_default_route(q, f, IP_V6, &h->gateway, h->interface, REMEDY_METRIC);
 		f->advice =
 			"add the same default route to the network configuration, so that it is "
 			"there after a restart; its metric keeps it behind the others";
@@ -271,8 +266,9 @@ void tool_remedy(struct inquiry *q, const struct trouble *t, enum tool tool, str
 		remedy_way_back(q, t, tool, f);
 		return;
 	}
-	/* Before the translation there is no mark yet to go by. */
-	if (t->base.chain->hook == HOOK_PREROUTING && t->base.chain->prio < PRIORITY_DSTNAT) {
+	/* Before the translation there is no mark yet to go by; at a device, no connection. */
+	if (t->base.table->family == FAMILY_NETDEV || t->base.chain->hook == HOOK_INGRESS ||
+		(t->base.chain->hook == HOOK_PREROUTING && t->base.chain->prio < PRIORITY_DSTNAT)) {
 		f->advice = "make an exception in this rule for what comes in by the uplinks";
 		return;
 	}

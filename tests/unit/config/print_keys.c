@@ -16,6 +16,11 @@ int main(void)
 		{"snat", LIMIT_SNAT},
 		{"address", LIMIT_ADDRESSES},
 		{"from", LIMIT_FROM},
+		{"backends", LIMIT_BACKENDS},
+		{"weight", LIMIT_WEIGHT},
+		{"checks", LIMIT_CHECKS},
+		{"targets", LIMIT_TARGETS},
+		{"hook", LIMIT_HOOK},
 	};
 	size_t n;
 	const struct config_key *keys = config_keys(&n);

@@ -75,9 +75,13 @@ static void test_article(void **state)
 	assert_int_equal(map->listens.items[0].last, 80);
 	assert_span(map->listens.items[0].at, 5, 17, 6);
 	assert_int_equal(map->on.len, 0);
-	assert_addr(map->to, "192.168.0.2");
-	assert_int_equal(map->to_port, 0);
-	assert_span(map->to_at, 5, 29, 11);
+	assert_int_equal(map->backends.len, 1);
+	assert_addr(map->backends.items[0].addr, "192.168.0.2");
+	assert_int_equal(map->backends.items[0].port, 0);
+	assert_int_equal(map->backends.items[0].weight, 1);
+	assert_span(map->backends.items[0].at, 5, 29, 11);
+	assert_int_equal(map->balance, BALANCE_HASH);
+	assert_int_equal(map->checks.len, 0);
 	assert_int_equal(map->return_mode, RETURN_AUTO);
 	assert_int_equal(map->return_at.line, 0);
 	assert_int_equal(map->snat.len, 0);
@@ -149,8 +153,8 @@ static void test_targets(void **state)
 		snprintf(text, sizeof(text), UPLINKS "maps: {m: {to: %s, listen: 80/tcp}}",
 			cases[i].to);
 		l = good(text);
-		assert_addr(l.model->maps.items[0].to, cases[i].addr);
-		assert_int_equal(l.model->maps.items[0].to_port, cases[i].port);
+		assert_addr(l.model->maps.items[0].backends.items[0].addr, cases[i].addr);
+		assert_int_equal(l.model->maps.items[0].backends.items[0].port, cases[i].port);
 		unload(&l);
 	}
 }

@@ -25,13 +25,30 @@ TYPES = {
     "listener or list": "#/$defs/listeners",
     "uplink or list": "#/$defs/places",
     "target": "#/$defs/target",
+    "backend or list": "#/$defs/backends",
+    "balance": "#/$defs/balance",
+    "when-down": "#/$defs/when-down",
+    "all-down": "#/$defs/all-down",
+    "uplink check or list": "#/$defs/uplink_checks",
+    "map check or list": "#/$defs/map_checks",
+    "ping or list": "#/$defs/pings",
+    "endpoint or list": "#/$defs/endpoints",
+    "url or list": "#/$defs/urls",
+    "server or list": "#/$defs/servers",
+    "port": "#/$defs/port",
+    "path": "#/$defs/path",
+    "status": "#/$defs/status",
+    "duration": "#/$defs/duration",
+    "command": "#/$defs/command",
+    "metrics": "#/$defs/metrics",
     "return": "#/$defs/return",
     "prefix or list": "#/$defs/prefixes",
 }
 # Files of tests/unit/config/errors whose mistakes a schema can see.
 REJECTED = ["root-is-a-list", "no-uplinks", "uplinks-empty", "unknown-keys", "missing-keys", "wrong-types",
             "wrong-types-gateway", "names", "interface-names", "listeners", "returns", "snat-too-many",
-            "rules-zero", "tables-zero", "mark-zero", "yaml-bare-v6-in-brackets"]
+            "rules-zero", "tables-zero", "mark-zero", "yaml-bare-v6-in-brackets", "backends", "checks-uplink",
+            "checks-map", "gateway-daemon", "gateway-daemon-more"]
 
 program, top = sys.argv[1], pathlib.Path(sys.argv[2])
 lines = [line.split("\t") for line in
@@ -77,6 +94,8 @@ def walk(node, path=""):
         yield from walk(each, f"{path}*.")
     for choice in full.get("anyOf", []):
         yield from walk(choice, path)
+    if full.get("type") == "array":
+        yield from walk(full["items"], path)
 
 
 def schema_type(node):
@@ -103,6 +122,7 @@ class Schema(unittest.TestCase):
         jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
     def test_same_keys(self):
+        # (An entry of a list has the keys that it has alone.)
         found = {path: (node, required) for path, node, required in walk(SCHEMA)}
         self.assertEqual(sorted(found), sorted(KEYS))
         for path, (kind, required) in KEYS.items():
@@ -120,6 +140,13 @@ class Schema(unittest.TestCase):
         self.assertIn(f"{{1,{LIMITS['name']}}}", defs["name"]["pattern"])
         self.assertEqual(defs["addresses"]["anyOf"][1]["maxItems"], LIMITS["address"])
         self.assertEqual(defs["prefixes"]["anyOf"][1]["maxItems"], LIMITS["from"])
+        self.assertEqual(defs["backends"]["anyOf"][1]["maxItems"], LIMITS["backends"])
+        self.assertEqual(defs["backend"]["anyOf"][1]["properties"]["weight"]["maximum"], LIMITS["weight"])
+        for who in ("uplink", "map"):
+            self.assertEqual(defs[f"{who}_checks"]["anyOf"][1]["maxItems"], LIMITS["checks"])
+        for what in ("pings", "endpoints", "urls", "servers"):
+            self.assertEqual(defs[what]["anyOf"][1]["maxItems"], LIMITS["targets"])
+        self.assertEqual(defs["command"]["anyOf"][1]["maxItems"], LIMITS["hook"])
         self.assertEqual(defs["return"]["anyOf"][1]["properties"]["snat"]["maxItems"], LIMITS["snat"])
 
     def test_takes_the_examples(self):

@@ -79,6 +79,18 @@ static const struct {
 		"meta l4proto tcp th dport 80 snat ip6 to [fd00::1]:5"},
 	{"post", "snat ip to numgen inc mod 2 map { 0 : 1.1.1.1 }",
 		"snat ip to numgen inc mod 2 map { 0 : 1.1.1.1 }"},
+	{"pre",
+		"dnat ip to jhash ip saddr mod 258 seed 5 map { 0-85 : 10.0.0.1, 86-257 : 10.0.0.2 "
+		"}",
+		"meta nfproto ipv4 dnat ip to jhash ip saddr mod 258 seed 0x5 map { 0-85 : "
+		"10.0.0.1, "
+		"86-257 : 10.0.0.2 }"},
+	{"pre",
+		"meta l4proto tcp dnat ip to numgen random mod 3 map { 0 : 10.0.0.1 . 80, 1-2 : "
+		"10.0.0.2 . 81 }",
+		"meta l4proto tcp dnat ip to numgen random mod 3 map { 0 : 10.0.0.1 . 80, 1-2 : "
+		"10.0.0.2 . 81 }"},
+	{"pre", "meta l4proto tcp reject with tcp reset", "meta l4proto tcp reject with tcp reset"},
 	{"in", "tcp flags & (fin|syn|rst|ack) == syn",
 		"meta l4proto tcp tcp flags & (fin | syn | rst | ack) == syn"},
 	{"in", "tcp flags syn", "meta l4proto tcp tcp flags & syn != 0x0"},
@@ -98,6 +110,9 @@ static const struct {
 	{"in", "ip ttl 1-5", "meta nfproto ipv4 ip ttl 1-5"},
 	{"in", "ip ttl { 1, 5 }", "meta nfproto ipv4 ip ttl { 1, 5 }"},
 	{"in", "ip length > 100", "meta nfproto ipv4 ip length > 100"},
+	{"in", "ip6 length > 100", "meta nfproto ipv6 ip6 length > 100"},
+	{"in", "meta iiftype ppp", "meta iiftype ppp"},
+	{"in", "meta oiftype != { ether, loopback }", "meta oiftype != { ether, loopback }"},
 	{"in", "ip frag-off & 0x1fff != 0", "meta nfproto ipv4 ip frag-off & 0x1fff != 0"},
 	{"in", "ip6 hoplimit 255", "meta nfproto ipv6 ip6 hoplimit 255"},
 	{"in", "icmp type echo-request icmp code 0",
@@ -152,6 +167,9 @@ static const struct {
 	{"in", "delete @dyn { ip saddr }", "meta nfproto ipv4 delete @dyn { ip saddr }"},
 	{"pre", "tcp dport 5 dnat ip to 1.1.1.1-1.1.1.2:5-9 persistent",
 		"meta l4proto tcp th dport 5 dnat ip to 1.1.1.1-1.1.1.2:5-9 persistent"},
+	{"pre", "meta l4proto tcp dnat to :8080", "meta l4proto tcp dnat to :8080"},
+	{"pre", "ip saddr 1.1.1.1 tcp dport 80 dnat to :8080",
+		"meta nfproto ipv4 ip saddr 1.1.1.1 meta l4proto tcp th dport 80 dnat to :8080"},
 	{"pre", "dnat ip prefix to ip daddr map { 10.0.0.0/24 : 192.168.1.0/24 }",
 		"meta nfproto ipv4 dnat ip prefix to <address range>"},
 	{"pre", "dnat ip prefix to 10.1.0.0/24", "dnat ip prefix to 10.1.0.0/24"},

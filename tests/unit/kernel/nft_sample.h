@@ -401,6 +401,31 @@ static inline void sample_other_rules(struct sample *s)
 	nft_nat(s->a, r, true, IP_V4, nft_value(s->a, NFT_T_IPV4, "\xc0\xa8\0\2"), false)->port =
 		nft_value(s->a, NFT_T_PORT, "\0\x50");
 
+	for (unsigned int chance = 0; chance < 2; chance++) {
+		set = nft_set_new(s->a, NULL, NULL, SET_ANONYMOUS | SET_INTERVAL,
+			TYPES(NFT_T_INTEGER), TYPES(NFT_T_IPV4, NFT_T_PORT), 0);
+		for (uint32_t i = 0; i < 2; i++) {
+			uint32_t ends[] = {
+				__builtin_bswap32(i ? 86 : 0), __builtin_bswap32(i ? 257 : 85)};
+			uint8_t *e = nft_set_add(s->a, set, NOWHERE);
+
+			memcpy(e, ends, sizeof(ends));
+			put_address(nft_set_elem_data(set, i), i ? "192.168.0.3" : "192.168.0.2");
+			put_port(nft_set_elem_data(set, i) + 4, 80 + i);
+		}
+		r = ip_rule(s, "listeners", 2);
+		nft_match_u8(s->a, r, nft_sel(s->a, SEL_META_L4PROTO), OP_EQ, PROTO_TCP);
+		nft_nat(s->a, r, true, IP_V4,
+			nft_map_expr(s->a,
+				chance ? nft_random(s->a, 258)
+				       : nft_jhash(s->a, nft_sel(s->a, SEL_IP_SADDR), 258, 0x5eed),
+				set),
+			true);
+	}
+	r = nft_rule_new(s->a, nft_chain_find(s->t, "listeners"), NOWHERE);
+	nft_match_u8(s->a, r, nft_sel(s->a, SEL_META_L4PROTO), OP_EQ, PROTO_TCP);
+	nft_reject(s->a, r, "reject with tcp reset");
+
 	r = ip_rule(s, "sources", 2);
 	nft_nat(s->a, r, false, IP_V4,
 		nft_map_expr(s->a, nft_sel(s->a, SEL_IP_DADDR), nft_set_find_named(s->t, "snat4")),

@@ -59,6 +59,14 @@ static void remember(struct arena *a, struct memory *m)
 	vec_push(a, &m->sysctls, ((struct memory_sysctl){"net.ipv4.tcp_x", ""}));
 	vec_push(a, &m->numbers, ((struct memory_number){"telecom", 1}));
 	vec_push(a, &m->numbers, ((struct memory_number){"the other line", 127}));
+	vec_push(a, &m->learned.returns,
+		((struct memory_return){{IP_V4, {192, 168, 0, 2}}, RETURN_DIRECT, "back by eth2"}));
+	vec_push(a, &m->learned.returns,
+		((struct memory_return){{IP_V6, {0xfd, [15] = 2}}, RETURN_SNAT, ""}));
+	vec_push(a, &m->learned.downs,
+		((struct memory_down){"web", {IP_V4, {192, 168, 0, 3}}, 8080}));
+	vec_push(a, &m->learned.downs,
+		((struct memory_down){"mail.6", {IP_V6, {0xfd, [15] = 3}}, 0}));
 }
 
 static void assert_same(const struct memory *x, const struct memory *y)
@@ -72,6 +80,24 @@ static void assert_same(const struct memory *x, const struct memory *y)
 	for (size_t i = 0; i < x->numbers.len; i++) {
 		assert_string_equal(x->numbers.items[i].uplink, y->numbers.items[i].uplink);
 		assert_int_equal(x->numbers.items[i].number, y->numbers.items[i].number);
+	}
+	assert_int_equal(x->learned.returns.len, y->learned.returns.len);
+	assert_int_equal(x->learned.downs.len, y->learned.downs.len);
+	for (size_t i = 0; i < x->learned.returns.len; i++) {
+		const struct memory_return *p = &x->learned.returns.items[i],
+					   *q = &y->learned.returns.items[i];
+
+		assert_true(ip_equal(&p->backend, &q->backend));
+		assert_int_equal(p->mode, q->mode);
+		assert_string_equal(p->reason, q->reason);
+	}
+	for (size_t i = 0; i < x->learned.downs.len; i++) {
+		const struct memory_down *p = &x->learned.downs.items[i],
+					 *q = &y->learned.downs.items[i];
+
+		assert_string_equal(p->map, q->map);
+		assert_true(ip_equal(&p->backend, &q->backend));
+		assert_int_equal(p->port, q->port);
 	}
 }
 
@@ -103,7 +129,11 @@ static void test_round_trip(void **state)
 				  "sysctl net.ipv4.ping_group_range=1\t0\n"
 				  "sysctl net.ipv4.tcp_x=\n"
 				  "number 1 telecom\n"
-				  "number 127 the other line\n");
+				  "number 127 the other line\n"
+				  "return 192.168.0.2 direct back by eth2\n"
+				  "return fd00::2 snat \n"
+				  "down 192.168.0.3 8080 web\n"
+				  "down fd00::3 0 mail.6\n");
 	assert_int_equal(kernel_memory_load(f.k, f.a, &back), 0);
 	assert_same(&m, &back);
 
@@ -134,6 +164,16 @@ static void test_unwritable(void **state)
 		struct memory broken = {0};
 
 		vec_push(f.a, &broken.sysctls, bad[i]);
+		assert_int_equal(kernel_memory_save(f.k, &broken), -EINVAL);
+	}
+	for (int of_map = 0; of_map < 2; of_map++) {
+		struct memory broken = {0};
+
+		if (of_map)
+			vec_push(f.a, &broken.learned.downs, ((struct memory_down){.map = "a\nb"}));
+		else
+			vec_push(f.a, &broken.learned.returns,
+				((struct memory_return){.reason = "a\nb"}));
 		assert_int_equal(kernel_memory_save(f.k, &broken), -EINVAL);
 	}
 	assert_int_equal(kernel_memory_load(f.k, f.a, &back), 0);

@@ -507,6 +507,65 @@ static void test_json_twice(void **state)
 	dumped_end(&d);
 }
 
+/* What a rule gives to the packet is no selector; tables that are known by name are called so. */
+static void test_rules_realms_and_names(void **state)
+{
+	struct dumped d;
+
+	read_text(&d, "ip-rule.txt",
+		"100:\tfrom all fwmark 0x1 lookup isp1 realms 3/4\n"
+		"32766:\tfrom all lookup main\n");
+	assert_no_notes(&d);
+	assert_false(d.net.rules.items[0].more_selectors);
+	assert_string_equal(rule_text(&d, 0), "pref 100 fwmark 0x1 lookup isp1");
+	dumped_end(&d);
+}
+
+/* Of `ip route get`, whose answers are in no table; and a tunnel's `dst` beside the route's own. */
+static void test_routes_that_are_others(void **state)
+{
+	struct dumped d;
+
+	read_text(&d, "ip-route.txt",
+		"default via 10.0.0.254 dev d0 table isp1\n"
+		"1.1.1.1 via 10.0.0.254 dev d0 src 10.0.0.1 uid 0 \n"
+		"    cache \n"
+		"2.2.2.2 from 10.0.0.7 via 10.0.0.254 dev d0 \n"
+		"    cache iif d1 \n");
+	assert_int_equal(d.net.routes.len, 1);
+	assert_string_equal(route_text(&d, 0), "default via 10.0.0.254 dev d0 table isp1 proto 3");
+	assert_int_equal(d.notes.notes.len, 2);
+	assert_int_equal(d.notes.notes.items[0].line, 2);
+	assert_int_equal(d.notes.notes.items[1].line, 4);
+	dumped_end(&d);
+
+	read_text(&d, "ip-route.json",
+		"[ {\n    \"dst\" : \"10.12.0.0/16\",\"encap\":\"ip\",\"id\":5,\"src\":\"0.0.0.0\","
+		"\"dst\":\"1.1.1.1\",\"ttl\":0,\"tos\":0,\"dev\":\"d0\",\"scope\":\"link\","
+		"\"flags\":[]},\n"
+		"{\"dst\":\"10.13.0.0/16\",\"dev\":\"d0\",\"flags\":[],"
+		"\"metrics\":[{\"ecn\":null,\"congestion\":\"cubic\"}]}]\n");
+	assert_int_equal(d.notes.notes.len, 1);
+	assert_string_equal(d.notes.notes.items[0].why, "the encapsulation is not kept");
+	assert_string_equal(route_text(&d, 0), "10.12.0.0/16 dev d0 proto 3 scope link");
+	assert_string_equal(route_text(&d, 1), "10.13.0.0/16 dev d0 proto 3 scope global");
+	dumped_end(&d);
+}
+
+static void test_group_names(void **state)
+{
+	struct dumped d;
+
+	read_text(&d, "ip-link.txt",
+		"1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 group default qlen 1000\n"
+		"2: eth0: <UP,LOWER_UP> mtu 1500 group 7 qlen 1000\n"
+		"3: eth1: <UP,LOWER_UP> mtu 1500 group lan qlen 1000\n");
+	assert_int_equal(d.net.links.items[1].group, 7);
+	assert_int_equal(d.notes.notes.len, 1);
+	assert_int_equal(d.notes.notes.items[0].line, 3);
+	dumped_end(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +586,9 @@ int main(void)
 		cmocka_unit_test(test_neighbours_odd),
 		cmocka_unit_test(test_json_cut_off),
 		cmocka_unit_test(test_json_twice),
+		cmocka_unit_test(test_rules_realms_and_names),
+		cmocka_unit_test(test_routes_that_are_others),
+		cmocka_unit_test(test_group_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

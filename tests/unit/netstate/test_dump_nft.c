@@ -107,6 +107,11 @@ static void test_translations(void **state)
 	assert_reads(
 		"tcp dport 80 redirect to :8080", "meta l4proto tcp th dport 80 redirect to :8080");
 	assert_reads("masquerade fully-random", "masquerade fully-random");
+	assert_reads("snat ip prefix to ip saddr map { 192.168.1.0/24 : 10.1.0.0/24 }",
+		"meta nfproto ipv4 snat ip prefix to ip saddr map { 192.168.1.0/24 : 10.1.0.0/24 "
+		"}");
+	assert_reads("dnat ip to ip saddr map { 9.9.9.9 : 10.0.0.1-10.0.0.9 }",
+		"meta nfproto ipv4 dnat ip to ip saddr map { 9.9.9.9 : 10.0.0.1-10.0.0.9 }");
 	assert_reads("tcp dport 80 tproxy ip to 127.0.0.1:5000",
 		"meta l4proto tcp th dport 80 tproxy ip to 127.0.0.1:5000");
 }
@@ -142,6 +147,23 @@ static void test_unknown(void **state)
 	dumped_end(&d);
 }
 
+/* A variable that nothing defines is no interface's name. */
+static void test_undefined(void **state)
+{
+	struct dumped d;
+
+	read_nft(&d, "define LAN = eth1\ntable ip t {\n\tchain c {\n\t\tiifname $WAN drop\n"
+		     "\t\tiifname { $LAN, $DMZ } accept\n\t}\n}\n");
+	assert_rule(rule_of(&d, FAMILY_IP, "t", "c", 0), "<iifname $WAN> drop");
+	assert_int_equal(
+		rule_of(&d, FAMILY_IP, "t", "c", 1)->stmts.items[0].set->flags & SET_INCOMPLETE,
+		SET_INCOMPLETE);
+	assert_string_equal(dumped_notes(&d),
+		"ruleset.nft:4: a statement that is not understood: iifname $WAN\n"
+		"ruleset.nft:5: an element that is not understood: $DMZ\n");
+	dumped_end(&d);
+}
+
 static void test_hollow(void **state)
 {
 	const struct nft_rule *r;
@@ -168,7 +190,39 @@ static void test_hollow(void **state)
 	dumped_end(&d);
 }
 
+/* Of ports alone, in an inet table, it is of both families. */
+static void test_ports_of_both_families(void **state)
+{
+	struct dumped d;
+
+	read_nft(&d, "table inet t {\n\tchain c {\n\t\ttcp dport 80 dnat to :8080\n"
+		     "\t\ttcp dport 80 dnat ip to 1.1.1.1\n\t}\n}\n"
+		     "table ip t {\n\tchain c {\n\t\ttcp dport 80 dnat to :8080\n\t}\n}\n");
+	assert_int_equal(rule_of(&d, FAMILY_INET, "t", "c", 0)->stmts.items[2].nat_family, IP_NONE);
+	assert_int_equal(rule_of(&d, FAMILY_INET, "t", "c", 1)->stmts.items[2].nat_family, IP_V4);
+	assert_int_equal(rule_of(&d, FAMILY_IP, "t", "c", 0)->stmts.items[2].nat_family, IP_V4);
+	assert_no_notes(&d);
+	dumped_end(&d);
+}
+
 /* ---- chains and sets ---- */
+
+/* Two listings in one file. */
+static void test_said_twice(void **state)
+{
+	static const char once[] = "table inet t {\n\tchain c {\n"
+				   "\t\ttype filter hook input priority 0; policy drop;\n"
+				   "\t\taccept\n\t}\n}\n";
+	struct dumped d;
+
+	dumped_begin(&d);
+	dumped_text(&d, "nft.txt", arena_printf(d.arena, "%s%s", once, once));
+	dumped_read(&d);
+	assert_string_equal(dumped_notes(&d),
+		"nft.txt:9: this chain was there before: the rules of both are taken: c\n");
+	assert_int_equal(rule_of(&d, FAMILY_INET, "t", "c", 1)->at.line, 10);
+	dumped_end(&d);
+}
 
 static void test_chains(void **state)
 {
@@ -393,6 +447,9 @@ int main(void)
 		cmocka_unit_test(test_translations),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_undefined),
+		cmocka_unit_test(test_ports_of_both_families),
+		cmocka_unit_test(test_said_twice),
 		cmocka_unit_test(test_hollow),
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_sets),

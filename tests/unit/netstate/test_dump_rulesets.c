@@ -129,6 +129,47 @@ static void test_json_for_broken_text(void **state)
 	dumped_end(&d);
 }
 
+/* iptables-save says in comments what it leaves out. It is told where no other file has it. */
+static void test_left_out(void **state)
+{
+	static const char saved[] = "# Table `raw' is incompatible, use 'nft' tool.\n"
+				    "# Warning: iptables-legacy tables present, use "
+				    "iptables-legacy-save to see them\n" SAVED;
+	struct dumped d;
+
+	read_text(&d, "iptables-save.txt", saved);
+	assert_int_equal(d.notes.notes.len, 2);
+	assert_int_equal(d.notes.notes.items[0].line, 1);
+	assert_int_equal(d.notes.notes.items[1].line, 2);
+	dumped_end(&d);
+
+	dumped_begin(&d);
+	dumped_text(&d, "iptables-save.txt", saved);
+	dumped_text(&d, "iptables-legacy-save.txt", LEGACY);
+	dumped_text(&d, "nft.txt", NFT_TEXT);
+	dumped_read(&d);
+	assert_no_notes(&d);
+	dumped_end(&d);
+}
+
+/* As an editor of Windows saves them. */
+static void test_byte_order_mark(void **state)
+{
+	struct dumped d;
+
+	dumped_begin(&d);
+	dumped_text(&d, "iptables.txt", "\xef\xbb\xbf" SAVED);
+	dumped_text(&d, "nft.txt", "\xef\xbb\xbf" NFT_TEXT);
+	dumped_text(&d, "ip-rule.json",
+		"\xef\xbb\xbf[{\"priority\":0,\"src\":\"all\",\"table\":\"local\"}]\r\n");
+	dumped_read(&d);
+	assert_no_notes(&d);
+	assert_non_null(table(&d, FAMILY_IP, "filter"));
+	assert_non_null(table(&d, FAMILY_INET, "other"));
+	assert_int_equal(d.net.rules.len, 1);
+	dumped_end(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +177,8 @@ int main(void)
 		cmocka_unit_test(test_empty_saved_does_not_hide_nfts),
 		cmocka_unit_test(test_legacy_beside_nft),
 		cmocka_unit_test(test_json_for_broken_text),
+		cmocka_unit_test(test_left_out),
+		cmocka_unit_test(test_byte_order_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,18 +19,22 @@ static void test_sysctls(void **state)
 		"net.ipv4.conf.eth0/7.rp_filter=2\n"
 		"net/ipv4/conf/eth1.8/rp_filter = 0\n"
 		"/proc/sys/net/ipv4/conf/eth2/rp_filter:1\n"
+		"/proc/sys/net/ipv4/conf/eth2:0/rp_filter:2\n"
 		"net.ipv4.tcp_rmem = 4096\t131072\t6291456\n"
 		"net.ipv4.ip_forward = 0\r\n"
+		"-net.ipv4.conf.eth3.rp_filter = 2\n"
 		"sysctl: permission denied on key 'fs.protected_fifos'\n");
 	assert_int_equal(d.net.have, HAVE_SYSCTLS);
 	assert_string_equal(dumped_notes(&d),
-		"sysctl.txt:9: not a setting: sysctl: permission denied on key "
+		"sysctl.txt:11: not a setting: sysctl: permission denied on key "
 		"'fs.protected_fifos'\n");
-	assert_int_equal(d.net.sysctls.len, 5);
+	assert_int_equal(d.net.sysctls.len, 7);
+	assert_string_equal(netstate_sysctl(&d.net, "net.ipv4.conf.eth3.rp_filter"), "2");
 	assert_string_equal(netstate_sysctl(&d.net, "net.ipv4.ip_forward"), "0");
 	assert_string_equal(netstate_sysctl(&d.net, "net.ipv4.conf.eth0/7.rp_filter"), "2");
 	assert_string_equal(netstate_sysctl(&d.net, "net.ipv4.conf.eth1/8.rp_filter"), "0");
 	assert_string_equal(netstate_sysctl(&d.net, "net.ipv4.conf.eth2.rp_filter"), "1");
+	assert_string_equal(netstate_sysctl(&d.net, "net.ipv4.conf.eth2:0.rp_filter"), "2");
 	assert_string_equal(netstate_sysctl(&d.net, "net.ipv4.tcp_rmem"), "4096\t131072\t6291456");
 	assert_null(netstate_sysctl(&d.net, "kernel.hostname"));
 	assert_int_equal(d.net.sysctls.items[0].at.line, 4);
@@ -253,6 +257,9 @@ static void test_guess_by_content(void **state)
 		DUMP_IPTABLES_SAVE, IP_V6);
 	guess("a", "gw:~# iptables-save\n*nat\n:PREROUTING ACCEPT [0:0]\n", DUMP_IPTABLES_SAVE,
 		IP_NONE);
+	guess("a", "#!/bin/sh\n/sbin/ip6tables -A INPUT -j DROP\n", DUMP_IPTABLES_SAVE, IP_NONE);
+	guess("a", "sudo iptables \\\n--append INPUT\n", DUMP_IPTABLES_SAVE, IP_NONE);
+	guess("a", "\xef\xbb\xbf*nat\r\n", DUMP_IPTABLES_SAVE, IP_NONE);
 	guess("a", "table inet filter {\n\tchain input {\n", DUMP_NFT_TEXT, IP_NONE);
 	guess("a", "{\"nftables\": [{\"metainfo\": {}}]}", DUMP_NFT_JSON, IP_NONE);
 	guess("a", "[{\"ifindex\":1,\"ifname\":\"lo\",\"addr_info\":[]}]", DUMP_IP_ADDR, IP_NONE);

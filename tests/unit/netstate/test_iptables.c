@@ -145,8 +145,15 @@ static void test_spellings(void **state)
 			"-p tcp -m multiport --dports 80,443"},
 		{"-p icmp --icmp-type echo-request", "-p icmp -m icmp --icmp-type 8"},
 		{"-f", "-f"},
+		{"-m connbytes ! --connbytes 5:9 --connbytes-dir both --connbytes-mode bytes",
+			"-m connbytes ! --connbytes 5:9 --connbytes-mode bytes --connbytes-dir "
+			"both"},
 		{"-m comment --comment 'it is' -m mark --mark 5",
 			"-m comment --comment \"it is\" -m mark --mark 0x5"},
+		{"-p tcp -m multiport --dport 80,443 --syn",
+			"-p tcp -m multiport --dports 80,443 -m tcp --tcp-flags FIN,SYN,RST,ACK "
+			"SYN"},
+		{"-p ip -m mark --mark 5", "-m mark --mark 0x5"},
 		{"-p tcp ! --sport 0:5", "-p tcp -m tcp --sport 6:65535"},
 		{"-m limit --limit 5/minute --limit-burst=7",
 			"-m limit --limit 5/min --limit-burst 7"},
@@ -194,6 +201,9 @@ static void test_unknown(void **state)
 		{"-m conntrack --ctstate NEWISH", "-m conntrack --ctstate NEWISH", "NEWISH"},
 		{"-d 1.2.3.4/33", "-d 1.2.3.4/33", "33"},
 		{"foo bar -j DROP", "foo bar", "foo"},
+		{"-p tcp -m multiport -j DROP", "-m multiport", "what ports"},
+		{"-p tcp -m multiport --sports 1 --dports 2 -j DROP",
+			"-m multiport --sports 1 --dports 2", "two lists"},
 	};
 	struct arena *a = arena_new();
 	struct nft_table *t = nft_table_new(a, FAMILY_IP, "filter");
@@ -306,6 +316,27 @@ static void test_listing(void **state)
 	arena_free(t.a);
 }
 
+/* Something happens where the rule stands, though it is not known what. */
+static void test_too_long(void **state)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct text t = {0};
+	const struct nft_chain *c;
+
+	strbuf_add(&text, "*filter\n:INPUT ACCEPT [0:0]\n[1:2] -A INPUT -m u32 --u32 \"");
+	for (unsigned int i = 0; i < 1000; i++)
+		strbuf_add(&text, "0xffffffff");
+	strbuf_add(&text, "\" -j DROP\n-A INPUT -j ACCEPT\nCOMMIT\n");
+	read_text(&t, strbuf_str(&text), IP_V4, ORIGIN_XT_NFT);
+	c = nft_chain_find(table(&t, 0, "filter", FAMILY_IP), "INPUT");
+	assert_int_equal(c->rules.len, 2);
+	assert_int_equal(c->rules.items[0].stmts.items[0].kind, STMT_UNKNOWN);
+	assert_note(&t, 0, 3, "too long");
+	assert_int_equal(t.d.notes.len, 1);
+	strbuf_fini(&text);
+	arena_free(t.a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_pasted),
 		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_listing),
+		cmocka_unit_test(test_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

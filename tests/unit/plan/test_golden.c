@@ -4,6 +4,7 @@
 
 static const char *const names[] = {
 	"article",
+	"backends",
 	"ipv6",
 	"modems",
 	"one-interface",

@@ -220,6 +220,10 @@ static const struct example broken[] = {
 	{"30: no way for replies", 30, DIAG_ERROR, true, "ESTABLISHED,RELATED",
 		{.iptables = NAT DNAT_ONE END CLOSED
 			"-A FORWARD -d 192.168.0.2/32 -p tcp -m tcp --dport 8080 -j ACCEPT\n" END}},
+	{"30: no way for errors", 30, DIAG_WARNING, true, "ESTABLISHED,RELATED",
+		{.iptables = NAT DNAT_ONE END CLOSED
+			"-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"
+			"-A FORWARD -d 192.168.0.2/32 -p tcp -m tcp --dport 8080 -j ACCEPT\n" END}},
 	{"31: in another zone", 31, DIAG_ERROR, true, "-D PREROUTING",
 		{.iptables = NAT DNAT_ONE END RAW
 			"-A PREROUTING -i eth0 -j CT --zone 7\n" END FILTER
@@ -718,6 +722,210 @@ static void test_catalogue(void **state)
 	}
 }
 
+static size_t times(const struct machine *m, uint8_t pitfall, const char *evidence)
+{
+	size_t n = 0;
+
+	VEC_EACH (&m->found.items, struct finding, f)
+		n += f->pitfall == pitfall && strstr(f->evidence, evidence);
+	return n;
+}
+
+static size_t times_untold(const struct machine *m, uint8_t pitfall, const char *what)
+{
+	size_t n = 0;
+
+	VEC_EACH (&m->found.untold, struct finding_untold, u)
+		n += u->pitfall == pitfall && strstr(u->what, what);
+	return n;
+}
+
+#define TWO_PORTS                                                                                  \
+	"-A PREROUTING -i eth1 -p tcp -m tcp --dport 80 -j DNAT --to-destination 192.168.0.2\n"    \
+	"-A PREROUTING -i eth1 -p tcp -m tcp --dport 81 -j DNAT --to-destination 192.168.0.3\n"
+
+/* That a setting is not in the dumps is no fault of it. */
+static void test_settings_that_are_not_known(void **state)
+{
+	struct dumped d = {
+		.iptables = NAT DNAT_ONE TWO_PORTS END, .sysctl = "net.ipv4.ip_default_ttl = 64\n"};
+	struct machine m;
+
+	look(&m, &d, false);
+	assert_null(machine_found(&m, 17));
+	assert_null(machine_found(&m, 20));
+	assert_int_equal(times_untold(&m, 20, "net.ipv4.conf.eth0.forwarding"), 1);
+	assert_int_equal(times_untold(&m, 20, "net.ipv4.conf.eth1.forwarding"), 1);
+	assert_int_equal(times_untold(&m, 17, "net.ipv4.conf.eth1.rp_filter"), 1);
+	machine_end(&m);
+
+	/* Strict on all may still be loose on one. */
+	d.sysctl = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 1\n";
+	look(&m, &d, false);
+	assert_null(machine_found(&m, 17));
+	assert_int_equal(times_untold(&m, 17, "net.ipv4.conf.eth1.rp_filter"), 1);
+	machine_end(&m);
+
+	/* But without a route back any mode drops. */
+	d.route = "1.1.1.0/24 dev eth0 scope link\n2.2.2.0/24 dev eth1 scope link\n"
+		  "192.168.0.0/24 dev eth2 scope link\n";
+	look(&m, &d, false);
+	assert_non_null(machine_found(&m, 18));
+	machine_end(&m);
+}
+
+/* Whatever asks for it, a setting is one finding. */
+static void test_settings_that_are_known(void **state)
+{
+	struct dumped d = {.iptables = NAT DNAT_ONE TWO_PORTS END,
+		.more_sysctl = "net.ipv4.conf.eth1.forwarding = 0\n"};
+	struct machine m;
+
+	look(&m, &d, false);
+	assert_int_equal(times(&m, 20, "net.ipv4.conf.eth1.forwarding = 0"), 1);
+	assert_int_equal(times(&m, 20, ""), 1);
+	assert_int_equal(machine_found(&m, 20)->forwards.len, 2);
+	machine_end(&m);
+	d.sysctl = "net.ipv4.conf.all.forwarding = 0\nnet.ipv4.ip_forward = 0\n";
+	d.more_sysctl = NULL;
+	look(&m, &d, false);
+	assert_int_equal(times(&m, 20, "net.ipv4.ip_forward = 0"), 1);
+	assert_int_equal(times(&m, 20, ""), 1);
+	machine_end(&m);
+}
+
+/* The commands are for each of the forwards that a finding names. */
+static void test_remedy_for_each_forward(void **state)
+{
+	const struct dumped d = {.iptables = NAT TWO_PORTS END};
+	const struct finding *f;
+	struct machine m;
+
+	look(&m, &d, false);
+	f = machine_found(&m, 34);
+	assert_non_null(f);
+	assert_int_equal(f->forwards.len, 2);
+	assert_true(has_remedy(f, "--dport 80 -j DNAT --to-destination 192.168.0.2:80"));
+	assert_true(has_remedy(f, "--dport 81 -j DNAT --to-destination 192.168.0.3:81"));
+	machine_end(&m);
+}
+
+/* Names from a dump stand in commands that somebody pastes. */
+static void test_names_for_a_shell(void **state)
+{
+	static const char *const names[] = {
+		"a;reboot", "$(reboot)", "`reboot`", "a|reboot", "a&reboot", "a>/etc/x"};
+	const struct finding *f;
+	struct machine m;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		char text[300];
+		struct dumped d = {.iptables = text};
+
+		snprintf(text, sizeof(text),
+			"*nat\n:PREROUTING ACCEPT [0:0]\n:%s - [0:0]\n-A %s -p tcp -m tcp --dport "
+			"80 -j DNAT --to-destination 192.168.0.2:80\nCOMMIT\n",
+			names[i], names[i]);
+		look(&m, &d, false);
+		f = machine_found(&m, 33);
+		if (!f || f->remedy.len || !f->withheld)
+			fail_msg("%s: %s", names[i], f && f->remedy.len ? f->remedy.items[0] : "?");
+		machine_end(&m);
+	}
+}
+
+/* What looks like a fault, and is none; and what must not be told to be another one. */
+static void test_near_misses(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t found, not_found; /* 0: whatever is */
+		struct dumped d;
+	} rows[] = {
+		{"to an address of the machine's own, INPUT is the chain", 32, 25,
+			{.iptables = NAT
+				"-A PREROUTING -d 1.1.1.1/32 -p tcp -m tcp --dport 80 -j DNAT "
+				"--to-destination 192.168.0.1:8080\n" END
+				"*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n"
+				":OUTPUT ACCEPT [0:0]\n" END}},
+		{"replies that were translated may be asked for early", 0, 6,
+			{.iptables = NAT DNAT_BOTH END MANGLE
+				"-A PREROUTING -m conntrack --ctstate DNAT --ctdir REPLY -j MARK "
+				"--set-xmark 0x1/0xff\n" END,
+				.more_rule = BY_MARK}},
+		{"requests may not", 6, 0,
+			{.iptables = NAT DNAT_BOTH END MANGLE
+				"-A PREROUTING -i eth1 -m conntrack --ctstate DNAT -j CONNMARK "
+				"--set-xmark 0x1/0xff\n" END,
+				.more_rule = BY_MARK}},
+		{"a table that says to go on takes nothing", 0, 9,
+			{.iptables = PINNED NAT DNAT_BOTH END,
+				.more_rule = "100:\tfrom all lookup 50\n" BY_MARK,
+				.more_route = "throw default table 50\n"}},
+		{"one that leads on takes all", 9, 0,
+			{.iptables = PINNED NAT DNAT_BOTH END,
+				.more_rule = "100:\tfrom all lookup 50\n" BY_MARK,
+				.more_route = "default via 1.1.1.254 dev eth0 table 50\n"}},
+		{"public addresses inside are for the public", 0, 57,
+			{.iptables = NAT END,
+				.addr = "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500\n"
+					"    inet 1.1.1.1/24 scope global eth0\n"
+					"6: eth5: <BROADCAST,UP,LOWER_UP> mtu 1500\n"
+					"    inet 203.0.113.1/24 scope global eth5\n",
+				.route = "default via 1.1.1.254 dev eth0\n"
+					 "1.1.1.0/24 dev eth0 scope link\n"
+					 "203.0.113.0/24 dev eth5 scope link\n"}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct machine m;
+
+		look(&m, &rows[i].d, false);
+		if ((rows[i].found && !machine_found(&m, rows[i].found)) ||
+			(rows[i].not_found && machine_found(&m, rows[i].not_found))) {
+			machine_print(&m);
+			fail_msg("%s", rows[i].name);
+		}
+		machine_end(&m);
+	}
+}
+
+/* Nothing comes before preference 1 but the kernel's own rule: no command to paste for that. */
+static void test_no_room_for_a_rule(void **state)
+{
+	const struct dumped d = {.iptables = PINNED NAT DNAT_BOTH END,
+		.more_rule = "1:\tfrom all lookup main\n" BY_MARK};
+	struct machine m;
+	size_t n = 0;
+
+	look(&m, &d, false);
+	VEC_EACH (&m.found.items, struct finding, f) {
+		if (strcmp(f->id, "ip-rule-not-reached") != 0)
+			continue;
+		assert_int_equal(f->remedy.len, 0);
+		n++;
+	}
+	assert_true(n > 0);
+	machine_end(&m);
+}
+
+/* Whether an address is the machine's is only known where its addresses are. */
+static void test_without_addresses(void **state)
+{
+	const struct dumped d = {
+		.iptables = NAT "-A POSTROUTING -o eth0 -j SNAT --to-source 9.9.9.9\n" END,
+		.route = TWO_UPLINKS_ROUTE};
+	struct machine m;
+
+	machine_read(&m, &d);
+	walk_doctor(m.a, &m.net, &m.facts, &m.found);
+	assert_null(machine_found(&m, 37));
+	machine_end(&m);
+	look(&m, &d, false);
+	assert_non_null(machine_found(&m, 37));
+	machine_end(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -729,6 +937,13 @@ int main(void)
 		cmocka_unit_test(test_marked_connection),
 		cmocka_unit_test(test_networkd),
 		cmocka_unit_test(test_catalogue),
+		cmocka_unit_test(test_settings_that_are_not_known),
+		cmocka_unit_test(test_settings_that_are_known),
+		cmocka_unit_test(test_remedy_for_each_forward),
+		cmocka_unit_test(test_near_misses),
+		cmocka_unit_test(test_no_room_for_a_rule),
+		cmocka_unit_test(test_without_addresses),
+		cmocka_unit_test(test_names_for_a_shell),
 	};
 
 	return cmocka_run_group_tests_name("walk/doctor", tests, NULL, NULL);

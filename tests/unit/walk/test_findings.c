@@ -66,6 +66,18 @@ static const struct finding *found(const struct machine *m, const char *id)
 	return NULL;
 }
 
+/* Does a finding say that the map with this number in the config does not work? The first such. */
+static const struct finding *blocking(const struct machine *m, size_t map)
+{
+	VEC_EACH (&m->found.items, struct finding, f) {
+		for (size_t i = 0; f->blocks && i < f->maps.len; i++) {
+			if (f->maps.items[i] == &m->p.plan->maps.items[map])
+				return f;
+		}
+	}
+	return NULL;
+}
+
 static void print_all(const struct machine *m)
 {
 	struct strbuf b = STRBUF_INIT;
@@ -215,9 +227,30 @@ static void test_plain_nft_drop(void **state)
 		"nft insert rule inet filter forward ct mark and 0x80000000 == 0x80000000 accept");
 	assert_int_equal(f->maps.len, 1);
 	assert_null(f->uplink); /* on both */
-	assert_ptr_equal(findings_blocking(&m.found, &m.p.plan->maps.items[0]), f);
+	assert_ptr_equal(blocking(&m, 0), f);
 	/* The remedy, in place. */
 	ours_accept(&m, c, OURS);
+	assert_none(&m);
+	end(&m);
+}
+
+/* At the device itself, before everything else. */
+static void test_dropped_at_ingress(void **state)
+{
+	struct machine m;
+	const struct finding *f;
+	struct nft_chain *c;
+
+	begin(&m, article);
+	c = base(&m, table(&m, FAMILY_NETDEV, "early"), "c", HOOK_INGRESS, 0);
+	c->device = "eth1";
+	c->policy_drop = true;
+	look(&m);
+	f = only(&m, "foreign-drop");
+	assert_string_equal(f->evidence, "table netdev early, chain c: policy drop");
+	assert_string_equal(f->uplink->uplink->interface, "eth1");
+	assert_int_equal(f->remedy.len, 0);
+	c->device = "wlan0"; /* nobody's */
 	assert_none(&m);
 	end(&m);
 }
@@ -448,9 +481,9 @@ static void test_single_maps(void **state)
 	look(&m);
 	f = only(&m, "foreign-drop");
 	assert_int_equal(f->maps.len, 2);
-	assert_null(findings_blocking(&m.found, &m.p.plan->maps.items[0]));
-	assert_ptr_equal(findings_blocking(&m.found, &m.p.plan->maps.items[1]), f);
-	assert_ptr_equal(findings_blocking(&m.found, &m.p.plan->maps.items[2]), f);
+	assert_null(blocking(&m, 0));
+	assert_ptr_equal(blocking(&m, 1), f);
+	assert_ptr_equal(blocking(&m, 2), f);
 	end(&m);
 }
 
@@ -482,7 +515,7 @@ static void test_blocklist(void **state)
 	look(&m);
 	assert_non_null(found(&m, "foreign-drop-possible"));
 	assert_int_equal(found(&m, "foreign-drop-possible")->severity, DIAG_WARNING);
-	assert_null(findings_blocking(&m.found, &m.p.plan->maps.items[0]));
+	assert_null(blocking(&m, 0));
 	s->flags &= ~(uint32_t)SET_INCOMPLETE;
 	look(&m);
 	assert_true(only(&m, "foreign-drop")->blocks);
@@ -1020,6 +1053,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sane_gateway),
 		cmocka_unit_test(test_plain_nft_drop),
+		cmocka_unit_test(test_dropped_at_ingress),
 		cmocka_unit_test(test_replies_dropped),
 		cmocka_unit_test(test_one_uplink),
 		cmocka_unit_test(test_reject),

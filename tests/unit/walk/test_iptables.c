@@ -30,7 +30,7 @@ static enum answer walk(struct fixture *f, const struct packet *p)
 {
 	struct walk_result r;
 
-	walk_hook(f->a, &f->w, HOOK_FORWARD, p, &r);
+	walk_chains(f->a, &f->w, HOOK_FORWARD, p, &r);
 	return r.verdict == WALK_DROP ? Y : r.verdict == WALK_ACCEPT ? N : U;
 }
 
@@ -321,7 +321,7 @@ static void test_targets(void **state)
 		sh("iptables-nft -t mangle -F FORWARD && iptables-nft -t mangle -A FORWARD -j %s",
 			cases[i].rule);
 		observe(&f);
-		walk_hook(f.a, &f.w, HOOK_FORWARD, &p, &r);
+		walk_chains(f.a, &f.w, HOOK_FORWARD, &p, &r);
 		assert_int_equal(r.verdict, WALK_ACCEPT);
 		if (r.after.mark != cases[i].mark || r.after.ct_mark != cases[i].ct_mark ||
 			r.after.mark_known != UINT32_MAX || r.after.ct_mark_known != UINT32_MAX)
@@ -337,7 +337,7 @@ static void test_targets(void **state)
 	{
 		struct walk_result r;
 
-		walk_hook(f.a, &f.w, HOOK_PREROUTING, &p, &r);
+		walk_chains(f.a, &f.w, HOOK_PREROUTING, &p, &r);
 		assert_int_equal(r.after.ct_state, CT_UNTRACKED);
 	}
 	sh("iptables-nft -F FORWARD && iptables-nft -A FORWARD -j NFQUEUE");

@@ -216,6 +216,29 @@ static void test_v6(void **state)
 	gw_end(&g);
 }
 
+/* What keeps an uplink's replies from leaving by another line. */
+static void test_v6_last_resort(void **state)
+{
+	struct net_route *last;
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_addr(&g, "eth0", "2001:db8:1::1/64");
+	gw_route(&g, 0, "::/0", "fe80::1", "eth0");
+	gw_rule_of(&g, IP_V6, 500, 101);
+	gw_rule_of(&g, IP_V6, 32766, TABLE_MAIN);
+	last = gw_route(&g, 101, "::/0", NULL, NULL);
+	last->metric = UINT32_MAX;
+	last->protocol = 3; /* boot */
+	gw_sysctl(&g, "ipv6.conf.all.forwarding", "1");
+	g.q.in = "eth2";
+	g.q.src = addr("fd00::5");
+	assert_int_equal(gw_walk(&g, "2a00::1")->legs[LEG_REQUEST].end, JOURNEY_UNROUTABLE);
+	last->protocol = 2; /* the kernel's own way to say that there is none */
+	assert_string_equal(gw_walk(&g, "2a00::1")->legs[LEG_REQUEST].out, "eth0");
+	gw_end(&g);
+}
+
 /* A route for some sources is the better one only for them. */
 static void test_v6_source_routes(void **state)
 {
@@ -243,7 +266,9 @@ static void test_v6_source_routes(void **state)
 
 static void test_port_of_snat(void **state)
 {
+	const struct ip_addr server = addr("8.8.8.8");
 	const struct journey_way *w;
+	struct nft_rule *r;
 	struct net_flow *f;
 	struct gateway_test g;
 
@@ -262,6 +287,12 @@ static void test_port_of_snat(void **state)
 	assert_false(packet_knows(&w->legs[LEG_REQUEST].last, PKT_SPORT));
 	assert_true(packet_knows(&w->legs[LEG_REPLY].last, PKT_DPORT));
 	assert_int_equal(w->legs[LEG_REPLY].last.dport, 50000);
+	/* But the answer's addresses are known. */
+	r = gw_new(&g, gw_forward(&g));
+	nft_match(g.a, r, nft_sel(g.a, SEL_CT_REPLY_SADDR), OP_EQ, server.bytes, 4);
+	nft_verdict(g.a, r, VERDICT_DROP, NULL);
+	assert_walk(&g, "8.8.8.8", "broken");
+	assert_int_equal(g.j.ways.len, 1);
 	gw_end(&g);
 }
 
@@ -292,21 +323,28 @@ static void test_ranges(void **state)
 	gw_end(&g);
 }
 
+/* raw: [iifname DEV] notrack */
+static void notrack(struct gateway_test *g, enum nft_hook hook, const char *dev)
+{
+	struct nft_rule *r = gw_new(g, gw_chain(g, "raw", CHAIN_FILTER, hook, -300));
+	struct nft_stmt *s;
+
+	if (dev)
+		gw_iif(g, r, dev);
+	s = vec_add(g->a, &r->stmts);
+	s->kind = STMT_NOTRACK;
+}
+
 /* Untracked: no translation, in neither direction. */
 static void test_notrack(void **state)
 {
 	const struct journey_way *w;
-	struct nft_stmt *s;
-	struct nft_rule *r;
 	struct gateway_test g;
 
 	gw_begin(&g);
 	listen_on(&g, PROTO_TCP, "0.0.0.0", 80);
 	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
-	r = gw_new(&g, gw_chain(&g, "raw", CHAIN_FILTER, HOOK_PREROUTING, -300));
-	gw_iif(&g, r, "eth0");
-	s = vec_add(g.a, &r->stmts);
-	s->kind = STMT_NOTRACK;
+	notrack(&g, HOOK_PREROUTING, "eth0");
 	w = gw_walk(&g, "1.1.1.1");
 	assert_int_equal(w->legs[LEG_REQUEST].end, JOURNEY_LOCAL);
 	assert_false(w->dnat);
@@ -317,16 +355,11 @@ static void test_notrack(void **state)
 /* The reply's side is not tracked: what comes is invalid, and goes out as it is. */
 static void test_invalid_reply_leaks(void **state)
 {
-	struct nft_stmt *s;
-	struct nft_rule *r;
 	struct gateway_test g;
 
 	gw_begin(&g);
 	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
-	r = gw_new(&g, gw_chain(&g, "raw", CHAIN_FILTER, HOOK_PREROUTING, -300));
-	gw_iif(&g, r, "eth2");
-	s = vec_add(g.a, &r->stmts);
-	s->kind = STMT_NOTRACK;
+	notrack(&g, HOOK_PREROUTING, "eth2");
 	assert_walk(&g, "1.1.1.1", "broken");
 	assert_why(&g, "the reply comes from 192.168.0.2:80, not from 1.1.1.1:80");
 	gw_end(&g);
@@ -336,15 +369,11 @@ static void test_invalid_reply_leaks(void **state)
 static void test_untracked_answer(void **state)
 {
 	const struct journey_way *w;
-	struct nft_stmt *s;
-	struct nft_rule *r;
 	struct gateway_test g;
 
 	gw_begin(&g);
 	listen_on(&g, PROTO_TCP, "0.0.0.0", 80);
-	r = gw_new(&g, gw_chain(&g, "raw", CHAIN_FILTER, HOOK_OUTPUT, -300));
-	s = vec_add(g.a, &r->stmts);
-	s->kind = STMT_NOTRACK;
+	notrack(&g, HOOK_OUTPUT, NULL);
 	w = gw_walk(&g, "1.1.1.1");
 	assert_true(w->legs[LEG_LATER].walked);
 	assert_non_null(strstr(step_of(w, LEG_LATER, STAGE_CONNTRACK)->text, "invalid"));
@@ -396,6 +425,41 @@ static void test_way_out_moved(void **state)
 	gw_mark_rule(&g, 501, 2, 102);
 	assert_walk(&g, "8.8.8.8", "broken");
 	assert_why(&g, "a further request is dropped: masqueraded as of eth0, but leaves by eth1");
+	gw_end(&g);
+}
+
+/* The same of a connection that conntrack has: its entry does not tell who translated it. */
+static void test_known_connection_moved(void **state)
+{
+	struct gateway_test g;
+	struct net_flow *f;
+
+	gw_begin(&g);
+	gw_masquerade(&g, "eth0");
+	gw_masquerade(&g, "eth1");
+	g.q.src = addr("192.168.0.9");
+	f = vec_add(g.a, &g.s.flows);
+	f->proto = PROTO_TCP;
+	f->state = "ESTABLISHED";
+	f->status = CT_SEEN_REPLY | CT_ASSURED;
+	f->original = (struct flow_tuple){addr("192.168.0.9"), addr("8.8.8.8"), 50000, 80};
+	f->reply = (struct flow_tuple){addr("8.8.8.8"), addr("2.2.2.2"), 80, 50000};
+	assert_walk(&g, "8.8.8.8", "unknown");
+	assert_int_equal(g.j.ways.len, 2);
+	assert_int_equal(g.j.ways.items[0].choices.items[0].fork.kind, FORK_UNKNOWN);
+	for (size_t i = 0; i < 2; i++) {
+		const struct journey_leg *leg = &g.j.ways.items[i].legs[LEG_REQUEST];
+
+		assert_int_equal(leg->end, g.j.ways.items[i].choices.items[0].taken
+						   ? JOURNEY_DROPPED
+						   : JOURNEY_FORWARDED);
+	}
+	/* Rules that give it that source whatever way it leaves do tell. */
+	gw_postrouting_nat(&g)->rules.len = 0;
+	gw_snat(&g, NULL, "2.2.2.2");
+	assert_walk(&g, "8.8.8.8", "works");
+	assert_int_equal(g.j.ways.len, 1);
+	assert_int_equal(g.j.ways.items[0].legs[LEG_REQUEST].end, JOURNEY_FORWARDED);
 	gw_end(&g);
 }
 
@@ -552,6 +616,7 @@ int main(void)
 		cmocka_unit_test(test_from_here),
 		cmocka_unit_test(test_dnat_in_output),
 		cmocka_unit_test(test_v6),
+		cmocka_unit_test(test_v6_last_resort),
 		cmocka_unit_test(test_v6_source_routes),
 		cmocka_unit_test(test_port_of_snat),
 		cmocka_unit_test(test_ranges),
@@ -560,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_untracked_answer),
 		cmocka_unit_test(test_both_tools_translate),
 		cmocka_unit_test(test_way_out_moved),
+		cmocka_unit_test(test_known_connection_moved),
 		cmocka_unit_test(test_two_gateways_on_one_interface),
 		cmocka_unit_test(test_next_hops_that_are_down),
 		cmocka_unit_test(test_vrf),

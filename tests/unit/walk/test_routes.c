@@ -199,37 +199,6 @@ static void test_selectors(void **state)
 	end(&n);
 }
 
-static void test_way_back(void **state)
-{
-	struct net_route *late;
-	struct net n;
-
-	/* A request by each of the uplinks; main's default is by eth0. */
-	begin(&n);
-	add_rule(&n, 32766, TABLE_MAIN);
-	n.p.saddr = addr("100.100.100.100");
-	n.p.daddr = addr("1.1.1.1");
-	n.p.iif = "eth0";
-	assert_int_equal(walk_way_back(&n.s, &n.p, false, WAY_BACK_BY_BEST), TRI_YES);
-	n.p.iif = "eth1";
-	assert_int_equal(walk_way_back(&n.s, &n.p, false, WAY_BACK_BY_BEST), TRI_NO);
-	assert_int_equal(walk_way_back(&n.s, &n.p, false, WAY_BACK_BY_SOME), TRI_NO);
-	assert_int_equal(walk_way_back(&n.s, &n.p, false, WAY_BACK_ANY), TRI_YES);
-	late = add_route(&n, TABLE_MAIN, "0.0.0.0/0", "eth1");
-	late->metric = 20000;
-	assert_int_equal(walk_way_back(&n.s, &n.p, false, WAY_BACK_BY_BEST), TRI_NO);
-	assert_int_equal(walk_way_back(&n.s, &n.p, false, WAY_BACK_BY_SOME), TRI_YES);
-	/* With the mark, another table is asked. */
-	n.s.rules.items[1].table = 70002;
-	n.s.rules.items[1].mark = 0x02000000;
-	n.s.rules.items[1].mask = 0x7f000000;
-	assert_int_equal(walk_way_back(&n.s, &n.p, true, WAY_BACK_BY_BEST), TRI_YES);
-	assert_int_equal(walk_way_back(&n.s, &n.p, false, WAY_BACK_BY_BEST), TRI_NO);
-	n.p.known &= ~(uint32_t)PKT_SADDR;
-	assert_int_equal(walk_way_back(&n.s, &n.p, true, WAY_BACK_BY_BEST), TRI_UNKNOWN);
-	end(&n);
-}
-
 static void test_leaves_by(void **state)
 {
 	struct net n;
@@ -254,7 +223,6 @@ int main(void)
 		cmocka_unit_test(test_unreachable_throw_and_actions),
 		cmocka_unit_test(test_goto),
 		cmocka_unit_test(test_selectors),
-		cmocka_unit_test(test_way_back),
 		cmocka_unit_test(test_leaves_by),
 	};
 

@@ -623,17 +623,17 @@ static void test_before_conntrack(void **state)
 
 	nft_match_u32(x->a, r, nft_masked32(x->a, SEL_CT_STATE, CT_NEW, 0), OP_NE, 0);
 	nft_verdict(x->a, r, VERDICT_DROP, NULL);
-	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
+	walk_chains(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
 	assert_int_equal(x->r.verdict, WALK_ACCEPT);
 	assert_int_equal(x->r.after.ct_state, CT_NEW);
 	assert_true(packet_knows(&x->r.after, PKT_CT_STATE | PKT_CT_ORIGINAL));
 	raw->prio = -150;
-	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
+	walk_chains(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
 	assert_int_equal(x->r.verdict, WALK_DROP);
 	raw->prio = -300;
 	r->stmts.len = 0;
 	((struct nft_stmt *)vec_add(x->a, &r->stmts))->kind = STMT_NOTRACK;
-	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
+	walk_chains(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
 	assert_int_equal(x->r.after.ct_state, CT_UNTRACKED);
 }
 
@@ -650,37 +650,13 @@ static void test_what_ways_differ_in_is_unknown(void **state)
 	match_port(x, r, OP_EQ, 80);
 	s = vec_add(x->a, &r->stmts);
 	s->kind = STMT_NOTRACK;
-	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
+	walk_chains(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
 	assert_int_equal(x->r.verdict, WALK_ACCEPT);
 	assert_false(packet_knows(&x->r.after, PKT_CT_STATE));
 	assert_true(packet_knows(&x->r.after, PKT_SADDR | PKT_IIF));
 	c->prio = -150; /* too late: it has its connection */
-	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
+	walk_chains(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
 	assert_true(packet_knows(&x->r.after, PKT_CT_STATE));
-}
-
-static void test_nat_chains_see_new_connections(void **state)
-{
-	static const uint8_t to[4] = {10, 0, 0, 9};
-	struct walked *x = *state;
-	struct packet p = a_request();
-	struct nft_chain *nat =
-		nft_base_chain_new(x->a, x->t, "one", CHAIN_NAT, HOOK_PREROUTING, -100);
-	struct nft_chain *two =
-		nft_base_chain_new(x->a, x->t, "two", CHAIN_NAT, HOOK_PREROUTING, -90);
-
-	p.ct_status = 0;
-	nft_nat(x->a, rule_in(x, nat), true, IP_V4, nft_value(x->a, NFT_T_IPV4, to), false);
-	plain_rule(x, two, VERDICT_DROP, NULL);
-	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
-	assert_int_equal(x->r.verdict, WALK_ACCEPT); /* the second is not asked any more */
-	assert_true(x->r.mapped);
-	assert_true(x->r.after.ct_status & CT_DST_NAT);
-	assert_false(packet_knows(&x->r.after, PKT_DADDR));
-	p.ct_state = CT_ESTABLISHED;
-	walk_hook(x->a, &x->w, HOOK_PREROUTING, &p, &x->r);
-	assert_false(x->r.mapped);
-	assert_true(packet_knows(&x->r.after, PKT_DADDR));
 }
 
 static void test_trail(void **state)
@@ -736,7 +712,6 @@ int main(void)
 		T(test_unknown_statement),
 		T(test_before_conntrack),
 		T(test_what_ways_differ_in_is_unknown),
-		T(test_nat_chains_see_new_connections),
 		T(test_trail),
 	};
 

@@ -89,10 +89,29 @@ static inline int walked_teardown(void **state)
 	return 0;
 }
 
+/* All base chains of a hook, one after the other, as long as the packet passes. */
+static inline void walk_chains(struct arena *a, const struct walker *w, enum nft_hook hook,
+	const struct packet *p, struct walk_result *out)
+{
+	struct walk_result all = {.verdict = WALK_ACCEPT, .passes = true, .after = *p}, one;
+	struct walk_bases bases = {0};
+
+	walk_bases(a, w, p->family, hook, &bases);
+	for (size_t i = 0; i < bases.items.len && all.passes; i++) {
+		walk_base_chain(w, &bases.items.items[i], &all.after, &one);
+		/* What was open before stays so, unless it ends here on every way. */
+		if (all.verdict == WALK_UNKNOWN && one.passes)
+			all.after = one.after;
+		else
+			all = one;
+	}
+	*out = all;
+}
+
 static inline enum walk_verdict forward(struct walked *x, const struct packet *p)
 {
 	x->trail.len = 0;
-	walk_hook(x->a, &x->w, HOOK_FORWARD, p, &x->r);
+	walk_chains(x->a, &x->w, HOOK_FORWARD, p, &x->r);
 	return x->r.verdict;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A plan in words and as JSON, for the commands that print one. */
-#ifndef CLI_PLAN_OUT_H
-#define CLI_PLAN_OUT_H
+#ifndef REPORT_PLAN_OUT_H
+#define REPORT_PLAN_OUT_H
 
 #include <jansson.h>
 

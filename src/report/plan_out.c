@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Prints a plan: a summary for people, commands and nft text, and all of it as JSON. */
-#include "cli/plan_out.h"
+#include "report/plan_out.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,6 +27,19 @@ static const char *return_name(enum return_mode mode)
 	return "";
 }
 
+static const char *balance_name(enum balance b)
+{
+	switch (b) {
+	case BALANCE_HASH:
+		return "hash";
+	case BALANCE_RANDOM:
+		return "random";
+	case BALANCE_FIRST:
+		return "first";
+	}
+	return "";
+}
+
 /* The way out of one family: an address, "onlink", or NULL where there is none. */
 static const char *gateway_text(const struct plan_uplink *u, int six, char buf[IP_STRLEN])
 {
@@ -35,12 +48,6 @@ static const char *gateway_text(const struct plan_uplink *u, int six, char buf[I
 	if (u->nexthop[six].gateway.family == IP_NONE)
 		return "onlink";
 	return ip_format(&u->nexthop[six].gateway, buf);
-}
-
-/* The backend's port for a listener's port. */
-static uint16_t backend_port(const struct map *m, const struct listen *l, uint16_t port)
-{
-	return m->to_port ? (uint16_t)(m->to_port + (port - l->first)) : port;
 }
 
 /* ---- text ---- */
@@ -93,22 +100,22 @@ static void add_on(struct strbuf *out, const struct plan_map *pm)
 }
 
 /* "192.168.0.7:28000-28099"; several listeners that keep their ports have no one port to show. */
-static void add_backend(struct strbuf *out, const struct map *m)
+static void add_backend(struct strbuf *out, const struct map *m, const struct backend *b)
 {
 	const struct listen *l = m->listens.items;
 	char ip[IP_STRLEN];
 	bool one = m->listens.len == 1;
 
-	ip_format(&m->to, ip);
-	if (!one && !m->to_port) {
+	ip_format(&b->addr, ip);
+	if (!one && !b->port) {
 		strbuf_add(out, ip);
 		return;
 	}
-	strbuf_addf(out, m->to.family == IP_V6 ? "[%s]:" : "%s:", ip);
+	strbuf_addf(out, b->addr.family == IP_V6 ? "[%s]:" : "%s:", ip);
 	if (one)
-		add_ports(out, backend_port(m, l, l->first), backend_port(m, l, l->last));
+		add_ports(out, backend_port_for(b, l, l->first), backend_port_for(b, l, l->last));
 	else
-		add_ports(out, m->to_port, m->to_port);
+		add_ports(out, b->port, b->port);
 }
 
 static void add_uplink(struct strbuf *out, const struct plan_uplink *u, uint32_t mask, int width)
@@ -129,21 +136,44 @@ static void add_uplink(struct strbuf *out, const struct plan_uplink *u, uint32_t
 		mark_text(mark_number_mask(mask), bits), u->preference, u->table);
 }
 
-static void add_map(struct strbuf *out, const struct plan_map *pm, int width)
+static void add_return(struct strbuf *out, const struct plan_map *pm)
 {
-	strbuf_addf(out, "#   %-*s  ", width, pm->map->name);
-	add_listens(out, pm->map);
-	add_on(out, pm);
-	strbuf_add(out, " -> ");
-	add_backend(out, pm->map);
-	strbuf_addf(out, "\n#   %-*s  return %s", width, "", return_name(pm->return_mode));
+	strbuf_addf(out, "return %s", return_name(pm->return_mode));
 	if (pm->return_mode == RETURN_SNAT) {
 		strbuf_addch(out, ' ');
 		add_addrs(out, pm->snat.items, pm->snat.len);
 	}
 	if (pm->reason)
 		strbuf_addf(out, " (%s)", pm->reason);
-	strbuf_addch(out, '\n');
+}
+
+/* @pm: of several backends of its map, the first. Those have a line each. */
+static void add_map(struct strbuf *out, const struct plan_map *pm, int width)
+{
+	const struct map *m = pm->map;
+	size_t n = m->backends.len;
+
+	strbuf_addf(out, "#   %-*s  ", width, m->name);
+	add_listens(out, m);
+	add_on(out, pm);
+	strbuf_add(out, " -> ");
+	if (n == 1) {
+		add_backend(out, m, pm->backend);
+		strbuf_addf(out, "%s\n#   %-*s  ", pm->down ? ", down" : "", width, "");
+		add_return(out, pm);
+		strbuf_addch(out, '\n');
+		return;
+	}
+	strbuf_addf(out, "%zu backends, %s\n", n, balance_name(m->balance));
+	for (size_t i = 0; i < n; i++) {
+		strbuf_addf(out, "#   %-*s    ", width, "");
+		add_backend(out, m, pm[i].backend);
+		if (m->balance != BALANCE_FIRST)
+			strbuf_addf(out, ", weight %u", pm[i].backend->weight);
+		strbuf_add(out, pm[i].down ? ", down; " : "; ");
+		add_return(out, &pm[i]);
+		strbuf_addch(out, '\n');
+	}
 }
 
 static int name_column(const struct plan *p)
@@ -162,14 +192,17 @@ static int name_column(const struct plan *p)
 void plan_out_summary(struct strbuf *out, const struct plan *p)
 {
 	int width = name_column(p);
-	size_t disabled = p->model->maps.len - p->maps.len;
+	size_t disabled = 0;
+
+	VEC_EACH (&p->model->maps, struct map, m)
+		disabled += !m->enabled;
 
 	strbuf_add(out, "# uplinks\n");
 	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		add_uplink(out, u, p->model->mark_mask, width);
 	strbuf_add(out, "# maps\n");
-	VEC_EACH (&p->maps, struct plan_map, pm)
-		add_map(out, pm, width);
+	for (size_t i = 0; i < p->maps.len; i += p->maps.items[i].map->backends.len)
+		add_map(out, &p->maps.items[i], width);
 	if (disabled > 0)
 		strbuf_addf(out, "#   (and %zu disabled)\n", disabled);
 }
@@ -251,28 +284,59 @@ static json_t *listen_json(const struct map *m, const struct listen *l)
 	json_object_set_new(j, "protocol", string_json(ip_proto_name(l->proto)));
 	json_object_set_new(j, "first", json_integer(l->first));
 	json_object_set_new(j, "last", json_integer(l->last));
-	json_object_set_new(j, "to_first", json_integer(backend_port(m, l, l->first)));
-	json_object_set_new(j, "to_last", json_integer(backend_port(m, l, l->last)));
+	json_object_set_new(
+		j, "to_first", json_integer(backend_port_for(m->backends.items, l, l->first)));
+	json_object_set_new(
+		j, "to_last", json_integer(backend_port_for(m->backends.items, l, l->last)));
 	return j;
 }
 
-static json_t *map_json(const struct plan_map *pm)
+static void set_return(json_t *j, const struct plan_map *pm)
 {
-	json_t *j = json_object(), *listens = json_array(), *uplinks = json_array();
-
-	VEC_EACH (&pm->map->listens, struct listen, l)
-		json_array_append_new(listens, listen_json(pm->map, l));
-	VEC_EACH (&pm->uplinks, struct plan_uplink *, u)
-		json_array_append_new(uplinks, string_json((*u)->uplink->name));
-	json_object_set_new(j, "name", string_json(pm->map->name));
-	json_object_set_new(j, "listen", listens);
-	json_object_set_new(j, "uplinks", uplinks);
-	json_object_set_new(j, "to", addr_json(&pm->map->to));
 	json_object_set_new(j, "interface", string_json(pm->interface));
 	json_object_set_new(j, "return", string_json(return_name(pm->return_mode)));
 	json_object_set_new(j, "snat", addrs_json(pm->snat.items, pm->snat.len));
 	json_object_set_new(j, "hairpin", addr_json(&pm->hairpin));
 	json_object_set_new(j, "reason", string_json(pm->reason));
+}
+
+static json_t *backend_json(const struct plan_map *pm)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "address", addr_json(&pm->backend->addr));
+	json_object_set_new(
+		j, "port", pm->backend->port ? json_integer(pm->backend->port) : json_null());
+	json_object_set_new(j, "weight", json_integer(pm->backend->weight));
+	json_object_set_new(j, "down", json_boolean(pm->down));
+	set_return(j, pm);
+	return j;
+}
+
+/* @pm: of several backends of its map, the first. What it says beside the list is that one's. */
+static json_t *map_json(const struct plan_map *pm)
+{
+	json_t *j = json_object(), *listens = json_array(), *uplinks = json_array(),
+	       *backends = json_array();
+	const struct map *m = pm->map;
+
+	VEC_EACH (&m->listens, struct listen, l)
+		json_array_append_new(listens, listen_json(m, l));
+	VEC_EACH (&pm->uplinks, struct plan_uplink *, u)
+		json_array_append_new(uplinks, string_json((*u)->uplink->name));
+	for (size_t i = 0; i < m->backends.len; i++)
+		json_array_append_new(backends, backend_json(&pm[i]));
+	json_object_set_new(j, "name", string_json(m->name));
+	json_object_set_new(j, "listen", listens);
+	json_object_set_new(j, "uplinks", uplinks);
+	json_object_set_new(j, "to", addr_json(&pm->backend->addr));
+	set_return(j, pm);
+	json_object_set_new(j, "backends", backends);
+	json_object_set_new(j, "balance", string_json(balance_name(m->balance)));
+	json_object_set_new(
+		j, "when_down", string_json(m->when_down == WHEN_DOWN_CUT ? "cut" : "keep"));
+	json_object_set_new(
+		j, "all_down", string_json(m->all_down == ALL_DOWN_REFUSE ? "refuse" : "try"));
 	return j;
 }
 
@@ -327,8 +391,8 @@ json_t *plan_out_json(const struct plan *p)
 
 	VEC_EACH (&p->uplinks, struct plan_uplink, u)
 		json_array_append_new(uplinks, uplink_json(u, p->model->mark_mask));
-	VEC_EACH (&p->maps, struct plan_map, pm)
-		json_array_append_new(maps, map_json(pm));
+	for (size_t i = 0; i < p->maps.len; i += p->maps.items[i].map->backends.len)
+		json_array_append_new(maps, map_json(&p->maps.items[i]));
 	VEC_EACH (&p->want.sysctls, struct net_sysctl, s)
 		json_object_set_new(sysctls, s->key, string_json(s->value));
 	plan_out_nft(&nft, p);

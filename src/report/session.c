@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The SSH session that a command was started over, and whether a plan would cut it. */
-#include <ctype.h>
+/* The SSH session that a process was started over, and whether a plan would cut it. */
+#include "report/session.h"
+
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/change.h"
 #include "kernel/conntrack.h"
 
 #define MAX_ANCESTORS	64
@@ -70,14 +69,10 @@ static long parent_of(struct arena *a, long pid)
 }
 
 /* sudo and su drop the variable, so ancestors are asked too. */
-static bool find_connection(struct arena *a, struct flow *f)
+static bool find_connection(struct arena *a, long pid, struct flow *f)
 {
 	static const char name[] = "SSH_CONNECTION=";
-	const char *own = getenv("SSH_CONNECTION");
-	long pid = getppid();
 
-	if (own && parse_connection(own, f))
-		return true;
 	for (int i = 0; i < MAX_ANCESTORS && pid > 1; i++, pid = parent_of(a, pid)) {
 		size_t len;
 		char *env = read_proc(a, pid, "environ", &len);
@@ -109,8 +104,8 @@ static bool match_session(const struct flow *f, void *data)
 	return false;
 }
 
-bool change_cuts_session(
-	struct cli_context *c, struct kernel *k, const struct plan *p, bool allowed)
+bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct plan *p, bool allowed,
+	struct diag *d)
 {
 	struct flow session, tracked;
 	struct search s = {.reply = &session.reply, .out = &tracked};
@@ -119,7 +114,7 @@ bool change_cuts_session(
 	char client[IP_STRLEN], server[IP_STRLEN];
 	struct span at;
 
-	if (!find_connection(c->arena, &session))
+	if (!find_connection(a, pid, &session))
 		return false;
 	/* Conntrack knows what the session looked like on the wire, if it tracks it already. */
 	if (kernel_conntrack_sweep(k, match_session, &s, &none, &e) == 0 && s.found)
@@ -129,16 +124,16 @@ bool change_cuts_session(
 	ip_format(&session.original.src, client);
 	ip_format(&session.original.dst, server);
 	if (allowed) {
-		diag_warning(&c->diag, at,
+		diag_warning(d, at,
 			"this cuts the SSH session you are in: %s port %u to %s port %u", client,
 			session.original.sport, server, session.original.dport);
 		return true;
 	}
-	diag_error(&c->diag, at,
+	diag_error(d, at,
 		"this would cut the SSH session you are in: %s port %u to %s port %u is on this "
 		"listener",
 		client, session.original.sport, server, session.original.dport);
-	diag_hint(&c->diag,
+	diag_hint(d,
 		"nothing was changed. Give the map another port, or another address (`on:`);\n"
 		"or try it with --confirm SECONDS, which goes back by itself; or --force it");
 	return true;

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Table: rows in columns that are as wide as they must be; and amounts in words. */
+#include "cli/table.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+void table_row(struct table *t, ...)
+{
+	struct table_row *row = vec_add(t->arena, &t->rows);
+	const char *cell;
+	va_list ap;
+
+	va_start(ap, t);
+	for (unsigned int i = 0; (cell = va_arg(ap, const char *)); i++)
+		if (i < TABLE_COLUMNS)
+			row->cells[i] = cell;
+	va_end(ap);
+}
+
+size_t table_width(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+static void add_plain(struct strbuf *out, const char *text)
+{
+	for (; *text; text++)
+		strbuf_addch(out, (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
+void table_print(const struct table *t, struct strbuf *out)
+{
+	size_t widths[TABLE_COLUMNS] = {0};
+
+	VEC_EACH (&t->rows, const struct table_row, row)
+		for (unsigned int i = 0; i < TABLE_COLUMNS && row->cells[i]; i++)
+			if (table_width(row->cells[i]) > widths[i])
+				widths[i] = table_width(row->cells[i]);
+	VEC_EACH (&t->rows, const struct table_row, row) {
+		for (unsigned int i = 0; i < TABLE_COLUMNS && row->cells[i]; i++) {
+			bool last = i + 1 == TABLE_COLUMNS || !row->cells[i + 1];
+			size_t space = widths[i] - table_width(row->cells[i]);
+
+			strbuf_add(out, "  ");
+			if (t->right & 1u << i)
+				strbuf_fill(out, ' ', space);
+			add_plain(out, row->cells[i]);
+			if (!last && !(t->right & 1u << i))
+				strbuf_fill(out, ' ', space);
+		}
+		strbuf_addch(out, '\n');
+	}
+}
+
+char *table_duration(struct arena *a, uint64_t seconds)
+{
+	uint64_t minutes = seconds / 60, hours = minutes / 60, days = hours / 24;
+
+	if (days)
+		return arena_printf(a, "%" PRIu64 " d %" PRIu64 " h", days, hours % 24);
+	if (hours)
+		return arena_printf(a, "%" PRIu64 " h %" PRIu64 " min", hours, minutes % 60);
+	if (minutes)
+		return arena_printf(a, "%" PRIu64 " min", minutes);
+	return arena_printf(a, "%" PRIu64 " s", seconds);
+}
+
+static char *scaled(struct arena *a, double n, const char *unit)
+{
+	static const char *const prefixes[] = {"", "k", "M", "G", "T", "P"};
+	size_t i = 0;
+
+	for (; n >= 1000 && i + 1 < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		n /= 1000;
+	return arena_printf(a, i && n < 100 ? "%.1f %s%s" : "%.0f %s%s", n, prefixes[i], unit);
+}
+
+char *table_bytes(struct arena *a, uint64_t bytes)
+{
+	return scaled(a, (double)bytes, "B");
+}
+
+char *table_rate(struct arena *a, double bytes_per_second)
+{
+	return scaled(a, bytes_per_second * 8, "bit/s");
+}

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * API: what can be asked and who may ask it.
+ *
+ * On the unix socket the kernel says who asks: root and the daemon's own user may change things, members
+ * of the socket's group may look. On TCP anybody who gets there may look at what does not cost much; a
+ * web page of a stranger does not get there by way of the operator's browser: its name, which is in the
+ * Host header, is none of ours.
+ */
+#include "daemon/api.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/change.h"
+#include "daemon/http.h"
+#include "daemon/metrics.h"
+#include "daemon/reconcile.h"
+#include "daemon/sse.h"
+#include "daemon/status.h"
+#include "report/flows.h"
+#include "report/plan_out.h"
+#include "report/report.h"
+
+#define GROUP		  "portreeve"
+#define MAX_GROUPS	  65536u /* NGROUPS_MAX of Linux */
+#define SMALL_BODY_BYTES  4096u
+#define MAX_TRIAL_SECONDS 86400u
+#define MAX_EVENT_ID	  (UINT64_C(1) << 53)
+#define METRICS_TYPE	  "text/plain; version=0.0.4; charset=utf-8"
+#define TEXT_TYPE	  "text/plain; charset=utf-8"
+
+struct api {
+	struct http *http;
+	gid_t group;
+	char host[256]; /* this machine's name */
+	struct ip_addr metrics; /* where it listens on TCP */
+	uint16_t metrics_port;
+};
+
+struct ask {
+	struct daemon *daemon;
+	struct http_exchange *exchange;
+	const struct http_request *request;
+	const struct http_peer *peer;
+};
+
+/* ---- looking ---- */
+
+static void get_status(const struct ask *q)
+{
+	http_reply_json(q->exchange, 200, status_json(q->daemon));
+}
+
+static void get_uplinks(const struct ask *q)
+{
+	http_reply_json(q->exchange, 200, status_uplinks(q->daemon));
+}
+
+static void get_maps(const struct ask *q)
+{
+	http_reply_json(q->exchange, 200, status_maps(q->daemon));
+}
+
+static void get_probe(const struct ask *q)
+{
+	http_reply_json(q->exchange, 200, status_probe(q->daemon));
+}
+
+static void no_plan(const struct ask *q)
+{
+	const struct reconcile_status *s = reconcile_status(q->daemon);
+
+	http_reply_error(q->exchange, 503, "there is no plan in force", s->problem, NULL);
+}
+
+static void get_plan(const struct ask *q)
+{
+	const struct plan *p = reconcile_plan(q->daemon);
+
+	if (p)
+		http_reply_json(q->exchange, 200, plan_out_json(p));
+	else
+		no_plan(q);
+}
+
+static bool bad_param(const struct ask *q, const char *error)
+{
+	http_reply_error(q->exchange, 400, error, NULL, NULL);
+	return false;
+}
+
+static bool read_flows_query(const struct ask *q, struct flows_query *out)
+{
+	const char *client = http_param(q->request, "client");
+	uint64_t limit = FLOWS_DEFAULT;
+
+	*out = (struct flows_query){.map = http_param(q->request, "map"),
+		.uplink = http_param(q->request, "uplink")};
+	if (client && ip_prefix_parse(client, &out->client) != 0)
+		return bad_param(q, "client is an address or a prefix, as 198.51.100.0/24");
+	if (!http_number(q->request, "limit", 0, FLOWS_MAX, &limit))
+		return bad_param(q, "limit is a number up to 100000");
+	out->limit = (size_t)limit;
+	return true;
+}
+
+static void get_flows(const struct ask *q)
+{
+	const struct plan *p = reconcile_plan(q->daemon);
+	struct kernel_error e = {0};
+	struct flows_query query;
+	struct arena *a;
+	json_t *j;
+
+	if (!p) {
+		no_plan(q);
+		return;
+	}
+	if (!read_flows_query(q, &query))
+		return;
+	a = arena_new();
+	j = report_flows(q->daemon->kernel, a, p, &query, daemon_wall_ms(), &e);
+	arena_free(a);
+	if (j)
+		http_reply_json(q->exchange, 200, j);
+	else
+		http_reply_error(q->exchange, 500, "the kernel does not give the connections",
+			e.text[0] ? e.text : strerror(e.err), NULL);
+}
+
+/* Last-Event-ID is what a browser sends when it comes back; `since` is for those who begin. Without
+ * either, from now on. */
+static void get_events(const struct ask *q)
+{
+	const char *last = q->request->last_event_id;
+	struct http_request as_param = {
+		.params = {{"since", last}}, .n_params = 1}; /* read alike */
+	uint64_t after = journal_last(q->daemon->journal);
+
+	if (!http_number(last ? &as_param : q->request, "since", 0, MAX_EVENT_ID, &after))
+		bad_param(q, "since, and Last-Event-ID, are the number of an event");
+	else
+		sse_start(q->daemon, q->exchange, after);
+}
+
+/* A look at everything, which takes its time: only for those who are on this machine. */
+static void get_findings(const struct ask *q)
+{
+	struct gateway_state s = {.learned = &q->daemon->learned};
+	struct arena *a = arena_new();
+	struct findings found = {0};
+	struct diag diag;
+	int err;
+
+	diag_init(&diag);
+	err = gateway_look(q->daemon->kernel, a, q->daemon->config->model, &s, &diag);
+	if (err || !s.plan) {
+		http_reply_error(q->exchange, 500, "this machine cannot be looked at, or planned for",
+			NULL, report_diag(&diag));
+	} else {
+		report_judge(q->daemon->kernel, a, &s, &found);
+		http_reply_json(q->exchange, 200,
+			json_pack("{s:o, s:o}", "findings", report_findings(&found), "diagnostics",
+				report_diag(&diag)));
+	}
+	diag_fini(&diag);
+	arena_free(a);
+}
+
+static void get_metrics(const struct ask *q)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	metrics_print(q->daemon, &text);
+	http_reply(q->exchange, 200, METRICS_TYPE, strbuf_str(&text), text.len);
+	strbuf_fini(&text);
+}
+
+static void get_health(const struct ask *q)
+{
+	const struct reconcile_status *s = reconcile_status(q->daemon);
+	struct strbuf text = STRBUF_INIT;
+
+	strbuf_addf(&text, "%s\n",
+		s->in_force   ? "ok"
+		: s->problem[0] ? s->problem
+				: "the config is not in force yet");
+	http_reply(q->exchange, s->in_force ? 200 : 503, TEXT_TYPE, strbuf_str(&text), text.len);
+	strbuf_fini(&text);
+}
+
+/* ---- changing ---- */
+
+static void reply_change(const struct ask *q, enum change_outcome outcome, json_t *done,
+	const struct diag *diag)
+{
+	json_t *said = report_diag(diag);
+
+	switch (outcome) {
+	case CHANGE_DONE:
+		json_object_set_new(done, "diagnostics", said);
+		http_reply_json(q->exchange, 200, done);
+		return;
+	case CHANGE_NOT_NOW:
+		http_reply_error(q->exchange, 409, "not as things stand", NULL, said);
+		break;
+	case CHANGE_WRONG:
+		http_reply_error(q->exchange, 422, "the config is wrong; nothing was changed", NULL,
+			said);
+		break;
+	case CHANGE_REFUSED:
+		http_reply_error(q->exchange, 500, "the system refused", NULL, said);
+		break;
+	}
+	json_decref(done);
+}
+
+static void post_apply(const struct ask *q)
+{
+	const char *name = http_param(q->request, "name");
+	struct change_request r = {.name = name ? name : "the request",
+		.text = q->request->body,
+		.len = q->request->body_len,
+		.pid = q->peer->pid};
+	struct apply_report report = {0};
+	uint64_t seconds = 0, force = 0;
+	enum change_outcome outcome;
+	struct diag diag;
+	json_t *j;
+
+	if (!http_number(q->request, "confirm", 0, MAX_TRIAL_SECONDS, &seconds)) {
+		bad_param(q, "confirm is a number of seconds, at most a day");
+		return;
+	}
+	if (!http_number(q->request, "force", 0, 1, &force)) {
+		bad_param(q, "force is 0 or 1");
+		return;
+	}
+	r.seconds = (uint32_t)seconds;
+	r.force = force;
+	diag_init(&diag);
+	outcome = change_apply(q->daemon, &r, &report, &diag);
+	j = report_apply(&report);
+	json_object_set_new(j, "confirm_within",
+		q->daemon->trial ? json_integer((json_int_t)seconds) : json_null());
+	reply_change(q, outcome, j, &diag);
+	diag_fini(&diag);
+}
+
+static void post_confirm(const struct ask *q)
+{
+	enum change_outcome outcome;
+	struct diag diag;
+
+	diag_init(&diag);
+	outcome = change_confirm(q->daemon, &diag);
+	reply_change(q, outcome, json_pack("{s:b}", "confirmed", 1), &diag);
+	diag_fini(&diag);
+}
+
+static void post_back(const struct ask *q, enum change_outcome (*step)(struct daemon *d,
+						   struct apply_report *report, struct diag *diag))
+{
+	struct apply_report report = {0};
+	enum change_outcome outcome;
+	struct diag diag;
+
+	diag_init(&diag);
+	outcome = step(q->daemon, &report, &diag);
+	reply_change(q, outcome, report_apply(&report), &diag);
+	diag_fini(&diag);
+}
+
+static void post_rollback(const struct ask *q)
+{
+	post_back(q, change_rollback);
+}
+
+static void post_reload(const struct ask *q)
+{
+	post_back(q, change_reload);
+}
+
+static void post_remove(const struct ask *q)
+{
+	post_back(q, change_remove);
+}
+
+void api_metrics(const struct daemon *d, struct strbuf *out)
+{
+	if (!d->api)
+		return;
+	strbuf_addf(out,
+		"# HELP portreeve_api_connections Open connections to the API.\n"
+		"# TYPE portreeve_api_connections gauge\n"
+		"portreeve_api_connections %zu\n"
+		"# HELP portreeve_api_refused_total Connections dropped or turned away because there "
+		"were too many.\n"
+		"# TYPE portreeve_api_refused_total counter\n"
+		"portreeve_api_refused_total %" PRIu64 "\n",
+		http_connections(d->api->http), http_refusals(d->api->http));
+}
+
+/* ---- who may ask what ---- */
+
+enum cost { CHEAP, DEAR }; /* dear: not by TCP */
+
+static const struct route {
+	const char *path;
+	enum http_method method; /* GET or POST */
+	enum cost cost;
+	void (*answer)(const struct ask *q);
+} routes[] = {
+	{"/v1/status", HTTP_GET, CHEAP, get_status},
+	{"/v1/uplinks", HTTP_GET, CHEAP, get_uplinks},
+	{"/v1/maps", HTTP_GET, CHEAP, get_maps},
+	{"/v1/flows", HTTP_GET, CHEAP, get_flows},
+	{"/v1/events", HTTP_GET, CHEAP, get_events},
+	{"/v1/probe", HTTP_GET, CHEAP, get_probe},
+	{"/v1/plan", HTTP_GET, DEAR, get_plan},
+	{"/v1/findings", HTTP_GET, DEAR, get_findings},
+	{"/v1/apply", HTTP_POST, DEAR, post_apply},
+	{"/v1/confirm", HTTP_POST, DEAR, post_confirm},
+	{"/v1/rollback", HTTP_POST, DEAR, post_rollback},
+	{"/v1/reload", HTTP_POST, DEAR, post_reload},
+	{"/v1/remove", HTTP_POST, DEAR, post_remove},
+	{"/metrics", HTTP_GET, CHEAP, get_metrics},
+	{"/healthz", HTTP_GET, CHEAP, get_health},
+};
+
+static const struct route *find_route(const char *path)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (strcmp(routes[i].path, path) == 0)
+			return &routes[i];
+	return NULL;
+}
+
+/* Is it meant for the network that we keep? A socket file does not belong to any. */
+static bool is_our_namespace(const struct ask *q)
+{
+	char own[32];
+
+	snprintf(own, sizeof(own), "%" PRIu64, q->daemon->kernel->netns_cookie);
+	return !q->request->namespace || strcmp(q->request->namespace, own) == 0;
+}
+
+/* True: it was refused. */
+static bool refused(const struct ask *q, const struct route *r)
+{
+	enum http_method method =
+		q->request->method == HTTP_HEAD ? HTTP_GET : q->request->method;
+	const struct http_peer *peer = q->peer;
+
+	if (!peer->local && !http_host_is_ours(q->request->host, q->daemon->api->host))
+		http_reply_error(q->exchange, 421, "this is not the host that was asked for",
+			"ask by an address, localhost, or this machine's own name", NULL);
+	else if (!is_our_namespace(q))
+		http_reply_error(q->exchange, 421, "this daemon keeps another network namespace",
+			NULL, NULL);
+	else if (!peer->may_read)
+		http_reply_error(q->exchange, 403, "only root and the group " GROUP " may ask",
+			"usermod -aG " GROUP " USER, and log in again", NULL);
+	else if (!r)
+		http_reply_error(q->exchange, 404, "there is no such thing here",
+			"what there is: /v1/status, /v1/uplinks, /v1/maps, /v1/flows, /v1/events, "
+			"/v1/probe, /v1/plan, /v1/findings, /metrics, /healthz",
+			NULL);
+	else if (r->method != method)
+		http_reply_error(q->exchange, 405,
+			r->method == HTTP_POST ? "this is asked for with POST"
+					       : "this is asked for with GET",
+			NULL, NULL);
+	else if (!peer->local && r->cost == DEAR)
+		http_reply_error(q->exchange, 403, "not over TCP: only on the unix socket", NULL,
+			NULL);
+	else if (!q->daemon->reconcile)
+		http_reply_error(q->exchange, 503, "the daemon is about to end", NULL, NULL);
+	else if (r->method == HTTP_POST && !peer->may_change)
+		http_reply_error(q->exchange, 403,
+			"only root, and the user that the daemon runs as, may change things",
+			"the group " GROUP " may look; run it through sudo", NULL);
+	else
+		return false;
+	return true;
+}
+
+static void handle(struct http_exchange *x, const struct http_request *request,
+	const struct http_peer *peer, void *data)
+{
+	struct ask q = {data, x, request, peer};
+	const struct route *r = find_route(request->path);
+
+	if (!refused(&q, r))
+		r->answer(&q);
+}
+
+static bool is_in_group(int fd, gid_t group)
+{
+	gid_t *all = calloc(MAX_GROUPS, sizeof(*all));
+	socklen_t len = MAX_GROUPS * sizeof(*all);
+	struct ucred own;
+	socklen_t own_len = sizeof(own);
+	bool found = false;
+
+	if (!all)
+		abort();
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, all, &len) == 0)
+		for (size_t i = 0; i < len / sizeof(*all); i++)
+			found = found || all[i] == group;
+	free(all);
+	return found || (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &own, &own_len) == 0 &&
+				own.gid == group);
+}
+
+static void judge(struct http_peer *peer, int fd, void *data)
+{
+	struct daemon *d = data;
+
+	peer->may_change = peer->local && (peer->uid == 0 || peer->uid == geteuid());
+	peer->may_read = !peer->local || peer->may_change || is_in_group(fd, d->api->group);
+}
+
+static size_t body_limit(const struct http_peer *peer, void *data)
+{
+	return peer->may_change ? LIMIT_CONFIG_BYTES : SMALL_BODY_BYTES;
+}
+
+/* ---- its life ---- */
+
+static const char *socket_path(const struct daemon *d, char buf[256])
+{
+	const char *run = secure_getenv("PORTREEVE_RUN_DIR");
+
+	if (d->options.socket_path)
+		return d->options.socket_path;
+	if (!run || !*run)
+		return API_SOCKET;
+	snprintf(buf, 256, "%s/api.sock", run);
+	return buf;
+}
+
+/* The group must get as far as the socket. What else is in the directory is only its owner's to read. */
+static void open_directory(const char *path, gid_t group)
+{
+	char *dir = strdup(path), *end = dir ? strrchr(dir, '/') : NULL;
+	struct stat st;
+
+	if (end && end != dir) {
+		*end = '\0';
+		(void)!mkdir(dir, 0700);
+		if (group && stat(dir, &st) == 0 && st.st_uid == geteuid() &&
+			(st.st_mode & 07777) == 0700 && chown(dir, (uid_t)-1, group) == 0)
+			(void)!chmod(dir, 0710);
+	}
+	free(dir);
+}
+
+void api_update(struct daemon *d)
+{
+	struct api *api = d->api;
+	const struct model *m = d->config->model;
+	char text[IP_STRLEN];
+	int err;
+
+	if (!api ||
+		(ip_equal(&m->metrics, &api->metrics) && m->metrics_port == api->metrics_port))
+		return;
+	err = http_listen_tcp(api->http, &m->metrics, m->metrics_port);
+	/* What failed is tried again with the next change. */
+	api->metrics = err ? (struct ip_addr){0} : m->metrics;
+	api->metrics_port = m->metrics_port;
+	if (err)
+		journal_note(d->journal, JOURNAL_ERROR, "metrics-off",
+			"the TCP port for metrics cannot be listened on", "s:s, s:i, s:s", "address",
+			ip_format(&m->metrics, text), "port", (int)m->metrics_port, "error",
+			strerror(-err));
+}
+
+int api_start(struct daemon *d, struct diag *diag)
+{
+	struct http_rules rules = {
+		.judge = judge, .body_limit = body_limit, .handle = handle, .data = d};
+	struct group *group = getgrnam(GROUP);
+	struct api *api = calloc(1, sizeof(*api));
+	char buf[256];
+	const char *path = socket_path(d, buf);
+	int err;
+
+	if (!api)
+		abort();
+	api->group = group ? group->gr_gid : 0;
+	(void)!gethostname(api->host, sizeof(api->host) - 1);
+	api->http = http_new(d->base, &rules);
+	d->api = api;
+	open_directory(path, api->group);
+	err = http_listen_unix(api->http, path, api->group);
+	if (err) {
+		diag_error(diag, NOWHERE, "cannot listen on %s: %s", path,
+			err == -EADDRINUSE ? "another daemon does" : strerror(-err));
+		api_stop(d);
+		return err;
+	}
+	api_update(d);
+	return 0;
+}
+
+void api_stop(struct daemon *d)
+{
+	if (!d->api)
+		return;
+	http_free(d->api->http);
+	free(d->api);
+	d->api = NULL;
+}

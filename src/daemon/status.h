@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Status: what the daemon knows, as the API gives it. */
+#ifndef DAEMON_STATUS_H
+#define DAEMON_STATUS_H
+
+#include "daemon/daemon.h"
+
+/* Each gives a new reference. What they are: docs/openapi.yaml. */
+json_t *status_json(struct daemon *d);
+json_t *status_uplinks(struct daemon *d);
+json_t *status_maps(struct daemon *d);
+json_t *status_probe(struct daemon *d); /* what was measured of return paths */
+
+#endif

@@ -1,0 +1,472 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The daemon's API: what it answers, whom it obeys, how a change on trial ends, and that nobody who
+connects can harm it."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import time
+
+import pytest
+
+from api import Api, check, description
+from daemon import Daemon
+from gateway import ARTICLE, BINARY, Portreeve
+from lab import wait_for
+from topology import Site
+from traffic import ask, dead, serve
+
+METRICS = ARTICLE.rstrip() + """
+    gateway:
+      metrics: 9180
+    """
+SECOND = ARTICLE.rstrip() + """
+      more: {listen: 81/tcp, to: 192.168.0.2}
+    """
+WRONG = ARTICLE.replace("192.168.0.2", "nowhere")
+
+
+@pytest.fixture
+def site(lab):
+    made = Site(lab)
+    serve(made.backend, tcp=[80, 81])
+    made.portreeve = Portreeve(made.gw)
+    made.api = Api(made.portreeve)
+    return made
+
+
+def dedent(config):
+    lines = config.strip("\n").splitlines()
+    return "\n".join(line[4:] for line in lines) + "\n"
+
+
+def answers(site, port):
+    return ask(site.world, "2.2.2.2", port, timeout=1) is not None
+
+
+def cli(site, *words, check=True):
+    return site.portreeve.run(*words, check=check)
+
+
+# ---- what it answers ----
+
+def events_once(api, **query):
+    """The head of the stream and its first event."""
+    sock = api.raw()
+    path = "/v1/events" + ("?since=%d" % query["since"] if query else "")
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    got = b""
+    while b"\n\n" not in got.partition(b"\r\n\r\n")[2]:
+        got += sock.recv(65536)
+    sock.close()
+    head, _, body = got.partition(b"\r\n\r\n")
+    return head.decode(), body.decode().partition("\n\n")[0]
+
+
+def test_every_path_is_as_described(site):
+    """Each path of docs/openapi.yaml is asked for, and each answer is one that is described."""
+    site.gw.sysctl("net.netfilter.nf_conntrack_acct", 1)
+    site.gw.sysctl("net.netfilter.nf_conntrack_timestamp", 1)
+    Daemon(site.portreeve, METRICS)
+    assert answers(site, 80)
+    asked = set()
+
+    def called(method, path, body="", status=200, **query):
+        got = site.api.post(path, body, **query) if method == "POST" else \
+            site.api.get(path, **query)
+        assert got.status == status, (path, got)
+        check(method, path, got)
+        asked.add(path)
+        return got
+
+    status = called("GET", "/v1/status").json
+    assert status["in_force"] is True and status["problems"] == [], status
+    assert {u["name"]: u["state"] for u in status["uplinks"]} == {"telecom": "up", "unicom": "up"}
+    assert [u["misrouted"] for u in called("GET", "/v1/uplinks").json["uplinks"]] == [0, 0]
+    assert called("GET", "/v1/maps").json["maps"][0]["name"] == "web"
+    flow = called("GET", "/v1/flows").json["flows"][0]
+    assert flow["map"] == "web" and flow["home"] == "unicom" and flow["return"] == "snat"
+    assert flow["bytes"]["request"] > 0 and flow["age_s"] is not None
+    called("GET", "/v1/probe")
+    assert "table inet portreeve" in called("GET", "/v1/plan").json["nft"]
+    called("GET", "/v1/findings")
+    assert "portreeve_in_force 1" in called("GET", "/metrics").body.decode()
+    assert called("GET", "/healthz").body == b"ok\n"
+    head, event = events_once(site.api, since=0)
+    assert "200 OK" in head and "text/event-stream" in head
+    assert json.loads(event.partition("data: ")[2])["id"] == 1
+    asked.add("/v1/events")
+    called("GET", "/v1/flows", status=400, limit="many")
+    called("POST", "/v1/apply", dedent(WRONG), status=422)
+    assert called("POST", "/v1/apply", dedent(SECOND), confirm=60).json["confirm_within"] == 60
+    called("POST", "/v1/apply", dedent(SECOND), status=409)
+    called("POST", "/v1/reload", status=409)
+    called("POST", "/v1/confirm")
+    called("POST", "/v1/confirm", status=409)
+    called("POST", "/v1/rollback")
+    called("POST", "/v1/reload")
+    called("POST", "/v1/remove")
+    assert asked == set(description()["paths"])
+
+
+def test_what_there_is_not(site):
+    Daemon(site.portreeve, ARTICLE)
+    assert site.api.get("/v1/nothing").status == 404
+    assert site.api.get("/v1/apply").status == 405
+    assert site.api.post("/v1/status").status == 405
+    head = site.api.ask("HEAD", "/v1/status")
+    assert head.status == 200 and head.body == b"" and int(head.headers["Content-Length"]) > 100
+
+
+def test_flows_by_what_is_asked_for(site):
+    Daemon(site.portreeve, ARTICLE)
+    assert ask(site.world, "1.1.1.1", 80) and ask(site.world, "2.2.2.2", 80)
+    flows = site.api.get("/v1/flows").json
+    assert flows["total"] == 2 and {f["home"] for f in flows["flows"]} == {"telecom", "unicom"}
+    assert flows["flows"][0]["bytes"] is None and "nf_conntrack_acct" in flows["conntrack"]["hint"]
+    one = site.api.get("/v1/flows", uplink="unicom").json
+    assert one["total"] == 1 and one["flows"][0]["address"] == "2.2.2.2"
+    assert site.api.get("/v1/flows", map="mail").json["total"] == 0
+    assert site.api.get("/v1/flows", client="100.100.100.0/24", limit=1).json["total"] == 2
+    assert len(site.api.get("/v1/flows", client="100.100.100.0/24", limit=1).json["flows"]) == 1
+    assert site.api.get("/v1/flows", client="9.9.9.9").json["total"] == 0
+
+
+def test_metrics(site):
+    """As Prometheus takes them, with its own judge; over TCP, and nothing but looking there."""
+    site.gw.sysctl("net.netfilter.nf_conntrack_acct", 1)
+    Daemon(site.portreeve, METRICS)
+    assert answers(site, 80)
+    text = site.api.get("/metrics").body.decode()
+    assert re.search(r'^portreeve_connections\{map="web",uplink="unicom"\} 1$', text, re.M), text
+    assert re.search(r'^portreeve_misrouted_replies_total\{uplink="unicom"\} 0$', text, re.M)
+    assert re.search(r'^portreeve_snat_ports_used\{backend="192.168.0.2",port="80",'
+                     r'protocol="tcp",source="192.168.0.1"\} 1$', text, re.M)
+    assert re.search(r'open_connections_bytes\{map="web",uplink="unicom",direction="reply"\} '
+                     r'[1-9]', text)
+    if not shutil.which("promtool"):
+        pytest.skip("no promtool (Debian: prometheus)")
+    judged = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                            capture_output=True)
+    assert judged.returncode == 0 and not judged.stderr, judged.stdout + judged.stderr
+
+
+def curl(host, *words):
+    return host.run(["curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", *words],
+                    check=False).stdout
+
+
+def test_tcp_is_for_looking(site):
+    Daemon(site.portreeve, METRICS)
+    url = "http://127.0.0.1:9180"
+    assert curl(site.gw, url + "/metrics") == "200"
+    assert curl(site.gw, url + "/v1/status") == "200"
+    assert curl(site.gw, url + "/v1/plan") == "403"
+    assert curl(site.gw, "-d", "", url + "/v1/remove") == "403"
+    # A stranger's page that had its name lead here.
+    assert curl(site.gw, "-H", "Host: evil.example:9180", url + "/v1/status") == "421"
+    # It goes and comes with the config.
+    site.api.post("/v1/apply", dedent(ARTICLE))
+    assert curl(site.gw, url + "/metrics") == "000"
+    site.api.post("/v1/apply", dedent(METRICS))
+    assert curl(site.gw, url + "/metrics") == "200"
+
+
+# ---- changes ----
+
+def test_apply_confirm_rollback_through_the_daemon(site):
+    """The command line's, which leaves them to the daemon that holds the lock."""
+    daemon = Daemon(site.portreeve, ARTICLE)
+    file = site.portreeve.write(SECOND)
+    assert "on trial" in cli(site, "apply", "--confirm", "30", file).stdout
+    assert answers(site, 81)
+    status = site.api.status()
+    assert status["trial"]["left_ms"] <= 30000 and status["config"]["name"] == file
+    assert cli(site, "apply", file, check=False).returncode == 1
+    cli(site, "confirm")
+    assert site.api.status()["trial"] is None and answers(site, 81)
+    assert json.loads(cli(site, "apply", "--json", file).stdout)["changed"] is False
+    cli(site, "rollback")
+    assert dead(site.world, "2.2.2.2", 81) and answers(site, 80)
+    assert cli(site, "rollback", check=False).returncode == 1
+    cli(site, "reload")  # the file still has it
+    assert answers(site, 81)
+    assert [e["config"] for e in daemon.events("confirmed")] == [file]
+
+
+def test_a_wrong_config_changes_nothing(site):
+    Daemon(site.portreeve, ARTICLE)
+    file = site.portreeve.write(WRONG)
+    for words in (("apply", file), ("reload",)):
+        done = cli(site, *words, check=False)
+        assert done.returncode == 2 and "nowhere" in done.stderr, done
+    assert answers(site, 80) and site.api.status()["in_force"] is True
+
+
+def test_unconfirmed_goes_back(site):
+    daemon = Daemon(site.portreeve, ARTICLE)
+    cli(site, "apply", "--confirm", "1", site.portreeve.write(SECOND))
+    assert answers(site, 81)
+    daemon.wait_event("rolled-back")
+    assert dead(site.world, "2.2.2.2", 81) and answers(site, 80)
+    # The file still holds what nobody confirmed: a start does not take it from there ...
+    daemon.stop()
+    daemon.start()
+    daemon.wait_event("unconfirmed")
+    assert answers(site, 80) and dead(site.world, "2.2.2.2", 81)
+    # ... until somebody asks for it.
+    cli(site, "reload")
+    assert answers(site, 81)
+
+
+def test_the_trial_outlives_the_daemon(site):
+    daemon = Daemon(site.portreeve, ARTICLE)
+    file = site.portreeve.write(SECOND)
+    cli(site, "apply", "--confirm", "4", file)
+    daemon.kill()
+    assert answers(site, 81)
+    daemon.start()
+    assert 0 < site.api.status()["trial"]["left_ms"] < 4000 and answers(site, 81)
+    daemon.wait_event("rolled-back")
+    assert dead(site.world, "2.2.2.2", 81) and answers(site, 80)
+
+
+def test_the_time_is_up_while_no_daemon_runs(site):
+    daemon = Daemon(site.portreeve, ARTICLE)
+    cli(site, "apply", "--confirm", "1", site.portreeve.write(SECOND))
+    daemon.kill()
+    time.sleep(1.2)
+    assert answers(site, 81)  # nobody was there to take it back
+    daemon.start()
+    assert dead(site.world, "2.2.2.2", 81) and answers(site, 80)
+    assert site.api.status()["trial"] is None
+
+
+def test_after_a_reboot_the_confirmed_config_is_back(site):
+    """The trial of another boot is over, however much time it had."""
+    daemon = Daemon(site.portreeve, ARTICLE)
+    cli(site, "apply", "--confirm", "3600", site.portreeve.write(SECOND))
+    daemon.kill()
+    [trial] = [os.path.join(top, name) for top, _, names in os.walk(site.portreeve.state_dir)
+               for name in names if name == "trial"]
+    with open(trial, encoding="utf-8") as kept:
+        text = kept.read()
+    with open(trial, "w", encoding="utf-8") as kept:
+        kept.write(re.sub(r"^(portreeve trial) \S+", r"\1 another-boot", text))
+    daemon.start()
+    assert answers(site, 80) and dead(site.world, "2.2.2.2", 81)
+    assert site.api.status()["trial"] is None and not os.path.exists(trial)
+
+
+def test_remove_ends_the_daemon(site):
+    daemon = Daemon(site.portreeve, ARTICLE)
+    cli(site, "remove")
+    assert daemon.process.wait(5) == 0
+    assert "portreeve" not in site.gw.run("nft list tables").stdout
+    assert "180" not in site.gw.run("ip rule show").stdout
+
+
+def test_the_admins_own_session_is_not_cut(site):
+    Daemon(site.portreeve, ARTICLE)
+    config = ARTICLE.replace("80/tcp", "22/tcp")
+    session = {"SSH_CONNECTION": "100.100.100.100 51234 2.2.2.2 22"}
+    done = site.portreeve.apply(config, check=False, env=session)
+    assert done.returncode == 1 and "--force" in done.stderr, done
+    assert answers(site, 80)
+    site.portreeve.apply(config, "--force", env=session)
+    assert dead(site.world, "2.2.2.2", 80)
+
+
+# ---- who may ask ----
+
+def as_user(site, *words, group="nogroup"):
+    """curl as a user without rights, who stands beside the socket."""
+    line = " ".join(["cd", site.portreeve.run_dir, "&&", "exec", "setpriv", "--reuid=nobody",
+                     f"--regid={group}", "--clear-groups", "curl", "-sS", "-m", "5",
+                     "--unix-socket", "api.sock", *words])
+    return site.gw.run(["sh", "-c", line], check=False)
+
+
+def test_who_may_ask(site):
+    """Without a group portreeve on this machine the socket is root's group's."""
+    Daemon(site.portreeve, ARTICLE)
+    socket_file = site.portreeve.run_dir + "/api.sock"
+    group = str(os.stat(socket_file).st_gid)
+    assert os.stat(socket_file).st_mode & 0o777 == 0o660
+    os.chmod(site.portreeve.run_dir, 0o755)
+    status = "http://localhost/v1/status"
+    assert as_user(site, status).returncode == 7  # the socket's mode does not let him
+    member = as_user(site, status, group=group)
+    assert member.returncode == 0 and json.loads(member.stdout)["in_force"] is True, member
+    denied = as_user(site, "-X", "POST", "-d", "x", "http://localhost/v1/remove", group=group)
+    assert "may change things" in json.loads(denied.stdout)["error"]
+    # Neither does it help that somebody opened the socket to all.
+    os.chmod(socket_file, 0o666)
+    assert "group portreeve" in json.loads(as_user(site, status).stdout)["error"]
+    assert answers(site, 80)
+
+
+def test_no_permission_is_said(site):
+    Daemon(site.portreeve, ARTICLE)
+    os.chmod(site.portreeve.run_dir, 0o755)
+    # He need not be able to get to where the program is built, nor to the lab's directory.
+    line = f"cd {site.portreeve.run_dir} && exec setpriv --reuid=nobody --regid=nogroup " \
+           f"--clear-groups env PORTREEVE_RUN_DIR=. /proc/self/fd/9 status 9<{BINARY}"
+    done = site.gw.run(["sh", "-c", line], check=False)
+    assert done.returncode == 3 and "group portreeve" in done.stderr, done
+
+
+def test_one_daemon_keeps_its_socket(site, lab):
+    """Another one, of another namespace, with the same run directory."""
+    Daemon(site.portreeve, ARTICLE)
+    other = lab.host("other")
+    done = other.run([BINARY, "run", site.portreeve.file], check=False, timeout=20,
+                     env=site.portreeve.environment())
+    assert done.returncode == 3 and "another daemon" in done.stderr, done
+    assert site.api.status()["in_force"] is True
+
+
+def test_a_stale_socket_is_replaced(site):
+    daemon = Daemon(site.portreeve, ARTICLE)
+    daemon.kill()
+    assert os.path.exists(site.api.path)
+    daemon.start()
+    assert site.api.status()["in_force"] is True
+    daemon.stop()
+    assert not os.path.exists(site.api.path)
+
+
+def test_it_is_not_asked_about_another_namespace(site, lab):
+    """A socket file belongs to none: the command says which it means."""
+    Daemon(site.portreeve, ARTICLE)
+    other = lab.host("other")
+    done = other.run([BINARY, "status"], check=False, env=site.portreeve.environment())
+    assert "no daemon runs" in done.stdout + done.stderr, done
+    done = other.run([BINARY, "reload"], check=False, env=site.portreeve.environment())
+    assert done.returncode == 3 and "no daemon runs" in done.stderr
+
+
+# ---- clients that mean harm, or do it ----
+
+def quick(site):
+    """Does it still answer, and at once?"""
+    start = time.monotonic()
+    assert site.api.status()["in_force"] is True
+    return time.monotonic() - start < 1
+
+
+def test_idle_connections(site):
+    daemon = Daemon(site.portreeve, ARTICLE)
+    with contextlib.ExitStack() as stack:
+        for _ in range(1000):
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+            sock.connect(site.api.path)
+        time.sleep(1.1)  # from then on the idlest make room
+        assert quick(site)
+        text = site.api.get("/metrics").body.decode()
+        refused = int(re.search(r"^portreeve_api_refused_total (\d+)", text, re.M)[1])
+        open_now = int(re.search(r"^portreeve_api_connections (\d+)", text, re.M)[1])
+        assert refused >= 700 and open_now <= 256, (refused, open_now)
+        assert len(os.listdir(f"/proc/{daemon.process.pid}/fd")) < 320
+    assert answers(site, 80)
+
+
+def test_slow_and_huge_requests(site):
+    daemon = Daemon(site.portreeve, ARTICLE)
+    slow = [site.api.raw() for _ in range(20)]
+    for sock in slow:
+        sock.sendall(b"GET /v1/status HTTP/1.1\r\nHost: ")
+    assert quick(site)
+    before = daemon.rss_kib()
+
+    def refused(request):
+        sock = site.api.raw()
+        with contextlib.suppress(OSError):  # it need not be read to its end
+            sock.sendall(request)
+        return int(sock.recv(65536).split()[1])
+
+    assert refused(b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n") == 431
+    assert refused(b"POST /v1/apply HTTP/1.1\r\nContent-Length: 68157440\r\n\r\n") == 413
+    assert refused(b"POST /v1/apply HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n") == 501
+    assert refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n") == 400
+    huge = site.api.raw()
+    huge.sendall(b"POST /v1/apply HTTP/1.1\r\nContent-Length: 33554432\r\n\r\n" + b" " * 1000000)
+    assert quick(site)
+    huge.close()
+    assert quick(site) and daemon.rss_kib() - before < 16384
+    # Those who do not get to the point are let go.
+    slow[0].settimeout(20)
+    assert slow[0].recv(1) == b""
+
+
+def test_a_follower_that_does_not_read(site):
+    """It is dropped, and the others go on."""
+    daemon = Daemon(site.portreeve, ARTICLE)
+    deaf = site.api.raw()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.sendall(b"GET /v1/events?since=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    wait_for(lambda: b"portreeve_api_connections 2" in site.api.get("/metrics").body,
+             "the follower to be there")
+    site.portreeve.write("maps: {" + "x" * 3000 + ": {}}\n")
+    for _ in range(1000):  # each is an event, and tells the reasons
+        assert site.api.post("/v1/reload").status == 422
+        if b"portreeve_api_connections 1\n" in site.api.get("/metrics").body:
+            break
+    else:
+        raise AssertionError("the follower is still there")
+    assert daemon.process.poll() is None
+
+
+# ---- the commands that show ----
+
+def test_commands_with_a_daemon(site):
+    site.gw.sysctl("net.netfilter.nf_conntrack_acct", 1)
+    Daemon(site.portreeve, METRICS)
+    assert answers(site, 80)
+    status = cli(site, "status").stdout
+    assert status.startswith("All is well.") and "telecom" in status
+    assert len(status.splitlines()) <= 24 and max(map(len, status.splitlines())) <= 80 + 60
+    flows = cli(site, "flows").stdout
+    assert re.search(r"web +unicom +100\.100\.100\.100:\d+ +2\.2\.2\.2:80 +192\.168\.0\.2:80 +snat",
+                     flows), flows
+    top = json.loads(cli(site, "top", "--json", "--interval", "1").stdout)
+    assert top["maps"]["web"]["connections"] == 1 and "100.100.100.100" in top["clients"]
+    assert "BY UPLINK" in cli(site, "top", "--once", "--interval", "1").stdout
+    with site.gw.popen([BINARY, "events", "--since", "0", "--json"], stdout=subprocess.PIPE,
+                       env=site.portreeve.environment()) as follower:
+        assert json.loads(follower.stdout.readline())["id"] == 1
+        follower.terminate()
+
+
+def test_commands_without_a_daemon(site):
+    done = cli(site, "status", check=False)
+    assert done.returncode == 1 and "nothing was applied" in done.stdout, done
+    site.portreeve.apply(ARTICLE)
+    assert answers(site, 80)
+    status = cli(site, "status")
+    assert status.stdout.startswith("All is well.") and "no daemon runs" in status.stdout
+    assert "web" in cli(site, "flows").stdout
+    site.gw.run("nft flush ruleset")
+    done = cli(site, "status", "--json", check=False)
+    assert done.returncode == 1 and json.loads(done.stdout)["in_force"] is False
+    assert cli(site, "reload", check=False).returncode == 3
+    assert cli(site, "events", check=False).returncode == 3
+
+
+def test_status_of_a_thousand_maps_is_quick(site):
+    maps = "".join(f"      m{i}: {{listen: {10000 + i}/tcp, to: 192.168.0.2}}\n"
+                   for i in range(1000))
+    Daemon(site.portreeve, ARTICLE.rstrip() + "\n" + maps)
+    times = []
+    for _ in range(50):
+        start = time.perf_counter()
+        assert site.api.get("/v1/status").status == 200
+        times.append((time.perf_counter() - start) * 1000)
+    assert site.api.status()["config"]["maps"] == 1001
+    print(f"status at 1,001 maps: median {statistics.median(times):.1f} ms")
+    assert statistics.median(times) < 20, times

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The server: sockets and who may take them, limits, deadlines, streams; with a loop of its own. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/http.h"
+
+struct fixture {
+	struct event_base *base;
+	struct http *http;
+	char dir[64], path[80];
+	unsigned int handled, closed;
+	char last[128]; /* path and body of the last request */
+	struct http_peer peer;
+	struct http_stream *stream;
+};
+
+static void judge(struct http_peer *peer, int fd, void *data)
+{
+	peer->may_read = peer->may_change = peer->local;
+}
+
+static size_t body_limit(const struct http_peer *peer, void *data)
+{
+	return peer->may_change ? 1000 : 0;
+}
+
+static void on_closed(struct http_stream *s, void *data)
+{
+	struct fixture *f = data;
+
+	f->closed++;
+	f->stream = NULL;
+}
+
+static void handle(struct http_exchange *x, const struct http_request *r,
+	const struct http_peer *peer, void *data)
+{
+	struct fixture *f = data;
+
+	f->handled++;
+	f->peer = *peer;
+	snprintf(f->last, sizeof(f->last), "%s %.*s", r->path, (int)r->body_len, r->body);
+	if (strcmp(r->path, "/stream") == 0)
+		f->stream = http_stream_start(x, on_closed, f);
+	else if (strcmp(r->path, "/error") == 0)
+		http_reply_error(x, 409, "no", "try", NULL);
+	else
+		http_reply(x, 200, "text/plain", "hello", 5);
+}
+
+static void begin(struct fixture *f, struct http_rules rules)
+{
+	*f = (struct fixture){0};
+	strcpy(f->dir, "/tmp/portreeve-http-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->path, sizeof(f->path), "%s/api.sock", f->dir);
+	f->base = event_base_new();
+	rules.judge = judge;
+	rules.body_limit = body_limit;
+	rules.handle = handle;
+	rules.data = f;
+	f->http = http_new(f->base, &rules);
+	assert_int_equal(http_listen_unix(f->http, f->path, getgid()), 0);
+}
+
+static void end(struct fixture *f)
+{
+	http_free(f->http);
+	event_base_free(f->base);
+	rmdir(f->dir); /* which works only if the socket has gone */
+	assert_int_equal(access(f->dir, F_OK), -1);
+}
+
+static int dial(const struct fixture *f)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	strcpy(sa.sun_path, f->path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static void spin(const struct fixture *f, unsigned int ms)
+{
+	for (unsigned int i = 0; i < ms / 5 + 4; i++) {
+		event_base_loop(f->base, EVLOOP_NONBLOCK);
+		usleep(ms ? 5000 : 0);
+	}
+}
+
+static void put(const struct fixture *f, int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	spin(f, 0);
+}
+
+/* What has come, as text; "" also at the end of the stream. */
+static const char *got(int fd, char buf[8192])
+{
+	ssize_t n = recv(fd, buf, 8191, 0);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return buf;
+}
+
+static bool is_closed(int fd)
+{
+	char buf[8192];
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
+		;
+	return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+#define GET "GET / HTTP/1.1\r\n\r\n"
+
+static void test_one_thing_after_another(void **state)
+{
+	struct fixture f;
+	char buf[8192];
+	int fd;
+
+	begin(&f, (struct http_rules){0});
+	fd = dial(&f);
+	put(&f, fd, "GET /a HTT");
+	assert_int_equal(f.handled, 0);
+	put(&f, fd, "P/1.1\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 3\r\n\r\nx");
+	assert_int_equal(f.handled, 1);
+	put(&f, fd, "yz");
+	assert_int_equal(f.handled, 2);
+	assert_string_equal(f.last, "/b xyz");
+	got(fd, buf);
+	assert_non_null(strstr(buf, "HTTP/1.1 200 OK\r\n"));
+	assert_non_null(strstr(buf, "Content-Length: 5\r\n"));
+	assert_non_null(strstr(buf, "\r\n\r\nhello"));
+	assert_true(f.peer.local);
+	assert_int_equal(f.peer.uid, getuid());
+	assert_int_equal(f.peer.pid, getpid());
+	put(&f, fd, "HEAD /c HTTP/1.1\r\nConnection: close\r\n\r\n");
+	got(fd, buf);
+	assert_non_null(strstr(buf, "Connection: close\r\n"));
+	assert_null(strstr(buf, "hello"));
+	assert_true(is_closed(fd));
+	close(fd);
+	end(&f);
+}
+
+static void test_refusals_are_said(void **state)
+{
+	struct fixture f;
+	char buf[8192];
+	int fd;
+
+	begin(&f, (struct http_rules){0});
+	fd = dial(&f);
+	put(&f, fd, "POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n");
+	assert_non_null(strstr(got(fd, buf), " 413 "));
+	assert_non_null(strstr(buf, "{\"error\":\"the body is too large\""));
+	/* What comes of it is thrown away, and then it is over. */
+	put(&f, fd, "more");
+	assert_true(is_closed(fd));
+	assert_int_equal(f.handled, 0);
+	close(fd);
+	fd = dial(&f);
+	put(&f, fd, "nonsense\r\n\r\n");
+	assert_non_null(strstr(got(fd, buf), " 400 "));
+	close(fd);
+	fd = dial(&f);
+	put(&f, fd, "GET /error HTTP/1.1\r\n\r\n");
+	assert_non_null(strstr(
+		got(fd, buf), "{\"error\":\"no\",\"hint\":\"try\",\"diagnostics\":[]}"));
+	put(&f, fd, GET);
+	assert_non_null(strstr(got(fd, buf), "hello")); /* such a one goes on */
+	close(fd);
+	spin(&f, 0);
+	end(&f);
+}
+
+static void test_the_idlest_makes_room(void **state)
+{
+	struct fixture f;
+	char buf[8192];
+	int fds[3], fourth, fifth;
+
+	begin(&f, (struct http_rules){.max_connections = 3});
+	for (int i = 0; i < 3; i++)
+		fds[i] = dial(&f);
+	spin(&f, 0);
+	assert_int_equal(http_connections(f.http), 3);
+	/* All have just come: nobody is dropped for another. */
+	fourth = dial(&f);
+	spin(&f, 0);
+	assert_non_null(strstr(got(fourth, buf), " 503 "));
+	assert_true(is_closed(fourth));
+	spin(&f, 1100);
+	put(&f, fds[0], GET); /* now the second is the idlest */
+	fifth = dial(&f);
+	put(&f, fifth, GET);
+	assert_non_null(strstr(got(fifth, buf), "hello"));
+	assert_true(is_closed(fds[1]));
+	assert_false(is_closed(fds[0]));
+	assert_false(is_closed(fds[2]));
+	assert_int_equal(http_connections(f.http), 3);
+	assert_int_equal(http_refusals(f.http), 2);
+	end(&f);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	close(fourth);
+	close(fifth);
+}
+
+static void test_deadlines(void **state)
+{
+	struct fixture f;
+	int idle, slow;
+
+	begin(&f, (struct http_rules){.idle_ms = 5000, .head_ms = 300});
+	idle = dial(&f);
+	slow = dial(&f);
+	for (int i = 0; i < 8; i++) { /* a byte now and then does not help */
+		put(&f, slow, "G");
+		spin(&f, 200);
+		if (is_closed(slow))
+			break;
+	}
+	assert_true(is_closed(slow));
+	assert_false(is_closed(idle));
+	end(&f);
+	close(idle);
+	close(slow);
+}
+
+static void test_streams(void **state)
+{
+	static char much[65536];
+	struct fixture f;
+	char buf[8192];
+	int fd;
+
+	begin(&f, (struct http_rules){0});
+	fd = dial(&f);
+	put(&f, fd, "GET /stream HTTP/1.1\r\n\r\n");
+	assert_non_null(f.stream);
+	assert_non_null(strstr(got(fd, buf), "Content-Type: text/event-stream\r\n"));
+	assert_true(http_stream_send(f.stream, "id: 1\n\n", 7));
+	spin(&f, 0);
+	assert_string_equal(got(fd, buf), "id: 1\n\n");
+	/* One who does not read is let go once the buffer is full, and never before. */
+	memset(much, 'x', sizeof(much));
+	for (size_t sent = 0; f.stream; sent += sizeof(much)) {
+		assert_true(sent < 4u << 20);
+		if (!http_stream_send(f.stream, much, sizeof(much)))
+			assert_true(sent >= HTTP_STREAM_BYTES - sizeof(much));
+		spin(&f, 0);
+	}
+	assert_int_equal(f.closed, 1);
+	assert_int_equal(http_connections(f.http), 0);
+	close(fd);
+	/* One who goes is noticed. */
+	fd = dial(&f);
+	put(&f, fd, "GET /stream HTTP/1.1\r\n\r\n");
+	close(fd);
+	spin(&f, 0);
+	assert_int_equal(f.closed, 2);
+	end(&f);
+}
+
+static void test_the_socket_file(void **state)
+{
+	struct fixture f;
+	struct http_rules rules = {
+		.judge = judge, .body_limit = body_limit, .handle = handle, .data = &f};
+	struct http *second;
+	struct stat st, after;
+	int fd;
+
+	begin(&f, (struct http_rules){0});
+	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	/* Somebody answers there. */
+	second = http_new(f.base, &rules);
+	assert_int_equal(http_listen_unix(second, f.path, getgid()), -EADDRINUSE);
+	http_free(second);
+	assert_int_equal(stat(f.path, &after), 0);
+	assert_int_equal(after.st_ino, st.st_ino);
+	http_free(f.http);
+	assert_int_equal(access(f.path, F_OK), -1);
+	/* Nobody does: one that is left from a crash. */
+	{
+		struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+		strcpy(sa.sun_path, f.path);
+		fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+		close(fd);
+	}
+	f.http = http_new(f.base, &rules);
+	assert_int_equal(http_listen_unix(f.http, f.path, getgid()), 0);
+	end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_thing_after_another),
+		cmocka_unit_test(test_refusals_are_said),
+		cmocka_unit_test(test_the_idlest_makes_room),
+		cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_the_socket_file),
+	};
+
+	return cmocka_run_group_tests_name("daemon/http", tests, NULL, NULL);
+}
