@@ -128,8 +128,8 @@ static enum client_result no_connection(
 		return CLIENT_NO_DAEMON;
 	*code = CLI_SYSTEM;
 	if (got == CURLE_COULDNT_CONNECT && (err == EACCES || err == EPERM)) {
-		diag_error(&c->diag, NOWHERE, "no permission to ask the daemon at %s",
-			socket_path(c));
+		diag_error(
+			&c->diag, NOWHERE, "no permission to ask the daemon at %s", socket_path(c));
 		diag_hint(&c->diag,
 			"be root, or a member of the group portreeve, who may look but not "
 			"change:\n  sudo usermod -aG portreeve $USER    (and log in again)");
@@ -162,7 +162,8 @@ static void take_diagnostics(struct cli_context *c, const json_t *list)
 	const json_t *one, *note;
 	size_t i, n;
 
-	json_array_foreach (list, i, one) {
+	json_array_foreach(list, i, one)
+	{
 		const char *severity = text_of(one, "severity"), *message = text_of(one, "message");
 		const char *hint = text_of(one, "hint");
 
@@ -176,9 +177,9 @@ static void take_diagnostics(struct cli_context *c, const json_t *list)
 			diag_info(&c->diag, place_of(one), "%s", message);
 		if (hint)
 			diag_hint(&c->diag, "%s", hint);
-		json_array_foreach (json_object_get(one, "notes"), n, note)
-			if (text_of(note, "message"))
-				diag_note(&c->diag, place_of(note), "%s", text_of(note, "message"));
+		json_array_foreach(
+			json_object_get(one, "notes"), n, note) if (text_of(note, "message"))
+			diag_note(&c->diag, place_of(note), "%s", text_of(note, "message"));
 	}
 }
 

@@ -49,7 +49,8 @@ static void print_event(const json_t *e)
 	strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%s  %-7s %s: %s", clock, text_of(e, "level"), text_of(e, "kind"),
 		text_of(e, "message"));
-	json_object_foreach ((json_t *)e, key, value) {
+	json_object_foreach((json_t *)e, key, value)
+	{
 		if (is_common(key))
 			continue;
 		printf("  %s=", key);
@@ -110,9 +111,10 @@ const struct cli_command command_events = {
 	.name = "events",
 	.arguments = "",
 	.summary = "what happens, as it happens",
-	.details = "Follows the daemon's events until Ctrl-C: changes that were applied, drift that "
-		   "was put back,\n"
-		   "uplinks and backends that come and go. With --json one object per line.\n",
+	.details =
+		"Follows the daemon's events until Ctrl-C: changes that were applied, drift that "
+		"was put back,\n"
+		"uplinks and backends that come and go. With --json one object per line.\n",
 	.options = {{"since", "ID",
 		"begin behind the event with this number, as far as it is kept; 0: all"}},
 	.run = run,

@@ -63,13 +63,14 @@ static const char *text_of(const json_t *j, const char *key)
 	return s ? s : "-";
 }
 
-const char *flows_endpoint(struct arena *a, const json_t *flow, const char *address, const char *port)
+const char *flows_endpoint(
+	struct arena *a, const json_t *flow, const char *address, const char *port)
 {
 	const char *ip = text_of(flow, address);
 
-	return arena_printf(a, strchr(ip, ':') ? "[%s]:%" JSON_INTEGER_FORMAT
-					       : "%s:%" JSON_INTEGER_FORMAT,
-		ip, json_integer_value(json_object_get(flow, port)));
+	return arena_printf(a,
+		strchr(ip, ':') ? "[%s]:%" JSON_INTEGER_FORMAT : "%s:%" JSON_INTEGER_FORMAT, ip,
+		json_integer_value(json_object_get(flow, port)));
 }
 
 static const char *bytes_of(struct arena *a, const json_t *flow, const char *direction)
@@ -98,14 +99,12 @@ static void print(struct cli_context *c, const json_t *answer)
 
 	table_row(&t, "MAP", "HOME", "CLIENT", "ADDRESS", "BACKEND", "RETURN", "PROTO", "STATE",
 		"AGE", "REQUEST", "REPLY", NULL);
-	json_array_foreach (list, i, f)
-		table_row(&t, text_of(f, "map"), text_of(f, "home"),
-			flows_endpoint(c->arena, f, "client", "client_port"),
-			flows_endpoint(c->arena, f, "address", "port"),
-			flows_endpoint(c->arena, f, "backend", "backend_port"),
-			text_of(f, "return"), text_of(f, "protocol"), text_of(f, "state"),
-			age_of(c->arena, f), bytes_of(c->arena, f, "request"),
-			bytes_of(c->arena, f, "reply"), NULL);
+	json_array_foreach(list, i, f) table_row(&t, text_of(f, "map"), text_of(f, "home"),
+		flows_endpoint(c->arena, f, "client", "client_port"),
+		flows_endpoint(c->arena, f, "address", "port"),
+		flows_endpoint(c->arena, f, "backend", "backend_port"), text_of(f, "return"),
+		text_of(f, "protocol"), text_of(f, "state"), age_of(c->arena, f),
+		bytes_of(c->arena, f, "request"), bytes_of(c->arena, f, "reply"), NULL);
 	if (json_array_size(list))
 		table_print(&t, &out);
 	strbuf_addf(&out, "%" JSON_INTEGER_FORMAT " connection%s", total, total == 1 ? "" : "s");
@@ -141,14 +140,16 @@ const struct cli_command command_flows = {
 	.name = "flows",
 	.arguments = "",
 	.summary = "the connections through the maps, and where their home is",
-	.details =
-		"One line each: the map, the uplink that the connection came in on, the client, the "
-		"address it\n"
-		"asked for, the backend it got, how the replies come back, its age, and the bytes of "
-		"requests\n"
-		"and replies. Bytes and ages are there where the kernel keeps them; if it does not, "
-		"it is said\n"
-		"how to turn that on.\n",
+	.details = "One line each: the map, the uplink that the connection came in on, the client, "
+		   "the "
+		   "address it\n"
+		   "asked for, the backend it got, how the replies come back, its age, and the "
+		   "bytes of "
+		   "requests\n"
+		   "and replies. Bytes and ages are there where the kernel keeps them; if it does "
+		   "not, "
+		   "it is said\n"
+		   "how to turn that on.\n",
 	.options = {{"limit", "N", "so many at most (100)"},
 		{"map", "NAME", "only those of this map"},
 		{"uplink", "NAME", "only those whose home this uplink is"},

@@ -13,6 +13,7 @@ json_t *flows_ask(struct cli_context *c, const struct flows_query *q, enum cli_e
 bool flows_options(struct cli_context *c, struct flows_query *q);
 
 /* "1.2.3.4:80", "[2001:db8::1]:80" */
-const char *flows_endpoint(struct arena *a, const json_t *flow, const char *address, const char *port);
+const char *flows_endpoint(
+	struct arena *a, const json_t *flow, const char *address, const char *port);
 
 #endif

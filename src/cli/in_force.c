@@ -87,7 +87,8 @@ json_t *in_force_status(struct cli_context *c)
 		json_object_set_new(j, "problem",
 			report_text(err	   ? "nothing was applied"
 				    : same ? NULL
-					   : "it differs from the applied config, or was changed since"));
+					   : "it differs from the applied config, or was changed "
+					     "since"));
 		json_object_set_new(j, "uplinks", err ? json_array() : uplink_list(c, k, s.plan));
 		json_object_set_new(j, "backends", json_array());
 		json_object_set_new(j, "trial", trial_json(c, k));

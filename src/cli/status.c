@@ -50,8 +50,7 @@ static void add_verdict(struct page *p, const json_t *status)
 {
 	static const struct {
 		const char *colour, *words;
-	} verdicts[] = {{"\033[31m", "Not all is well"},
-		{"\033[32m", "All is well"},
+	} verdicts[] = {{"\033[31m", "Not all is well"}, {"\033[32m", "All is well"},
 		{"\033[33m", "Nothing is known to be wrong, but not all is known yet"}};
 	const json_t *well = json_object_get(status, "well");
 	unsigned int which = json_is_false(well) ? 0 : json_is_true(well) ? 1 : 2;
@@ -71,7 +70,8 @@ static void add_problems(struct page *p, const json_t *list)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach (list, i, one) {
+	json_array_foreach(list, i, one)
+	{
 		if (i == MAX_PROBLEMS && json_array_size(list) > MAX_PROBLEMS + 1) {
 			strbuf_addf(&p->out, "  and %zu more\n", json_array_size(list) - i);
 			break;
@@ -86,7 +86,8 @@ static const char *addresses_of(struct arena *a, const json_t *uplink)
 	const char *text = "";
 	size_t i;
 
-	json_array_foreach (list, i, one) {
+	json_array_foreach(list, i, one)
+	{
 		if (i == MAX_ADDRESSES)
 			return arena_printf(a, "%s and %zu more", text, json_array_size(list) - i);
 		text = arena_printf(a, "%s%s%s", text, i ? ", " : "", json_string_value(one));
@@ -103,12 +104,13 @@ static void add_uplinks(struct page *p, const json_t *status)
 	if (json_array_size(list) == 0)
 		return;
 	table_row(&t, "UPLINK", "INTERFACE", "STATE", "SINCE", "MISROUTED", "ADDRESSES", NULL);
-	json_array_foreach (list, i, one) {
+	json_array_foreach(list, i, one)
+	{
 		if (i == MAX_UPLINKS)
 			break;
 		misrouted = json_object_get(one, "misrouted");
-		table_row(&t, text_of(one, "name"), text_of(one, "interface"), text_of(one, "state"),
-			since(p->arena, status, one, "since_ms"),
+		table_row(&t, text_of(one, "name"), text_of(one, "interface"),
+			text_of(one, "state"), since(p->arena, status, one, "since_ms"),
 			misrouted && json_is_integer(misrouted)
 				? arena_printf(p->arena, "%" JSON_INTEGER_FORMAT,
 					  json_integer_value(misrouted))
@@ -151,14 +153,15 @@ static void add_rest(struct page *p, const json_t *status)
 	strbuf_addch(&p->out, '\n');
 	if (config)
 		strbuf_addf(&p->out,
-			"  config        %s: %" JSON_INTEGER_FORMAT " uplinks, %" JSON_INTEGER_FORMAT
-			" maps; read %s ago\n",
+			"  config        %s: %" JSON_INTEGER_FORMAT
+			" uplinks, %" JSON_INTEGER_FORMAT " maps; read %s ago\n",
 			text_of(config, "name"), number_of(config, "uplinks"),
 			number_of(config, "maps"), since(p->arena, status, config, "loaded_ms"));
 	add_trial(p, json_object_get(status, "trial"));
 	add_last_change(p, status);
 	if (json_is_integer(json_object_get(status, "backends_watched")))
-		strbuf_addf(&p->out, "  backends      %" JSON_INTEGER_FORMAT " watched, %zu not up\n",
+		strbuf_addf(&p->out,
+			"  backends      %" JSON_INTEGER_FORMAT " watched, %zu not up\n",
 			number_of(status, "backends_watched"),
 			json_array_size(json_object_get(status, "backends")));
 	if (drift)
@@ -168,8 +171,8 @@ static void add_rest(struct page *p, const json_t *status)
 			number_of(drift, "total"));
 	if (json_is_integer(json_object_get(conntrack, "entries")))
 		strbuf_addf(&p->out,
-			"  connections   %" JSON_INTEGER_FORMAT " in the kernel's table, of at most %"
-			JSON_INTEGER_FORMAT "\n",
+			"  connections   %" JSON_INTEGER_FORMAT
+			" in the kernel's table, of at most %" JSON_INTEGER_FORMAT "\n",
 			number_of(conntrack, "entries"), number_of(conntrack, "limit"));
 }
 
@@ -261,13 +264,14 @@ const struct cli_command command_status = {
 	.name = "status",
 	.arguments = "",
 	.summary = "is all well, and if not, what is not",
-	.details = "Says so first; then the uplinks with their state, replies that left by another "
-		   "line than\n"
-		   "home (it must stay 0), a change on trial, the last change, and what others took "
-		   "away.\n"
-		   "Without a daemon it looks at the kernel once, which takes root.\n"
-		   "\n"
-		   "Exit status 1 if not all is well.\n",
+	.details =
+		"Says so first; then the uplinks with their state, replies that left by another "
+		"line than\n"
+		"home (it must stay 0), a change on trial, the last change, and what others took "
+		"away.\n"
+		"Without a daemon it looks at the kernel once, which takes root.\n"
+		"\n"
+		"Exit status 1 if not all is well.\n",
 	.options = {{"watch", NULL, "draw it anew every two seconds; q ends it"}},
 	.run = run,
 };

@@ -22,8 +22,8 @@
 #define ONCE_ROWS	40u
 
 struct look {
-	json_t *answer;	  /* as flows_ask() gives it */
-	json_t *carried;  /* by connection: [requests, replies] in bytes */
+	json_t *answer;	 /* as flows_ask() gives it */
+	json_t *carried; /* by connection: [requests, replies] in bytes */
 	uint64_t at_ms;
 };
 
@@ -78,7 +78,8 @@ static bool look(struct top *t, struct look *out)
 	if (!out->answer)
 		return false;
 	out->carried = json_object();
-	json_array_foreach (json_object_get(out->answer, "flows"), i, flow) {
+	json_array_foreach(json_object_get(out->answer, "flows"), i, flow)
+	{
 		const json_t *bytes = json_object_get(flow, "bytes");
 		char key[96];
 
@@ -98,7 +99,8 @@ struct line {
 
 static void add_to(json_t *sum, const char *key, json_int_t n)
 {
-	json_object_set_new(sum, key, json_integer(json_integer_value(json_object_get(sum, key)) + n));
+	json_object_set_new(
+		sum, key, json_integer(json_integer_value(json_object_get(sum, key)) + n));
 }
 
 /* What one direction has carried since the look before; a new connection: all of it. */
@@ -137,7 +139,8 @@ static json_t *add_up(const struct look *before, const struct look *now)
 	const json_t *flow;
 	size_t i;
 
-	json_array_foreach (json_object_get(now->answer, "flows"), i, flow) {
+	json_array_foreach(json_object_get(now->answer, "flows"), i, flow)
+	{
 		const json_t *old;
 		char key[96];
 
@@ -148,8 +151,8 @@ static json_t *add_up(const struct look *before, const struct look *now)
 		add_flow(uplinks, text_of(flow, "home"), flow, old);
 	}
 	return json_pack("{s:o, s:o, s:o, s:I, s:O, s:O}", "maps", maps, "clients", clients,
-		"uplinks", uplinks, "interval_ms", (json_int_t)(now->at_ms - before->at_ms), "total",
-		json_object_get(now->answer, "total"), "conntrack",
+		"uplinks", uplinks, "interval_ms", (json_int_t)(now->at_ms - before->at_ms),
+		"total", json_object_get(now->answer, "total"), "conntrack",
 		json_object_get(now->answer, "conntrack"));
 }
 
@@ -187,9 +190,9 @@ static const char *uplinks_of(struct arena *a, json_t *sum)
 	const char *name, *text = "";
 	json_t *n;
 
-	json_object_foreach (json_object_get(sum, "uplinks"), name, n)
-		text = arena_printf(a, "%s%s%s %" JSON_INTEGER_FORMAT, text, text[0] ? ", " : "",
-			name, json_integer_value(n));
+	json_object_foreach(json_object_get(sum, "uplinks"), name, n) text =
+		arena_printf(a, "%s%s%s %" JSON_INTEGER_FORMAT, text, text[0] ? ", " : "", name,
+			json_integer_value(n));
 	return text;
 }
 
@@ -201,8 +204,7 @@ static void add_table(struct arena *a, struct strbuf *out, const char *heading, 
 	const char *name;
 	json_t *sum;
 
-	json_object_foreach (sums, name, sum)
-		vec_push(a, &lines, ((struct line){name, sum}));
+	json_object_foreach(sums, name, sum) vec_push(a, &lines, ((struct line){name, sum}));
 	if (lines.len)
 		qsort(lines.items, lines.len, sizeof(struct line), by_use);
 	table_row(&t, heading, "CONNECTIONS", "REQUESTS", "REPLIES",
@@ -238,7 +240,8 @@ static char *page_of(const json_t *sums, unsigned int rows)
 	strbuf_addch(&out, '\n');
 	add_table(a, &out, "UPLINK", uplinks, seconds, counted, false, rows);
 	add_table(a, &out, "MAP", json_object_get(sums, "maps"), seconds, counted, true, each);
-	add_table(a, &out, "CLIENT", json_object_get(sums, "clients"), seconds, counted, true, each);
+	add_table(
+		a, &out, "CLIENT", json_object_get(sums, "clients"), seconds, counted, true, each);
 	arena_free(a);
 	return strbuf_take(&out);
 }
@@ -282,8 +285,7 @@ static int run(struct cli_context *c)
 	json_t *sums = NULL;
 	char *page;
 
-	if (!flows_options(c, &t.query) ||
-		!cli_number(c, "interval", 1, MAX_SECONDS, &seconds))
+	if (!flows_options(c, &t.query) || !cli_number(c, "interval", 1, MAX_SECONDS, &seconds))
 		return cli_finish(c, NULL, CLI_USAGE);
 	t.interval_ms = seconds * 1000;
 	if (!cli_given(c, "once") && !c->json) {
@@ -307,9 +309,10 @@ const struct cli_command command_top = {
 	.name = "top",
 	.arguments = "",
 	.summary = "who uses which map, and how much, as it goes",
-	.details = "Connections and rates by uplink, by map and by client, the busiest first, drawn "
-		   "anew every\n"
-		   "two seconds; q ends it. Rates are there where the kernel counts bytes.\n",
+	.details =
+		"Connections and rates by uplink, by map and by client, the busiest first, drawn "
+		"anew every\n"
+		"two seconds; q ends it. Rates are there where the kernel counts bytes.\n",
 	.options = {{"once", NULL, "look for one interval, print, and end; so also with --json"},
 		{"interval", "SECONDS", "draw it so often"},
 		{"map", "NAME", "only connections of this map"},

@@ -40,7 +40,7 @@
 struct api {
 	struct http *http;
 	gid_t group;
-	char host[256]; /* this machine's name */
+	char host[256];		/* this machine's name */
 	struct ip_addr metrics; /* where it listens on TCP */
 	uint16_t metrics_port;
 };
@@ -102,8 +102,8 @@ static bool read_flows_query(const struct ask *q, struct flows_query *out)
 	const char *client = http_param(q->request, "client");
 	uint64_t limit = FLOWS_DEFAULT;
 
-	*out = (struct flows_query){.map = http_param(q->request, "map"),
-		.uplink = http_param(q->request, "uplink")};
+	*out = (struct flows_query){
+		.map = http_param(q->request, "map"), .uplink = http_param(q->request, "uplink")};
 	if (client && ip_prefix_parse(client, &out->client) != 0)
 		return bad_param(q, "client is an address or a prefix, as 198.51.100.0/24");
 	if (!http_number(q->request, "limit", 0, FLOWS_MAX, &limit))
@@ -163,8 +163,9 @@ static void get_findings(const struct ask *q)
 	diag_init(&diag);
 	err = gateway_look(q->daemon->kernel, a, q->daemon->config->model, &s, &diag);
 	if (err || !s.plan) {
-		http_reply_error(q->exchange, 500, "this machine cannot be looked at, or planned for",
-			NULL, report_diag(&diag));
+		http_reply_error(q->exchange, 500,
+			"this machine cannot be looked at, or planned for", NULL,
+			report_diag(&diag));
 	} else {
 		report_judge(q->daemon->kernel, a, &s, &found);
 		http_reply_json(q->exchange, 200,
@@ -190,7 +191,7 @@ static void get_health(const struct ask *q)
 	struct strbuf text = STRBUF_INIT;
 
 	strbuf_addf(&text, "%s\n",
-		s->in_force   ? "ok"
+		s->in_force	? "ok"
 		: s->problem[0] ? s->problem
 				: "the config is not in force yet");
 	http_reply(q->exchange, s->in_force ? 200 : 503, TEXT_TYPE, strbuf_str(&text), text.len);
@@ -199,8 +200,8 @@ static void get_health(const struct ask *q)
 
 /* ---- changing ---- */
 
-static void reply_change(const struct ask *q, enum change_outcome outcome, json_t *done,
-	const struct diag *diag)
+static void reply_change(
+	const struct ask *q, enum change_outcome outcome, json_t *done, const struct diag *diag)
 {
 	json_t *said = report_diag(diag);
 
@@ -213,8 +214,8 @@ static void reply_change(const struct ask *q, enum change_outcome outcome, json_
 		http_reply_error(q->exchange, 409, "not as things stand", NULL, said);
 		break;
 	case CHANGE_WRONG:
-		http_reply_error(q->exchange, 422, "the config is wrong; nothing was changed", NULL,
-			said);
+		http_reply_error(
+			q->exchange, 422, "the config is wrong; nothing was changed", NULL, said);
 		break;
 	case CHANGE_REFUSED:
 		http_reply_error(q->exchange, 500, "the system refused", NULL, said);
@@ -302,7 +303,8 @@ void api_metrics(const struct daemon *d, struct strbuf *out)
 		"# HELP portreeve_api_connections Open connections to the API.\n"
 		"# TYPE portreeve_api_connections gauge\n"
 		"portreeve_api_connections %zu\n"
-		"# HELP portreeve_api_refused_total Connections dropped or turned away because there "
+		"# HELP portreeve_api_refused_total Connections dropped or turned away because "
+		"there "
 		"were too many.\n"
 		"# TYPE portreeve_api_refused_total counter\n"
 		"portreeve_api_refused_total %" PRIu64 "\n",
@@ -356,8 +358,7 @@ static bool is_our_namespace(const struct ask *q)
 /* True: it was refused. */
 static bool refused(const struct ask *q, const struct route *r)
 {
-	enum http_method method =
-		q->request->method == HTTP_HEAD ? HTTP_GET : q->request->method;
+	enum http_method method = q->request->method == HTTP_HEAD ? HTTP_GET : q->request->method;
 	const struct http_peer *peer = q->peer;
 
 	if (!peer->local && !http_host_is_ours(q->request->host, q->daemon->api->host))
@@ -380,8 +381,8 @@ static bool refused(const struct ask *q, const struct route *r)
 					       : "this is asked for with GET",
 			NULL, NULL);
 	else if (!peer->local && r->cost == DEAR)
-		http_reply_error(q->exchange, 403, "not over TCP: only on the unix socket", NULL,
-			NULL);
+		http_reply_error(
+			q->exchange, 403, "not over TCP: only on the unix socket", NULL, NULL);
 	else if (!q->daemon->reconcile)
 		http_reply_error(q->exchange, 503, "the daemon is about to end", NULL, NULL);
 	else if (r->method == HTTP_POST && !peer->may_change)
@@ -417,8 +418,8 @@ static bool is_in_group(int fd, gid_t group)
 		for (size_t i = 0; i < len / sizeof(*all); i++)
 			found = found || all[i] == group;
 	free(all);
-	return found || (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &own, &own_len) == 0 &&
-				own.gid == group);
+	return found ||
+	       (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &own, &own_len) == 0 && own.gid == group);
 }
 
 static void judge(struct http_peer *peer, int fd, void *data)
@@ -471,8 +472,7 @@ void api_update(struct daemon *d)
 	char text[IP_STRLEN];
 	int err;
 
-	if (!api ||
-		(ip_equal(&m->metrics, &api->metrics) && m->metrics_port == api->metrics_port))
+	if (!api || (ip_equal(&m->metrics, &api->metrics) && m->metrics_port == api->metrics_port))
 		return;
 	err = http_listen_tcp(api->http, &m->metrics, m->metrics_port);
 	/* What failed is tried again with the next change. */
@@ -480,9 +480,9 @@ void api_update(struct daemon *d)
 	api->metrics_port = m->metrics_port;
 	if (err)
 		journal_note(d->journal, JOURNAL_ERROR, "metrics-off",
-			"the TCP port for metrics cannot be listened on", "s:s, s:i, s:s", "address",
-			ip_format(&m->metrics, text), "port", (int)m->metrics_port, "error",
-			strerror(-err));
+			"the TCP port for metrics cannot be listened on", "s:s, s:i, s:s",
+			"address", ip_format(&m->metrics, text), "port", (int)m->metrics_port,
+			"error", strerror(-err));
 }
 
 int api_start(struct daemon *d, struct diag *diag)

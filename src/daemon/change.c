@@ -14,9 +14,9 @@
 #include "kernel/state.h"
 #include "report/session.h"
 
-#define LOOK_AGAIN_MS 1000u  /* at the clock: the loop's stands still while the machine sleeps */
-#define TRY_AGAIN_MS  5000u  /* when the way back failed */
-#define LEAVE_MS      300u   /* so that the answer gets out before the daemon ends */
+#define LOOK_AGAIN_MS 1000u /* at the clock: the loop's stands still while the machine sleeps */
+#define TRY_AGAIN_MS  5000u /* when the way back failed */
+#define LEAVE_MS      300u  /* so that the answer gets out before the daemon ends */
 #define CONFIRMED     "the confirmed config"
 
 struct trial {
@@ -98,8 +98,8 @@ bool change_trial(const struct daemon *d, struct change_trial *out)
 
 static void not_kept(struct daemon *d, struct diag *diag, int err)
 {
-	diag_error(diag, NOWHERE, "cannot keep the config in the state directory: %s",
-		strerror(-err));
+	diag_error(
+		diag, NOWHERE, "cannot keep the config in the state directory: %s", strerror(-err));
 	journal_note(d->journal, JOURNAL_ERROR, "not-kept",
 		"the config cannot be kept in the state directory", "s:s", "error", strerror(-err));
 }
@@ -154,12 +154,13 @@ static int go_back(struct daemon *d, const char *why, struct diag *diag)
 		err = state_trial_end(d->kernel);
 	if (err) {
 		journal_note(d->journal, JOURNAL_ERROR, "rollback-failed",
-			"the change on trial could not be taken back; it is tried again", "s:s, s:s",
-			"config", name, "error", strerror(-err));
+			"the change on trial could not be taken back; it is tried again",
+			"s:s, s:s", "config", name, "error", strerror(-err));
 	} else {
 		trial_forget(d);
 		journal_note(d->journal, JOURNAL_WARNING, "rolled-back",
-			"the change on trial was taken back", "s:s, s:s", "config", name, "why", why);
+			"the change on trial was taken back", "s:s, s:s", "config", name, "why",
+			why);
 	}
 	free(text);
 	free(name);
@@ -265,8 +266,8 @@ static bool waits(struct daemon *d, struct diag *diag)
 
 /* ---- at the start ---- */
 
-static bool read_kept(struct daemon *d, struct arena *a, enum state_file which, const char **text,
-	size_t *len)
+static bool read_kept(
+	struct daemon *d, struct arena *a, enum state_file which, const char **text, size_t *len)
 {
 	char *kept = NULL;
 
@@ -283,7 +284,8 @@ static void end_stale(struct daemon *d, const struct state_trial *t)
 		state_unconfirmed(d->kernel, t->text, t->len);
 	state_trial_end(d->kernel);
 	journal_note(d->journal, JOURNAL_WARNING, "rolled-back",
-		"the change on trial was not confirmed before its time was over, or the machine was "
+		"the change on trial was not confirmed before its time was over, or the machine "
+		"was "
 		"restarted",
 		"s:s", "config", t->name);
 }
@@ -311,7 +313,8 @@ void change_instead(struct daemon *d, struct arena *a, struct change_start *begi
 		!read_kept(d, a, STATE_CONFIRMED, &confirmed, &confirmed_len))
 		return;
 	journal_note(d->journal, JOURNAL_WARNING, "unconfirmed",
-		"the config file holds a change that was not confirmed; the confirmed config is used "
+		"the config file holds a change that was not confirmed; the confirmed config is "
+		"used "
 		"(apply or reload takes the file)",
 		"s:s", "config", begin->name);
 	*begin = (struct change_start){CONFIRMED, confirmed, confirmed_len};
@@ -430,7 +433,8 @@ static enum change_outcome step_back(struct daemon *d, struct diag *diag)
 	if (err == -ENOENT) {
 		diag_error(diag, NOWHERE, "there is no change to go back from");
 	} else if (!err && len == 0) {
-		diag_error(diag, NOWHERE, "before the last change there was nothing of portreeve's");
+		diag_error(
+			diag, NOWHERE, "before the last change there was nothing of portreeve's");
 		diag_hint(diag, "portreeve remove takes everything out, and stops the daemon");
 	}
 	if (err == -ENOENT || (!err && len == 0)) {

@@ -49,7 +49,7 @@ struct http_conn {
 	struct http_peer peer;
 	struct arena *arena; /* of the request */
 	struct http_request request;
-	uint64_t active_ms, deadline_ms; /* deadline 0: none */
+	uint64_t active_ms, deadline_ms;		   /* deadline 0: none */
 	void (*closed)(struct http_stream *s, void *data); /* of a stream */
 	void *closed_data;
 };
@@ -168,8 +168,7 @@ static void know_peer(struct http_conn *c, int fd, int family)
 	socklen_t len = sizeof(cred);
 
 	c->peer = (struct http_peer){.uid = (uid_t)-1};
-	if (family == AF_UNIX &&
-		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
+	if (family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
 		c->peer.local = true;
 		c->peer.uid = cred.uid;
 		c->peer.pid = cred.pid;
@@ -419,7 +418,8 @@ static const char *refusal(int status)
 static void read_head(struct http_conn *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
-	size_t have = evbuffer_get_length(in), take = have < HTTP_HEAD_BYTES ? have : HTTP_HEAD_BYTES;
+	size_t have = evbuffer_get_length(in),
+	       take = have < HTTP_HEAD_BYTES ? have : HTTP_HEAD_BYTES;
 	const char *bytes = (const char *)evbuffer_pullup(in, (ssize_t)take);
 	size_t len = http_head_length(bytes, take);
 	int status;
@@ -433,7 +433,8 @@ static void read_head(struct http_conn *c)
 	}
 	status = http_request_parse(c->arena, bytes, len, &c->request);
 	evbuffer_drain(in, len);
-	if (!status && c->request.body_len > c->http->rules.body_limit(&c->peer, c->http->rules.data))
+	if (!status &&
+		c->request.body_len > c->http->rules.body_limit(&c->peer, c->http->rules.data))
 		status = 413;
 	if (status) {
 		refuse(c, status, refusal(status));

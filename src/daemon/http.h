@@ -70,7 +70,8 @@ uint64_t http_refusals(const struct http *h);
 
 /* ---- answers ---- */
 
-void http_reply(struct http_exchange *x, int status, const char *type, const char *text, size_t len);
+void http_reply(
+	struct http_exchange *x, int status, const char *type, const char *text, size_t len);
 void http_reply_json(struct http_exchange *x, int status, json_t *body); /* takes @body over */
 /* {"error", "hint", "diagnostics"}; @hint and @diagnostics (taken over) may be NULL. */
 void http_reply_error(struct http_exchange *x, int status, const char *error, const char *hint,

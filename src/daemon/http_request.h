@@ -14,10 +14,10 @@
 
 #include "base/arena.h"
 
-#define HTTP_HEAD_BYTES	  16384u /* request line and headers */
-#define HTTP_MAX_HEADERS  64u
-#define HTTP_MAX_PARAMS	  16u
-#define HTTP_MAX_BODY	  UINT32_MAX /* what a length may say; what is taken is the server's choice */
+#define HTTP_HEAD_BYTES	 16384u /* request line and headers */
+#define HTTP_MAX_HEADERS 64u
+#define HTTP_MAX_PARAMS	 16u
+#define HTTP_MAX_BODY	 UINT32_MAX /* what a length may say; what is taken is the server's choice */
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_OTHER };
 

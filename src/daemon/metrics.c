@@ -35,7 +35,8 @@ void metrics_label(struct strbuf *out, const char *name, const char *value)
 
 static void head(struct strbuf *out, const char *name, const char *type, const char *help)
 {
-	strbuf_addf(out, "# HELP portreeve_%s %s\n# TYPE portreeve_%s %s\n", name, help, name, type);
+	strbuf_addf(
+		out, "# HELP portreeve_%s %s\n# TYPE portreeve_%s %s\n", name, help, name, type);
 }
 
 /* Of a metric that stands alone. */
@@ -83,10 +84,10 @@ static void print_daemon(const struct daemon *d, struct strbuf *out)
 	number(out, "drift_total", "counter",
 		"Objects of ours that others changed or took away, and that were put back.",
 		s->drifts);
-	fraction(out, "apply_duration_seconds", "How long the last pass took.", s->last_us,
-		1000000);
-	fraction(out, "apply_last_timestamp_seconds", "When the last pass ended.", s->last_ms,
-		1000);
+	fraction(
+		out, "apply_duration_seconds", "How long the last pass took.", s->last_us, 1000000);
+	fraction(
+		out, "apply_last_timestamp_seconds", "When the last pass ended.", s->last_ms, 1000);
 }
 
 static void print_kind(const char *kind, uint64_t count, void *data)
@@ -140,8 +141,8 @@ static void print_state(const struct health_printing *p, const struct monitor_su
 	strbuf_addf(p->out, "portreeve_%s_%s{", p->uplinks ? "uplink" : "backend",
 		p->series == SERIES_UP ? "up" : "degraded");
 	labels_of(p->out, s);
-	strbuf_addf(p->out, "} %d\n",
-		p->series == SERIES_UP ? up : s->health.state == HEALTH_DEGRADED);
+	strbuf_addf(
+		p->out, "} %d\n", p->series == SERIES_UP ? up : s->health.state == HEALTH_DEGRADED);
 }
 
 /* The checks that a subject's results are of; *@n of them. */
@@ -191,7 +192,8 @@ static void print_checks(struct health_printing *p, const struct monitor_subject
 			strbuf_addf(p->out, "%.6f\n", c->rtt_us / 1e6);
 		else
 			strbuf_addf(p->out, "%" PRIu64 "\n",
-				p->series == SERIES_ROUNDS ? c->rounds : c->rounds - c->good_rounds);
+				p->series == SERIES_ROUNDS ? c->rounds
+							   : c->rounds - c->good_rounds);
 	}
 }
 

@@ -71,9 +71,8 @@ static json_t *uplink_list(struct daemon *d, const struct plan *p, const struct 
 	bool counted = kernel_tally_counters(d->kernel, s->arena, &counters, NULL) == 0;
 
 	VEC_EACH (&p->uplinks, const struct plan_uplink, u)
-		json_array_append_new(list,
-			report_uplink(u, health_of_uplink(s, u->uplink->name),
-				counted ? &counters : NULL));
+		json_array_append_new(list, report_uplink(u, health_of_uplink(s, u->uplink->name),
+						    counted ? &counters : NULL));
 	return list;
 }
 
@@ -109,8 +108,8 @@ static json_t *trial_json(const struct daemon *d)
 
 	if (!change_trial(d, &t))
 		return json_null();
-	return json_pack("{s:o, s:I}", "name", report_text(t.name), "left_ms",
-		(json_int_t)t.left_ms);
+	return json_pack(
+		"{s:o, s:I}", "name", report_text(t.name), "left_ms", (json_int_t)t.left_ms);
 }
 
 static json_t *passes_json(const struct reconcile_status *s)
@@ -247,13 +246,13 @@ static void add_measured(const struct returns_subject *s, void *data)
 {
 	const struct return_path *r = &s->path;
 
-	json_array_append_new(data,
-		json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I}", "backend",
-			report_addr(&s->backend), "return", report_text(return_name(r->mode)),
-			"leaning", report_text(return_name(r->leaning)), "reason",
-			return_path_reason(r), "since_ms", time_json(r->since_ms), "last_ms",
-			time_json(r->last_ms), "rounds", (json_int_t)r->rounds, "untold",
-			(json_int_t)r->untold));
+	json_array_append_new(
+		data, json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I}", "backend",
+			      report_addr(&s->backend), "return", report_text(return_name(r->mode)),
+			      "leaning", report_text(return_name(r->leaning)), "reason",
+			      return_path_reason(r), "since_ms", time_json(r->since_ms), "last_ms",
+			      time_json(r->last_ms), "rounds", (json_int_t)r->rounds, "untold",
+			      (json_int_t)r->untold));
 }
 
 json_t *status_probe(struct daemon *d)

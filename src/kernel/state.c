@@ -23,10 +23,10 @@ static const char *const file_names[] = {
 	[STATE_PREVIOUS] = "previous.yaml",
 	[STATE_UNCONFIRMED] = "unconfirmed.yaml",
 };
-#define TRIAL_FILE	"trial"
-#define TRIAL_HEAD	"portreeve trial"
-#define TRIAL_HEAD_MAX	8192u /* bytes of the first line, which has the name */
-#define BOOT_ID_BYTES	64
+#define TRIAL_FILE     "trial"
+#define TRIAL_HEAD     "portreeve trial"
+#define TRIAL_HEAD_MAX 8192u /* bytes of the first line, which has the name */
+#define BOOT_ID_BYTES  64
 
 /* Is this the namespace of the machine, or of the container, that was started first? Where process 1
  * may not be looked at, the kernel's own first namespace is known by its cookie. */

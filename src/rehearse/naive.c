@@ -210,7 +210,7 @@ int stage_naive(struct stage *st)
 	int err = forward(st);
 
 	VEC_EACH (&st->what->probes, struct rehearse_probe, p)
-		if (p->map->backends.len > 1) {
+		if (st->column == COLUMN_DNAT && p->map->backends.len > 1) {
 			stage_note(st, "the usual steps lead to the first of several backends");
 			break;
 		}

@@ -4,8 +4,8 @@
 
 #include "kernel/facts.h"
 
-void report_judge(struct kernel *k, struct arena *a, const struct gateway_state *s,
-	struct findings *out)
+void report_judge(
+	struct kernel *k, struct arena *a, const struct gateway_state *s, struct findings *out)
 {
 	struct foreign_facts facts = {0};
 

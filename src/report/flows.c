@@ -34,8 +34,8 @@ json_t *report_flow(const struct mapped_flow *f, uint64_t now_ms)
 	json_object_set_new(j, "seen_as", report_addr(&n->reply.dst));
 	json_object_set_new(j, "state", report_text(n->state));
 	json_object_set_new(j, "expires_s", json_integer(n->timeout_s));
-	json_object_set_new(j, "age_s",
-		c->start_ms ? json_integer((json_int_t)(age_ms / 1000)) : json_null());
+	json_object_set_new(
+		j, "age_s", c->start_ms ? json_integer((json_int_t)(age_ms / 1000)) : json_null());
 	json_object_set_new(j, "bytes", pair(c->counted, c->bytes));
 	json_object_set_new(j, "packets", pair(c->counted, c->packets));
 	json_object_set_new(j, "offloaded", json_boolean(n->offloaded));
@@ -55,8 +55,7 @@ static bool fits(const struct flows_query *q, const struct mapped_flow *f)
 		return false;
 	if (q->uplink && (!f->home || strcmp(f->home->uplink->name, q->uplink) != 0))
 		return false;
-	return q->client.addr.family == IP_NONE ||
-	       ip_in_prefix(&f->flow->original.src, &q->client);
+	return q->client.addr.family == IP_NONE || ip_in_prefix(&f->flow->original.src, &q->client);
 }
 
 static void list_flow(const struct mapped_flow *f, void *data)

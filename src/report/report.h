@@ -23,8 +23,8 @@ json_t *report_addr(const struct ip_addr *a);
 json_t *report_diag(const struct diag *d);
 
 /* Look for everything on this machine that would defeat the plan of @s. */
-void report_judge(struct kernel *k, struct arena *a, const struct gateway_state *s,
-	struct findings *out);
+void report_judge(
+	struct kernel *k, struct arena *a, const struct gateway_state *s, struct findings *out);
 json_t *report_findings(const struct findings *f);
 
 /* {changed, routes, rules, sysctls, nft, elements, connections_deleted} */

@@ -104,8 +104,8 @@ static bool match_session(const struct flow *f, void *data)
 	return false;
 }
 
-bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct plan *p, bool allowed,
-	struct diag *d)
+bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct plan *p,
+	bool allowed, struct diag *d)
 {
 	struct flow session, tracked;
 	struct search s = {.reply = &session.reply, .out = &tracked};
@@ -133,8 +133,7 @@ bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct p
 		"this would cut the SSH session you are in: %s port %u to %s port %u is on this "
 		"listener",
 		client, session.original.sport, server, session.original.dport);
-	diag_hint(d,
-		"nothing was changed. Give the map another port, or another address (`on:`);\n"
-		"or try it with --confirm SECONDS, which goes back by itself; or --force it");
+	diag_hint(d, "nothing was changed. Give the map another port, or another address (`on:`);\n"
+		     "or try it with --confirm SECONDS, which goes back by itself; or --force it");
 	return true;
 }

@@ -10,7 +10,7 @@
 
 /* Would @p cut the SSH session that the process @pid was started over? Says so in the diag (as an error,
  * or as a warning where @allowed) and returns true. False also where that cannot be told. */
-bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct plan *p, bool allowed,
-	struct diag *d);
+bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct plan *p,
+	bool allowed, struct diag *d);
 
 #endif

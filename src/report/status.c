@@ -48,13 +48,13 @@ json_t *report_checks(const struct health *h, const struct check *checks, size_t
 	for (size_t i = 0; i < n && i < h->n_checks; i++) {
 		const struct health_check *c = &h->checks[i];
 
-		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "kind",
-				report_check_kind(checks[i].kind), "state", health_name(c->state),
-				"rounds", (json_int_t)c->rounds, "good_rounds",
-				(json_int_t)c->good_rounds, "rtt_us",
-				c->good_rounds ? json_integer(c->rtt_us) : json_null(), "why",
-				report_text(c->why[0] ? c->why : NULL)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "kind",
+				      report_check_kind(checks[i].kind), "state",
+				      health_name(c->state), "rounds", (json_int_t)c->rounds,
+				      "good_rounds", (json_int_t)c->good_rounds, "rtt_us",
+				      c->good_rounds ? json_integer(c->rtt_us) : json_null(), "why",
+				      report_text(c->why[0] ? c->why : NULL)));
 	}
 	return list;
 }
@@ -78,8 +78,7 @@ json_t *report_uplink(
 	json_object_set_new(j, "number", json_integer(u->number));
 	json_object_set_new(j, "state", json_string(health_name(state)));
 	json_object_set_new(j, "reason", report_text(why[0] ? why : NULL));
-	json_object_set_new(
-		j, "since_ms", h ? json_integer((json_int_t)h->since_ms) : json_null());
+	json_object_set_new(j, "since_ms", h ? json_integer((json_int_t)h->since_ms) : json_null());
 	json_object_set_new(
 		j, "misrouted", counted ? json_integer((json_int_t)misrouted) : json_null());
 	json_object_set_new(j, "checks",
@@ -120,17 +119,15 @@ static json_t *backend_json(const struct plan_map *pm)
 
 json_t *report_map(const struct plan_map *first, size_t n)
 {
-	static const char *const balances[] = {[BALANCE_HASH] = "hash",
-		[BALANCE_RANDOM] = "random",
-		[BALANCE_FIRST] = "first"};
+	static const char *const balances[] = {
+		[BALANCE_HASH] = "hash", [BALANCE_RANDOM] = "random", [BALANCE_FIRST] = "first"};
 	json_t *j = json_object(), *listen = json_array(), *uplinks = json_array(),
 	       *backends = json_array();
 
 	VEC_EACH (&first->map->listens, struct listen, l)
-		json_array_append_new(listen,
-			json_pack("{s:o, s:i, s:i}", "protocol",
-				report_text(ip_proto_name(l->proto)), "first", l->first, "last",
-				l->last));
+		json_array_append_new(listen, json_pack("{s:o, s:i, s:i}", "protocol",
+						      report_text(ip_proto_name(l->proto)), "first",
+						      l->first, "last", l->last));
 	VEC_EACH (&first->uplinks, struct plan_uplink *, u)
 		json_array_append_new(uplinks, report_text((*u)->uplink->name));
 	for (size_t i = 0; i < n; i++)
@@ -219,11 +216,11 @@ void report_verdict(json_t *status)
 	if (text_of(drift, "opponent")[0])
 		problem(&v, "%s takes away again and again what portreeve puts in",
 			text_of(drift, "opponent"));
-	json_array_foreach (json_object_get(status, "uplinks"), i, one)
-		judge_uplink(&v, one);
-	json_array_foreach (json_object_get(status, "backends"), i, one)
-		judge_backend(&v, one);
+	json_array_foreach(json_object_get(status, "uplinks"), i, one) judge_uplink(&v, one);
+	json_array_foreach(json_object_get(status, "backends"), i, one) judge_backend(&v, one);
 	json_object_set_new(status, "well",
-		json_array_size(v.problems) ? json_false() : v.unknown ? json_null() : json_true());
+		json_array_size(v.problems) ? json_false()
+		: v.unknown		    ? json_null()
+					    : json_true());
 	json_object_set_new(status, "problems", v.problems);
 }

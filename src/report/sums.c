@@ -48,8 +48,8 @@ static void index_add(struct arena *a, struct sums_index *x, uint64_t hash, size
 	if (place == x->hashes_cap) {
 		size_t cap = place ? place * 2 : FIRST_SLOTS;
 
-		x->hashes = arena_grow(a, x->hashes, place * sizeof(*x->hashes),
-			cap * sizeof(*x->hashes));
+		x->hashes = arena_grow(
+			a, x->hashes, place * sizeof(*x->hashes), cap * sizeof(*x->hashes));
 		x->hashes_cap = cap;
 	}
 	x->hashes[place] = hash;

@@ -180,7 +180,7 @@ static bool asks_length(const struct walk_asker *k)
 	if (s->kind == STMT_XT)
 		return strcmp(s->xt.name, "length") == 0;
 	sel = s->expr ? unknown_selector(k, s->expr) : SEL_NONE;
-	return sel == SEL_META_LENGTH || sel == SEL_IP_LENGTH;
+	return sel == SEL_META_LENGTH || sel == SEL_IP_LENGTH || sel == SEL_IP6_LENGTH;
 }
 
 static uint64_t hash_stmt(const struct walk_asker *k)

@@ -182,8 +182,8 @@ static void test_refusals_are_said(void **state)
 	close(fd);
 	fd = dial(&f);
 	put(&f, fd, "GET /error HTTP/1.1\r\n\r\n");
-	assert_non_null(strstr(
-		got(fd, buf), "{\"error\":\"no\",\"hint\":\"try\",\"diagnostics\":[]}"));
+	assert_non_null(
+		strstr(got(fd, buf), "{\"error\":\"no\",\"hint\":\"try\",\"diagnostics\":[]}"));
 	put(&f, fd, GET);
 	assert_non_null(strstr(got(fd, buf), "hello")); /* such a one goes on */
 	close(fd);
