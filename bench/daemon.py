@@ -97,7 +97,7 @@ class Daemon:
         self.process = subprocess.Popen(inside("g", portreeve, "run", str(conf)),
                                         stderr=subprocess.DEVNULL)
         end = time.monotonic() + PATIENCE_S
-        while not self.status().get("in_force"):
+        while not (self.status().get("daemon") and self.status().get("in_force")):
             if time.monotonic() > end:
                 raise SystemExit("the daemon does not come up")
             time.sleep(0.05)

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "kernel/applied.h"
 #include "kernel/conntrack.h"
 #include "kernel/memory.h"
@@ -501,10 +502,16 @@ static void undo_memory(struct run *r)
 
 /* ---- connections ---- */
 
+struct old_reply {
+	uint8_t proto;
+	struct flow_tuple tuple;
+};
+
 struct sweep {
 	struct run *r;
-	enum { SWEEP_FIRST, SWEEP_UDP, SWEEP_INVERTED } pass;
-	VEC(struct flow_tuple) replies; /* of contradicted UDP connections */
+	enum { SWEEP_FIRST, SWEEP_BLOCKED, SWEEP_INVERTED } pass;
+	VEC(struct old_reply)
+	replies; /* of contradicted connections that could come back by them */
 };
 
 static bool contradicted(const struct sweep *s, const struct flow *f)
@@ -520,11 +527,14 @@ static bool contradicted(const struct sweep *s, const struct flow *f)
 	return plan_judge_flow(g->plan, f, NULL) == FLOW_CONTRADICTED;
 }
 
-static int compare_tuples(const void *va, const void *vb)
+static int compare_replies(const void *va, const void *vb)
 {
-	const struct flow_tuple *x = va, *y = vb;
-	int c = ip_cmp(&x->src, &y->src);
+	const struct flow_tuple *x = &((const struct old_reply *)va)->tuple;
+	const struct flow_tuple *y = &((const struct old_reply *)vb)->tuple;
+	int c = ((const struct old_reply *)va)->proto - ((const struct old_reply *)vb)->proto;
 
+	if (!c)
+		c = ip_cmp(&x->src, &y->src);
 	if (!c)
 		c = ip_cmp(&x->dst, &y->dst);
 	if (!c)
@@ -536,8 +546,18 @@ static int compare_tuples(const void *va, const void *vb)
  * the connections may be many. */
 static bool is_inverted(const struct sweep *s, const struct flow *f)
 {
-	return bsearch(&f->original, s->replies.items, s->replies.len, sizeof(struct flow_tuple),
-		compare_tuples);
+	struct old_reply key = {f->proto, f->original};
+
+	return s->replies.len &&
+	       bsearch(&key, s->replies.items, s->replies.len, sizeof(key), compare_replies);
+}
+
+/* Would the backend's next packet make a connection of its own, reversed? What was hidden behind an
+ * address of ours ends at it, but UDP can be answered by then. */
+static bool comes_back(const struct flow *f)
+{
+	return f->proto == PROTO_UDP ||
+	       (f->proto == PROTO_TCP && ip_equal(&f->reply.dst, &f->original.src));
 }
 
 static bool judge(const struct flow *f, void *data)
@@ -548,14 +568,14 @@ static bool judge(const struct flow *f, void *data)
 	case SWEEP_FIRST:
 		if (!contradicted(s, f))
 			return false;
-		if (f->proto != PROTO_UDP || !s->r->s->plan || s->replies.len == PLAN_BLOCKED_SIZE)
+		if (!comes_back(f) || !s->r->s->plan || s->replies.len == PLAN_BLOCKED_SIZE)
 			return true;
-		vec_push(s->r->a, &s->replies, f->reply);
+		vec_push(s->r->a, &s->replies, ((struct old_reply){f->proto, f->reply}));
 		return false;
-	case SWEEP_UDP:
-		return f->proto == PROTO_UDP && contradicted(s, f);
+	case SWEEP_BLOCKED:
+		return comes_back(f) && contradicted(s, f);
 	case SWEEP_INVERTED:
-		return f->proto == PROTO_UDP && is_inverted(s, f);
+		return is_inverted(s, f);
 	}
 	return false;
 }
@@ -575,18 +595,18 @@ static void block(struct sweep *s)
 		unsigned int n = i ? 16 : 4;
 
 		*set = *declared;
-		VEC_EACH (&s->replies, struct flow_tuple, t) {
+		VEC_EACH (&s->replies, struct old_reply, old) {
+			const struct flow_tuple *t = &old->tuple;
 			uint8_t *e;
 
 			if (t->src.family != (i ? IP_V6 : IP_V4))
 				continue;
 			e = nft_set_add(r->a, set, NOWHERE);
-			memcpy(e, t->src.bytes, n);
-			e[n] = (uint8_t)(t->sport >> 8);
-			e[n + 1] = (uint8_t)t->sport;
-			memcpy(e + n + 4, t->dst.bytes, n);
-			e[2 * n + 4] = (uint8_t)(t->dport >> 8);
-			e[2 * n + 5] = (uint8_t)t->dport;
+			*e = old->proto;
+			memcpy(e + 4, t->src.bytes, n);
+			be16_put(e + 4 + n, t->sport);
+			memcpy(e + 8 + n, t->dst.bytes, n);
+			be16_put(e + 8 + 2 * n, t->dport);
 		}
 		if (!set->len)
 			continue;
@@ -619,7 +639,7 @@ static int first_sweep(struct sweep *s, size_t *deleted, struct kernel_error *e)
 	return ours ? kernel_conntrack_sweep_marked(r->k, ours, ours, judge, s, deleted, e) : 0;
 }
 
-/* UDP connections wait for a second pass, when their replies are blocked. */
+/* Connections that could come back wait for a second pass, when their replies are blocked. */
 static int do_connections(struct run *r)
 {
 	struct sweep s = {.r = r};
@@ -635,14 +655,14 @@ static int do_connections(struct run *r)
 	if (!s.replies.len)
 		return 0;
 	block(&s);
-	qsort(s.replies.items, s.replies.len, sizeof(struct flow_tuple), compare_tuples);
-	/* From here on nothing is undone any more: TCP connections are gone already. */
-	for (s.pass = SWEEP_UDP; s.pass <= SWEEP_INVERTED; s.pass++)
+	qsort(s.replies.items, s.replies.len, sizeof(struct old_reply), compare_replies);
+	/* From here on nothing is undone any more: other connections are gone already. */
+	for (s.pass = SWEEP_BLOCKED; s.pass <= SWEEP_INVERTED; s.pass++)
 		if (kernel_conntrack_sweep(r->k, judge, &s, &deleted, &e) == 0)
 			r->report->connections += deleted;
 		else
-			diag_warning(r->d, NOWHERE, "not all UDP connections were looked at: %s",
-				e.text);
+			diag_warning(
+				r->d, NOWHERE, "not all connections were looked at: %s", e.text);
 	return 0;
 }
 

@@ -73,10 +73,21 @@ static bool wants_rule(const struct netstate *s, const struct net_rule *r)
 	return false;
 }
 
-/* The route that stands where @r is wanted. The table is ours, so it may be anybody's. */
+static bool is_our_table(const struct netstate *seen, uint8_t family, uint32_t table)
+{
+	VEC_EACH (&seen->routes, struct net_route, r)
+		if (ours_route(r) && r->family == family && r->table == table)
+			return true;
+	return false;
+}
+
+/* The route that stands where @r is wanted: an earlier one of ours, or anybody's in a table that has
+ * routes of ours. (One without is another's, and stays.) */
 static const struct net_route *in_place_of(
 	const struct netstate *seen, const struct netstate *want, const struct net_route *r)
 {
+	if (!is_our_table(seen, r->family, r->table))
+		return NULL;
 	VEC_EACH (&seen->routes, struct net_route, have)
 		if (have->family == r->family && have->table == r->table && have->tos == r->tos &&
 			have->metric == r->metric && ip_prefix_equal(&have->dst, &r->dst) &&

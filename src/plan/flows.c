@@ -22,6 +22,9 @@ static bool source_fits(
 
 	if (!pm) /* the backend is the gateway itself */
 		return !hidden;
+	/* What is measured is for new connections: those that there are keep what they began with. */
+	if (pm->map->return_mode == RETURN_AUTO)
+		return !hidden || ip_equal(&f->reply.dst, &pm->hairpin);
 	/* Whether a hairpin is hidden depends on interfaces, which conntrack does not keep; both are
 	 * right. */
 	if (pm->return_mode == RETURN_DIRECT)

@@ -37,10 +37,10 @@ uint64_t health_next(const struct check *rules, uint64_t last_ms, uint32_t rando
 
 /* ---- the subject ---- */
 
-/* Places in the ring that have memory, of @n changes so far: 0, 1, 2, 4, ... HEALTH_HISTORY. */
+/* Places of the ring that have memory when @n changes (not 0) are kept: 1, 2, 4, ... HEALTH_HISTORY. */
 static size_t history_room(uint64_t n)
 {
-	size_t room = n ? 1 : 0;
+	size_t room = 1;
 
 	while (room < n && room < HEALTH_HISTORY)
 		room *= 2;
@@ -49,10 +49,11 @@ static size_t history_room(uint64_t n)
 
 static void remember(struct health *h, uint64_t now_ms)
 {
+	size_t have = h->n_changes ? history_room(h->n_changes) : 0;
 	size_t room = history_room(h->n_changes + 1);
 	struct health_change *c;
 
-	if (room != history_room(h->n_changes)) {
+	if (room != have) {
 		h->history = realloc(h->history, room * sizeof(*h->history));
 		if (!h->history)
 			abort(); /* as an arena does */

@@ -6,6 +6,7 @@
 #include "config/names.h"
 #include "plan/plan.h"
 
+#define PLAN_REJECT_RESET	"reject with tcp reset"
 #define PLAN_UNREACHABLE_METRIC 4294967295u /* the last resort of an uplink's table */
 
 /* 0 for v4, 1 for v6: the index of everything that exists once per family. */

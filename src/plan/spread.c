@@ -256,7 +256,6 @@ const struct backend *plan_spread(struct arena *a, struct plan *p, struct nft_ta
 
 void plan_make_refusals(struct arena *a, struct plan *p, struct nft_table *t)
 {
-	static const char reset[] = "reject with tcp reset";
 	uint32_t ours = mark_ours_bit(p->model->mark_mask);
 	struct nft_chain *c;
 	struct nft_rule *r;
@@ -266,7 +265,7 @@ void plan_make_refusals(struct arena *a, struct plan *p, struct nft_table *t)
 	c = nft_chain_new(a, t, "refused");
 	r = nft_rule_new(a, c, NOWHERE);
 	nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_TCP);
-	nft_reject(a, r, reset);
+	nft_reject(a, r, PLAN_REJECT_RESET);
 	/* A public address that a modem translates is no host's on this side. */
 	r = nft_rule_new(a, c, NOWHERE);
 	nft_match_u32(a, r, nft_sel(a, SEL_FIB_DADDR_TYPE), OP_NE, RTN_LOCAL);

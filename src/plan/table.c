@@ -12,6 +12,7 @@
  * last runs first, so two tools would swap places at every reload.
  */
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/tcp.h>
 
 #include "plan/internal.h"
 
@@ -113,6 +114,15 @@ static struct nft_rule *new_connection_rule(struct arena *a, struct nft_chain *c
 	return r;
 }
 
+/* What conntrack cannot place. */
+static struct nft_rule *stray_rule(struct arena *a, struct nft_chain *c)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u32(a, r, nft_sel(a, SEL_CT_STATE), OP_EQ, NF_CT_STATE_INVALID_BIT);
+	return r;
+}
+
 /* ---- home: marks ---- */
 
 static struct nft_set *home_by_address(
@@ -199,26 +209,79 @@ static struct nft_set *make_replies(struct arena *a, struct plan *p, struct nft_
 
 /*
  * The reply tuples of connections that were just deleted because the plan leads them elsewhere now
- * (kernel/apply.c adds them, with a timeout). A UDP backend that goes on sending would otherwise
- * make a connection of its own, reversed, and keep the client.
+ * (kernel/apply.c adds them, with a timeout). A backend that goes on sending would otherwise make a
+ * connection of its own, reversed: by UDP it would keep the client, by TCP its packets would leave by
+ * the wrong line. TCP is told that the connection is over.
  */
 static void make_blocked(struct arena *a, struct nft_table *t)
 {
-	struct nft_chain *c = nft_chain_new(a, t, "blocked");
+	struct nft_chain *c = nft_chain_new(a, t, "blocked"), *over = nft_chain_new(a, t, "over");
+	struct nft_rule *r;
 
 	for (unsigned int f = 0; f < 2; f++) {
 		enum nft_type type = f ? NFT_T_IPV6 : NFT_T_IPV4;
-		const enum nft_type key[] = {type, NFT_T_PORT, type, NFT_T_PORT, NFT_T_NONE};
+		const enum nft_type key[] = {
+			NFT_T_PROTO, type, NFT_T_PORT, type, NFT_T_PORT, NFT_T_NONE};
 		struct nft_set *s = nft_set_new(a, t, f ? PLAN_BLOCKED6 : PLAN_BLOCKED4,
 			SET_TIMEOUT, key, NULL, PLAN_BLOCKED_SIZE);
-		struct nft_expr *parts[] = {nft_sel(a, f ? SEL_IP6_SADDR : SEL_IP_SADDR),
-			nft_sel(a, SEL_TH_SPORT), nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR),
-			nft_sel(a, SEL_TH_DPORT)};
-		struct nft_rule *r = plan_family_rule(a, c, f ? IP_V6 : IP_V4, NOWHERE);
+		struct nft_expr *parts[] = {nft_sel(a, SEL_META_L4PROTO),
+			nft_sel(a, f ? SEL_IP6_SADDR : SEL_IP_SADDR), nft_sel(a, SEL_TH_SPORT),
+			nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR), nft_sel(a, SEL_TH_DPORT)};
 
-		nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_UDP);
-		nft_match_set(a, r, nft_concat(a, parts, 4), OP_IN, s);
-		nft_verdict(a, r, VERDICT_DROP, NULL);
+		r = plan_family_rule(a, c, f ? IP_V6 : IP_V4, NOWHERE);
+		nft_match_set(a, r, nft_concat(a, parts, 5), OP_IN, s);
+		nft_verdict(a, r, VERDICT_GOTO, "over");
+	}
+	r = nft_rule_new(a, over, NOWHERE);
+	nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_TCP);
+	nft_reject(a, r, PLAN_REJECT_RESET);
+	nft_verdict(a, nft_rule_new(a, over, NOWHERE), VERDICT_DROP, NULL);
+}
+
+/* A connection that is new to conntrack, and may be the rest of one that was deleted: any UDP, and TCP
+ * that does not begin. */
+static void make_jumps_to_blocked(struct arena *a, struct nft_chain *c)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_UDP);
+	nft_verdict(a, r, VERDICT_JUMP, "blocked");
+	r = nft_rule_new(a, c, NOWHERE);
+	nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_TCP);
+	nft_match_u8(a, r, nft_sel(a, SEL_TCP_FLAGS), OP_NE, TH_SYN);
+	nft_verdict(a, r, VERDICT_JUMP, "blocked");
+}
+
+/*
+ * What conntrack cannot place has no home to go by: resets that the gateway itself sends for a
+ * connection that is gone. They go by the uplink whose address they have.
+ */
+static void make_strays(struct arena *a, struct plan *p, struct nft_table *t, struct nft_chain *out)
+{
+	for (unsigned int f = 0; f < 2; f++) {
+		uint8_t family = f ? IP_V6 : IP_V4;
+		struct nft_set *own = NULL;
+		struct nft_rule *r;
+
+		VEC_EACH (&p->uplinks, struct plan_uplink, u)
+			VEC_EACH (&u->addrs, struct ip_addr, addr) {
+				if (addr->family != family || u->shares_address)
+					continue;
+				if (!own)
+					own = plan_verdict_map(a, t,
+						arena_printf(a, "own%u", family),
+						f ? NFT_T_IPV6 : NFT_T_IPV4);
+				memcpy(nft_set_add(a, own, u->uplink->at), addr->bytes,
+					ip_bytes(family));
+				plan_put_verdict(a, own, VERDICT_GOTO,
+					arena_printf(a, "reply_%s", u->uplink->name));
+			}
+		if (!own)
+			continue;
+		plan_finish_set(a, p, own);
+		r = stray_rule(a, out);
+		nft_match_u8(a, r, nft_sel(a, SEL_META_NFPROTO), OP_EQ, f ? FAMILY_IP6 : FAMILY_IP);
+		nft_vmap(a, r, nft_sel(a, f ? SEL_IP6_SADDR : SEL_IP_SADDR), own);
 	}
 }
 
@@ -240,14 +303,13 @@ static void make_marks(struct arena *a, struct plan *p, struct nft_table *t)
 	nft_verdict(a, new_connection_rule(a, in), VERDICT_GOTO, "new");
 
 	fresh = nft_chain_new(a, t, "new");
-	r = nft_rule_new(a, fresh, NOWHERE);
-	nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_UDP);
-	nft_verdict(a, r, VERDICT_JUMP, "blocked");
+	make_jumps_to_blocked(a, fresh);
 	make_blocked(a, t);
 	make_home(a, p, t, fresh);
 
 	/* Services on the gateway itself answer by home too. */
 	nft_vmap(a, direction_rule(a, out, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), replies);
+	make_strays(a, p, t, out);
 }
 
 /* ---- the other hooks ---- */
@@ -299,18 +361,11 @@ static struct nft_set *private_set(struct arena *a, struct nft_table *t, uint8_t
 	return s;
 }
 
-/*
- * Guard: once forwarding is on, an on-link neighbour at the ISP could route straight into the
- * inside. A new connection from an uplink to a private address on an interface that is no uplink is
- * dropped, unless somebody's DNAT (ours or another tool's) or IPsec brought it.
- */
-static void make_guard(struct arena *a, struct plan *p, struct nft_table *t)
+/* The interfaces of all uplinks. */
+static struct nft_set *make_uplinks(struct arena *a, struct plan *p, struct nft_table *t)
 {
 	const enum nft_type key[] = {NFT_T_IFNAME, NFT_T_NONE};
-	struct nft_chain *c =
-		nft_base_chain_new(a, t, "forward", CHAIN_FILTER, HOOK_FORWARD, PRIO_GUARD);
 	struct nft_set *interfaces = nft_set_new(a, t, "uplinks", 0, key, NULL, 0);
-	struct nft_rule *r;
 
 	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		uint8_t name[16] = {0};
@@ -325,6 +380,21 @@ static void make_guard(struct arena *a, struct plan *p, struct nft_table *t)
 				sizeof(name));
 	}
 	plan_finish_set(a, p, interfaces);
+	return interfaces;
+}
+
+/*
+ * Guard: once forwarding is on, an on-link neighbour at the ISP could route straight into the
+ * inside. A new connection from an uplink to a private address on an interface that is no uplink is
+ * dropped, unless somebody's DNAT (ours or another tool's) or IPsec brought it.
+ */
+static void make_guard(
+	struct arena *a, struct plan *p, struct nft_table *t, struct nft_set *interfaces)
+{
+	struct nft_chain *c =
+		nft_base_chain_new(a, t, "forward", CHAIN_FILTER, HOOK_FORWARD, PRIO_GUARD);
+	struct nft_rule *r;
+
 	r = new_connection_rule(a, c);
 	nft_match_u32(a, r, nft_masked32(a, SEL_CT_STATUS, IPS_DST_NAT, 0), OP_EQ, 0);
 	nft_match_set(a, r, nft_sel(a, SEL_META_IIFNAME), OP_IN, interfaces);
@@ -340,25 +410,42 @@ static void make_guard(struct arena *a, struct plan *p, struct nft_table *t)
 	}
 }
 
-/* The promise, counted: replies that leave by another interface than home. Must stay zero. */
-static void make_away(struct arena *a, struct plan *p, struct nft_table *t)
+/*
+ * The promise, counted: replies that leave by another interface than home. Must stay zero. Those that
+ * would leave by another uplink, because somebody took a rule or a route of ours away, end here: the
+ * provider there would drop them or, worse, would not.
+ */
+static void make_away(
+	struct arena *a, struct plan *p, struct nft_table *t, struct nft_set *interfaces)
 {
 	struct nft_chain *c =
 		nft_base_chain_new(a, t, "postrouting", CHAIN_FILTER, HOOK_POSTROUTING, PRIO_AWAY);
 	struct nft_set *map = plan_verdict_map(a, t, "away", NFT_T_MARK);
+	struct nft_rule *r;
 
 	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		const char *counter = arena_printf(a, PLAN_MISROUTED "%s", u->uplink->name);
 		const char *name = arena_printf(a, "away_%s", u->uplink->name);
-		struct nft_rule *r = nft_rule_new(a, nft_chain_new(a, t, name), u->uplink->at);
+		struct nft_chain *c_own = nft_chain_new(a, t, name);
 
 		vec_add(a, &t->counters)->name = counter;
-		nft_match_ifname(a, r, nft_sel(a, SEL_META_OIFNAME), OP_NE, u->uplink->interface);
-		nft_count(a, r, counter);
+		r = nft_rule_new(a, c_own, u->uplink->at);
+		nft_match_ifname(a, r, nft_sel(a, SEL_META_OIFNAME), OP_EQ, u->uplink->interface);
+		nft_verdict(a, r, VERDICT_ACCEPT, NULL);
+		nft_count(a, nft_rule_new(a, c_own, u->uplink->at), counter);
+		r = nft_rule_new(a, c_own, u->uplink->at);
+		nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_IN, interfaces);
+		nft_verdict(a, r, VERDICT_DROP, NULL);
 		plan_verdict_for_mark(a, map, u->mark, VERDICT_GOTO, name, u->uplink->at);
 	}
 	plan_finish_set(a, p, map);
 	nft_vmap(a, direction_rule(a, c, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), map);
+	nft_vmap(a, stray_rule(a, c), plan_number_of(a, p, SEL_META_MARK), map);
+	/* Home has gone with its interface. */
+	r = direction_rule(a, c, CT_REPLY);
+	nft_match_u32(a, r, plan_number_of(a, p, SEL_CT_MARK), OP_NE, 0);
+	nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_IN, interfaces);
+	nft_verdict(a, r, VERDICT_DROP, NULL);
 }
 
 /* ---- memory ---- */
@@ -398,6 +485,7 @@ static void make_memory(struct arena *a, struct plan *p, struct nft_table *t)
 void plan_make_table(struct arena *a, struct plan *p)
 {
 	struct nft_table *t = nft_table_new(a, FAMILY_INET, PORTREEVE_TABLE);
+	struct nft_set *interfaces;
 
 	vec_push(a, &p->want.ruleset.tables, t);
 	make_memory(a, p, t);
@@ -406,7 +494,8 @@ void plan_make_table(struct arena *a, struct plan *p)
 	plan_make_listeners(a, p, t);
 	plan_make_sources(a, p, t);
 	plan_make_refusals(a, p, t);
+	interfaces = make_uplinks(a, p, t);
 	if (p->model->guard)
-		make_guard(a, p, t);
-	make_away(a, p, t);
+		make_guard(a, p, t, interfaces);
+	make_away(a, p, t, interfaces);
 }

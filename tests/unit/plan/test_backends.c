@@ -190,11 +190,14 @@ static void test_chains(void **state)
 		"  d: {listen: [83/tcp, 83/udp], to: ['192.168.0.2:80', '192.168.0.3:80']}\n"
 		"  e: {listen: 84/tcp, to: ['192.168.0.2:80', '192.168.0.3:80']}\n"
 		"  f: {listen: 85/tcp, to: [192.168.0.2, 192.168.0.3], balance: random}\n"
+		"  h: {listen: 87/tcp, to: [192.168.0.2, 192.168.0.9, 192.168.0.3], balance: "
+		"random, check: tcp}\n"
 		"  g: {listen: 86/tcp, to: [192.168.0.2, {address: 192.168.0.3, weight: 2}]}\n");
+	down(&p, "h", "192.168.0.9", 0);
 	plan(&p);
 	VEC_EACH (&table(&p)->chains, struct nft_chain *, c)
 		chains += strncmp((*c)->name, "spread", 6) == 0;
-	/* a and b; c; d twice, and e with d's first; f; g */
+	/* a and b; c; d twice, and e with d's first; f and h; g */
 	assert_int_equal(chains, 6);
 	assert_string_not_equal(chain(&p, "spread4_a"), "");
 	assert_string_equal(chain(&p, "spread4_b"), "");
@@ -272,23 +275,29 @@ static void test_flows(void **state)
 	}
 }
 
-/* `cut` deletes nothing where all are down and tried all the same: one of them may be up by now. */
+/* `cut` deletes nothing where all are down and tried all the same: one of them may be up by now. And
+ * `keep` keeps what new connections are refused. */
 static void test_flows_all_down(void **state)
 {
-	for (int refuse = 0; refuse < 2; refuse++) {
+	static const struct {
+		const char *when_down, *all_down;
+		enum flow_verdict want;
+	} cases[] = {{"cut", "try", FLOW_UNTOUCHED}, {"cut", "refuse", FLOW_CONTRADICTED},
+		{"keep", "try", FLOW_UNTOUCHED}, {"keep", "refuse", FLOW_UNTOUCHED}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct strbuf text = STRBUF_INIT;
 		struct planned p;
 
 		strbuf_addf(&text,
 			"%smaps: {web: {listen: 80/tcp, to: 192.168.0.2, check: tcp, when-down: "
-			"cut, "
+			"%s, "
 			"all-down: %s}}\n",
-			UPLINK, refuse ? "refuse" : "try");
+			UPLINK, cases[i].when_down, cases[i].all_down);
 		planned_init(&p, strbuf_str(&text));
 		down(&p, "web", "192.168.0.2", 0);
 		plan(&p);
-		assert_int_equal(judge(&p, "192.168.0.2", 80, "198.51.100.7"),
-			refuse ? FLOW_CONTRADICTED : FLOW_UNTOUCHED);
+		assert_int_equal(judge(&p, "192.168.0.2", 80, "198.51.100.7"), cases[i].want);
 		planned_fini(&p);
 		strbuf_fini(&text);
 	}
