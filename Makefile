@@ -4,6 +4,7 @@
 BUILD = build
 FUZZ_SECONDS = 60
 N = 2400
+MINUTES = 30
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -43,10 +44,14 @@ fuzz: setup-check
 differential: setup-check build
 	@/usr/bin/python3 tests/differential/run.py --packets $(N) $(if $(SEED),--seed $(SEED))
 
+# The daemon under everything at once for MINUTES, with SEED or a fresh one that is printed.
+chaos: setup-check build
+	@/usr/bin/python3 tests/lab/chaos.py --seconds $$(($(MINUTES) * 60)) $(if $(SEED),--seed $(SEED))
+
 bench: setup-check build
 	@bench/run $(BUILD)/portreeve
 
 clean:
 	rm -rf build build-asan build-fuzz
 
-.PHONY: build demo check install format lint asan fuzz differential bench clean
+.PHONY: build demo check install format lint asan fuzz differential chaos bench clean

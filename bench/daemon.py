@@ -138,7 +138,7 @@ def follow(daemon, monitor, ip, times):
         verb, event = (("add", RTM_NEWADDR), ("del", RTM_DELADDR))[n % 2]
         samples.append(monitor.between(lambda verb=verb: ip(f"addr {verb} 1.1.1.9/24 dev eth0"),
                                        event, NEWGEN))
-        monitor.quiet(0.02)
+        monitor.quiet(0.1)
     return spread(samples)
 
 
@@ -179,7 +179,7 @@ def measure(portreeve, runs, maps, tmp, config, inside, namespace):
         monitor = Monitor(namespace)
         try:
             one = {"status": answer(daemon, 20 * runs)}
-            one["follow"] = follow(daemon, monitor, ip, 1000 if n == 1000 else 4 * runs)
+            one["follow"] = follow(daemon, monitor, ip, 200 * runs if n == 1000 else 4 * runs)
             if n == 1000:
                 one["repair"] = repair(monitor, ip, runs)
             config(conf, n, moved=500)

@@ -5,7 +5,7 @@
 _portreeve()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" word
-	local commands="check show diff apply confirm rollback remove status top flows events reload rehearse explain doctor snapshot trace import probe"
+	local commands="check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe"
 	local options="--json --color --help"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
@@ -37,6 +37,7 @@ _portreeve()
 	top) options="$options --once --interval --map --uplink --client" ;;
 	flows) options="$options --limit --map --uplink --client" ;;
 	events) options="$options --since" ;;
+	run) options="$options --debug" ;;
 	probe) options="$options --map" ;;
 	'') options="$options --version" ;;
 	esac
@@ -48,7 +49,7 @@ _portreeve()
 		case $command in
 		snapshot) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 		trace) mapfile -t COMPREPLY < <(compgen -W "tcp udp sctp icmp port sport from to in" -- "$cur") ;;
-		check | show | diff | apply | rehearse | doctor | probe)
+		check | show | diff | apply | rehearse | doctor | probe | run)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			;;

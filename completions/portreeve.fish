@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fish completion for portreeve(8)
 
-set -l commands check show diff apply confirm rollback remove status top flows events reload rehearse explain doctor snapshot trace import probe help
+set -l commands check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe help
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c portreeve -f
@@ -17,6 +17,7 @@ complete -c portreeve -n $none -a apply -d 'Make it so, all of it or nothing'
 complete -c portreeve -n $none -a confirm -d 'Keep what apply --confirm put in'
 complete -c portreeve -n $none -a rollback -d 'Undo the last apply'
 complete -c portreeve -n $none -a remove -d 'Take out everything that portreeve put in'
+complete -c portreeve -n $none -a run -d 'Keep the kernel as the file says while everything moves'
 complete -c portreeve -n $none -a status -d 'Is all well, and if not, what is not'
 complete -c portreeve -n $none -a top -d 'Who uses which map, and how much, as it goes'
 complete -c portreeve -n $none -a flows -d 'The connections through the maps'
@@ -31,7 +32,7 @@ complete -c portreeve -n $none -a import -d 'A config that does what the rules o
 complete -c portreeve -n $none -a probe -d 'Do the replies of the backends come back through this gateway'
 complete -c portreeve -n $none -a help -d 'Help of a command'
 
-complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse doctor probe' -F
+complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse doctor probe run' -F
 complete -c portreeve -n '__fish_seen_subcommand_from help' -a "$commands"
 complete -c portreeve -n '__fish_seen_subcommand_from check' -l live -d 'Also check the file against this machine'
 complete -c portreeve -n '__fish_seen_subcommand_from show' -l as -x -a 'nft ip json' -d 'Only one form'
@@ -70,6 +71,7 @@ complete -c portreeve -n '__fish_seen_subcommand_from import' -l live -d 'Look a
 complete -c portreeve -n '__fish_seen_subcommand_from import' -l state -x -a '(__fish_complete_directories)' -d 'Look at a snapshot or at pasted dumps'
 complete -c portreeve -n '__fish_seen_subcommand_from explain doctor' -l paper -d 'On a machine made up from the file'
 
+complete -c portreeve -n '__fish_seen_subcommand_from run' -l debug -d 'Log every event of the kernel too'
 complete -c portreeve -n '__fish_seen_subcommand_from probe' -l map -x -d 'Only the backends of this map'
 
 complete -c portreeve -n '__fish_seen_subcommand_from status' -l watch -d 'Draw it anew every two seconds'

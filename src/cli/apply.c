@@ -2,6 +2,7 @@
 /* portreeve apply: make the kernel what the file says. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -107,9 +108,14 @@ static bool leave_to_daemon(
 	struct cli_context *c = j->c;
 	struct diag own = c->diag;
 	struct client_question q = {.post = true, .body = own.text, .len = own.text_len};
+	char *path;
 
+	/* The daemon stands elsewhere: the whole path says to it, too, which file that was. */
+	path = realpath(cli_file(c), NULL);
 	q.path = arena_printf(c->arena, "/v1/apply?%s&force=%d&confirm=%u",
-		client_param(c, "name", cli_file(c)), cli_given(c, "force"), j->seconds);
+		client_param(c, "name", path ? path : cli_file(c)), cli_given(c, "force"),
+		j->seconds);
+	free(path);
 	diag_init(&c->diag);
 	diag_source(&c->diag, own.source, own.text, own.text_len);
 	if (!change_by_daemon(c, &q, &j->report, code)) {

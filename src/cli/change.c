@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config/config.h"
@@ -17,6 +16,7 @@
 #include "report/report.h"
 
 #define TRY_AGAIN_SECONDS 5
+#define LOOK_AGAIN_US	  200000
 #define LOCK_TRY_US	  50000
 
 struct kernel *change_open(struct cli_context *c, int *lock)
@@ -177,6 +177,16 @@ static int take_back(struct kernel *k, struct arena *a, struct diag *d)
 	return err;
 }
 
+/* Whoever holds the lock may be a daemon, which keeps it, and ends the trial itself. 0 also then. */
+static int lock_unless_over(struct kernel *k, int trial, int *lock)
+{
+	int err;
+
+	while ((err = kernel_try_lock(k, lock)) == -EWOULDBLOCK && !state_trial_over(trial))
+		usleep(LOOK_AGAIN_US);
+	return err == -EWOULDBLOCK ? 0 : err;
+}
+
 /* One try. 0: the trial is over, by this or by a confirmation that came while we waited. */
 static int go_back(int trial)
 {
@@ -189,7 +199,7 @@ static int go_back(int trial)
 	diag_init(&d);
 	err = kernel_open(&k, &e);
 	if (!err)
-		err = kernel_lock(k, &lock);
+		err = lock_unless_over(k, trial, &lock);
 	if (!err && !state_trial_over(trial))
 		err = take_back(k, a, &d);
 	if (err) {
@@ -208,17 +218,9 @@ static int go_back(int trial)
 	return err;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t); /* goes on while the machine sleeps */
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void watch(int trial, int ready, uint32_t seconds)
 {
-	int64_t end = now_ms() + (int64_t)seconds * 1000;
+	uint64_t end = state_now_ms() + (uint64_t)seconds * 1000;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	setsid();
@@ -231,10 +233,10 @@ static void watch(int trial, int ready, uint32_t seconds)
 	if (chdir("/") < 0 || write(ready, "", 1) != 1)
 		_exit(1);
 	close(ready);
-	while (now_ms() < end) {
+	while (state_now_ms() < end) {
 		if (state_trial_over(trial))
 			_exit(0);
-		usleep(200 * 1000);
+		usleep(LOOK_AGAIN_US);
 	}
 	openlog("portreeve", LOG_PID, LOG_DAEMON);
 	while (go_back(trial) != 0) /* the admin may be locked out: this is the only way back */

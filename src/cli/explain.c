@@ -14,37 +14,9 @@
 #define BATCH_WORDS 4
 #define MAX_NOTES   10u
 
-/* ---- one question ---- */
-
-/* The config says of each backend whether its replies come back through the gateway. */
-static enum journey_return promised(const struct plan *p, const struct journey *j)
+static struct explain_source look_at(const struct cli_source *s)
 {
-	VEC_EACH (&j->ways, const struct journey_way, w) {
-		VEC_EACH (&p->maps, const struct plan_map, m) {
-			if (m->return_mode == RETURN_DIRECT &&
-				ip_equal(&m->backend->addr, &w->flow.reply.src))
-				return RETURN_THROUGH_US;
-		}
-	}
-	return RETURN_ASK;
-}
-
-static void answer(struct arena *a, const struct journey_question *asked, struct explanation *e)
-{
-	struct journey_question q = *asked;
-
-	journey_walk(a, e->source->net, &q, &e->journey);
-	if (e->source->ours && q.returns == RETURN_ASK) {
-		q.returns = promised(e->source->ours, &e->journey);
-		if (q.returns != RETURN_ASK) {
-			memset(&e->journey, 0, sizeof(e->journey));
-			journey_walk(a, e->source->net, &q, &e->journey);
-		}
-	}
-	for (unsigned int i = 0; i < 2; i++)
-		journey_walk_error(
-			a, e->source->net, &e->journey.ways.items[0], i == 1, &e->errors[i]);
-	walk_diagnose(a, e->source->net, &e->journey, &e->pitfalls);
+	return (struct explain_source){s->name, s->net, s->ours, s->ours_file};
 }
 
 /* What was not understood goes to stderr: the answer must not look surer than it is. */
@@ -99,19 +71,13 @@ static bool read_options(struct cli_context *c, struct journey_question *q)
 	return c->diag.errors == 0;
 }
 
-/* NULL is none at all; where no links are given, any may be there. */
-static bool knows_interface(const struct netstate *net, const char *in)
-{
-	return !in || !(net->have & HAVE_LINKS) || netstate_link(net, in);
-}
-
 static bool check_interface(struct cli_context *c, const struct netstate *net, const char *in)
 {
 	const char **names;
 	const char *near;
 	size_t n = 0;
 
-	if (knows_interface(net, in))
+	if (explain_knows_interface(net, in))
 		return true;
 	names = arena_alloc(c->arena, net->links.len * sizeof(*names));
 	VEC_EACH (&net->links, struct net_link, l)
@@ -123,12 +89,12 @@ static bool check_interface(struct cli_context *c, const struct netstate *net, c
 	return false;
 }
 
-static void print_answer(
-	struct cli_context *c, const struct explanation *e, const struct prove_result *proof)
+static void print_answer(struct cli_context *c, const struct cli_source *source,
+	const struct explanation *e, const struct prove_result *proof)
 {
 	struct strbuf out = STRBUF_INIT;
 
-	print_notes(e->source);
+	print_notes(source);
 	explain_print(&out, e, cli_given(c, "all"), c->colour_out);
 	if (proof)
 		explain_prove_print(&out, proof, c->colour_out);
@@ -136,18 +102,20 @@ static void print_answer(
 	strbuf_fini(&out);
 }
 
-static json_t *answer_json(const struct explanation *e, const struct prove_result *proof)
+static json_t *answer_json(const struct cli_source *source, const struct explanation *e,
+	const struct prove_result *proof)
 {
 	json_t *j = explain_json(e);
 
-	json_object_set_new(j, "not_understood", cli_state_notes_json(&e->source->notes));
+	json_object_set_new(j, "not_understood", cli_state_notes_json(&source->notes));
 	json_object_set_new(j, "proof", proof ? explain_prove_json(proof) : json_null());
 	return j;
 }
 
 static int one(struct cli_context *c, const struct cli_source *source, struct journey_question *q)
 {
-	struct explanation e = {.source = source};
+	struct explain_source looked_at = look_at(source);
+	struct explanation e = {.source = &looked_at};
 	struct prove_result *proof = NULL;
 	const char *why;
 	json_t *j = NULL;
@@ -158,16 +126,16 @@ static int one(struct cli_context *c, const struct cli_source *source, struct jo
 	}
 	if (!check_interface(c, source->net, q->in))
 		return cli_finish(c, NULL, CLI_USAGE);
-	answer(c->arena, q, &e);
+	explain_answer(c->arena, q, &e);
 	if (cli_given(c, "prove")) {
 		proof = arena_new_of(c->arena, struct prove_result);
-		if (!explain_prove(c, &e, proof))
+		if (!explain_prove(c, source, &e, proof))
 			return cli_finish(c, NULL, CLI_SYSTEM);
 	}
 	if (c->json)
-		j = answer_json(&e, proof);
+		j = answer_json(source, &e, proof);
 	else
-		print_answer(c, &e, proof);
+		print_answer(c, source, &e, proof);
 	return cli_finish(c, j,
 		e.journey.verdict == JOURNEY_WORKS && (!proof || proof->agrees) ? CLI_OK : CLI_NO);
 }
@@ -179,7 +147,8 @@ static void answer_line(
 	const struct cli_source *source, const struct journey_question *options, char *line)
 {
 	struct arena *a = arena_new();
-	struct explanation e = {.source = source};
+	struct explain_source looked_at = look_at(source);
+	struct explanation e = {.source = &looked_at};
 	struct journey_question q = *options;
 	const char *words[BATCH_WORDS] = {0}, *why = "a line is: PROTO SRC[:PORT] DST:PORT [IN]";
 	char *rest = NULL;
@@ -192,8 +161,8 @@ static void answer_line(
 	if (n >= 3 && explain_question(a, words[0], words[1], words[2], &q, &why)) {
 		if (n > 3)
 			q.in = words[3];
-		if (knows_interface(source->net, q.in)) {
-			answer(a, &q, &e);
+		if (explain_knows_interface(source->net, q.in)) {
+			explain_answer(a, &q, &e);
 			j = explain_json(&e);
 		} else {
 			why = arena_printf(a, "there is no interface '%s'", q.in);

@@ -23,10 +23,10 @@ static const char *who_name(enum prove_who w)
 	return "";
 }
 
-bool explain_prove(struct cli_context *c, const struct explanation *e, struct prove_result *out)
+bool explain_prove(struct cli_context *c, const struct cli_source *s, const struct explanation *e,
+	struct prove_result *out)
 {
 	struct sandbox_refusal refusal = {0};
-	const struct cli_source *s = e->source;
 	int err;
 
 	if (!s->live && !s->files.len) {

@@ -98,13 +98,17 @@ static void print(struct cli_context *c, const json_t *answer)
 	size_t i;
 
 	table_row(&t, "MAP", "HOME", "CLIENT", "ADDRESS", "BACKEND", "RETURN", "PROTO", "STATE",
-		"AGE", "REQUEST", "REPLY", NULL);
-	json_array_foreach(list, i, f) table_row(&t, text_of(f, "map"), text_of(f, "home"),
-		flows_endpoint(c->arena, f, "client", "client_port"),
-		flows_endpoint(c->arena, f, "address", "port"),
-		flows_endpoint(c->arena, f, "backend", "backend_port"), text_of(f, "return"),
-		text_of(f, "protocol"), text_of(f, "state"), age_of(c->arena, f),
-		bytes_of(c->arena, f, "request"), bytes_of(c->arena, f, "reply"), NULL);
+		"AGE", "REQUEST", "REPLY");
+	json_array_foreach(list, i, f)
+	{
+		table_row(&t, text_of(f, "map"), text_of(f, "home"),
+			flows_endpoint(c->arena, f, "client", "client_port"),
+			flows_endpoint(c->arena, f, "address", "port"),
+			flows_endpoint(c->arena, f, "backend", "backend_port"),
+			text_of(f, "return"), text_of(f, "protocol"), text_of(f, "state"),
+			age_of(c->arena, f), bytes_of(c->arena, f, "request"),
+			bytes_of(c->arena, f, "reply"));
+	}
 	if (json_array_size(list))
 		table_print(&t, &out);
 	strbuf_addf(&out, "%" JSON_INTEGER_FORMAT " connection%s", total, total == 1 ? "" : "s");

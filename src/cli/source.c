@@ -13,11 +13,6 @@
 #include "kernel/state.h"
 #include "plan/paper.h"
 
-#define EVERYTHING                                                                                 \
-	(OBSERVE_NETWORK | OBSERVE_SYSCTLS | OBSERVE_LISTENERS | OBSERVE_RULESET |                 \
-		OBSERVE_ELEMENTS | OBSERVE_NEIGHBOURS | OBSERVE_FLOWS | OBSERVE_LEGACY |           \
-		OBSERVE_IPSETS)
-
 static const struct plan *plan_for(
 	struct cli_context *c, const struct model *m, const struct netstate *net, struct diag *d)
 {
@@ -71,7 +66,7 @@ enum cli_exit cli_source_live(struct cli_context *c, struct cli_source *out)
 				"'sudo portreeve snapshot DIR' is enough");
 		return CLI_SYSTEM;
 	}
-	err = kernel_observe(k, c->arena, EVERYTHING, net, &e);
+	err = kernel_observe(k, c->arena, OBSERVE_EVERYTHING, net, &e);
 	if (err)
 		cli_kernel_error(c, "look at this machine", &e);
 	else

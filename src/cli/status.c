@@ -103,7 +103,7 @@ static void add_uplinks(struct page *p, const json_t *status)
 
 	if (json_array_size(list) == 0)
 		return;
-	table_row(&t, "UPLINK", "INTERFACE", "STATE", "SINCE", "MISROUTED", "ADDRESSES", NULL);
+	table_row(&t, "UPLINK", "INTERFACE", "STATE", "SINCE", "MISROUTED", "ADDRESSES");
 	json_array_foreach(list, i, one)
 	{
 		if (i == MAX_UPLINKS)
@@ -111,11 +111,10 @@ static void add_uplinks(struct page *p, const json_t *status)
 		misrouted = json_object_get(one, "misrouted");
 		table_row(&t, text_of(one, "name"), text_of(one, "interface"),
 			text_of(one, "state"), since(p->arena, status, one, "since_ms"),
-			misrouted && json_is_integer(misrouted)
-				? arena_printf(p->arena, "%" JSON_INTEGER_FORMAT,
-					  json_integer_value(misrouted))
-				: "?",
-			addresses_of(p->arena, one), NULL);
+			json_is_integer(misrouted) ? arena_printf(p->arena, "%" JSON_INTEGER_FORMAT,
+							     json_integer_value(misrouted))
+						   : "?",
+			addresses_of(p->arena, one));
 	}
 	strbuf_addch(&p->out, '\n');
 	table_print(&t, &p->out);
@@ -144,6 +143,14 @@ static void add_trial(struct page *p, const json_t *trial)
 		table_duration(p->arena, (uint64_t)number_of(trial, "left_ms") / 1000));
 }
 
+/* "1 map", "2 maps" */
+static const char *count_of(struct arena *a, const json_t *j, const char *key, const char *what)
+{
+	json_int_t n = number_of(j, key);
+
+	return arena_printf(a, "%" JSON_INTEGER_FORMAT " %s%s", n, what, n == 1 ? "" : "s");
+}
+
 static void add_rest(struct page *p, const json_t *status)
 {
 	const json_t *config = json_object_get(status, "config");
@@ -152,11 +159,10 @@ static void add_rest(struct page *p, const json_t *status)
 
 	strbuf_addch(&p->out, '\n');
 	if (config)
-		strbuf_addf(&p->out,
-			"  config        %s: %" JSON_INTEGER_FORMAT
-			" uplinks, %" JSON_INTEGER_FORMAT " maps; read %s ago\n",
-			text_of(config, "name"), number_of(config, "uplinks"),
-			number_of(config, "maps"), since(p->arena, status, config, "loaded_ms"));
+		strbuf_addf(&p->out, "  config        %s: %s, %s; read %s ago\n",
+			text_of(config, "name"), count_of(p->arena, config, "uplinks", "uplink"),
+			count_of(p->arena, config, "maps", "map"),
+			since(p->arena, status, config, "loaded_ms"));
 	add_trial(p, json_object_get(status, "trial"));
 	add_last_change(p, status);
 	if (json_is_integer(json_object_get(status, "backends_watched")))
@@ -165,10 +171,8 @@ static void add_rest(struct page *p, const json_t *status)
 			number_of(status, "backends_watched"),
 			json_array_size(json_object_get(status, "backends")));
 	if (drift)
-		strbuf_addf(&p->out,
-			"  drift         %" JSON_INTEGER_FORMAT
-			" objects that others took away were put back\n",
-			number_of(drift, "total"));
+		strbuf_addf(&p->out, "  drift         %s that others took away, put back\n",
+			count_of(p->arena, drift, "total", "object"));
 	if (json_is_integer(json_object_get(conntrack, "entries")))
 		strbuf_addf(&p->out,
 			"  connections   %" JSON_INTEGER_FORMAT

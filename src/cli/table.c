@@ -3,20 +3,14 @@
 #include "cli/table.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
 
-void table_row(struct table *t, ...)
+void table_add(struct table *t, const char *const cells[TABLE_COLUMNS])
 {
 	struct table_row *row = vec_add(t->arena, &t->rows);
-	const char *cell;
-	va_list ap;
 
-	va_start(ap, t);
-	for (unsigned int i = 0; (cell = va_arg(ap, const char *)); i++)
-		if (i < TABLE_COLUMNS)
-			row->cells[i] = cell;
-	va_end(ap);
+	for (unsigned int i = 0; i < TABLE_COLUMNS && cells[i]; i++)
+		row->cells[i] = cells[i];
 }
 
 size_t table_width(const char *text)

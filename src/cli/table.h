@@ -21,8 +21,9 @@ struct table {
 	unsigned int right;	    /* columns that are flush right, one bit each */
 };
 
-/* A row, up to a NULL. The texts must outlive the table. */
-void table_row(struct table *t, ...) __attribute__((sentinel));
+/* A row of texts, up to the first that is NULL. They must outlive the table. */
+#define table_row(t, ...) table_add((t), (const char *const[TABLE_COLUMNS]){__VA_ARGS__})
+void table_add(struct table *t, const char *const cells[TABLE_COLUMNS]);
 /* Indented by two. Control characters of the texts become '?': they may come from outside. */
 void table_print(const struct table *t, struct strbuf *out);
 /* Columns of a text on a terminal: characters, not bytes. */

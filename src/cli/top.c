@@ -208,7 +208,7 @@ static void add_table(struct arena *a, struct strbuf *out, const char *heading, 
 	if (lines.len)
 		qsort(lines.items, lines.len, sizeof(struct line), by_use);
 	table_row(&t, heading, "CONNECTIONS", "REQUESTS", "REPLIES",
-		with_uplinks ? "BY UPLINK" : NULL, NULL);
+		with_uplinks ? "BY UPLINK" : NULL);
 	for (size_t i = 0; i < lines.len && i < rows; i++)
 		table_row(&t, lines.items[i].name,
 			arena_printf(a, "%" JSON_INTEGER_FORMAT,
@@ -216,7 +216,7 @@ static void add_table(struct arena *a, struct strbuf *out, const char *heading, 
 					json_object_get(lines.items[i].sum, "connections"))),
 			rate_of(a, lines.items[i].sum, "request", seconds, counted),
 			rate_of(a, lines.items[i].sum, "reply", seconds, counted),
-			with_uplinks ? uplinks_of(a, lines.items[i].sum) : NULL, NULL);
+			with_uplinks ? uplinks_of(a, lines.items[i].sum) : NULL);
 	strbuf_addch(out, '\n');
 	table_print(&t, out);
 }

@@ -142,12 +142,28 @@ static bool url_target(
 	return set_path(l, n, u.path, r);
 }
 
+static bool ping_target(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+	struct ip_addr *out)
+{
+	static const char *const words[] = {CHECK_GATEWAY};
+	struct ip_addr addr;
+
+	if (value_is(n, CHECK_GATEWAY))
+		return true;
+	if (ip_parse_n(n->text, n->len, &addr) == 0)
+		return value_address(l, key, n, out);
+	diag_error(l->d, n->at, "'%s' is neither an address nor '" CHECK_GATEWAY "'",
+		load_quote(l, n));
+	load_suggest(l, load_quote(l, n), words, 1);
+	return false;
+}
+
 static bool read_target(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
 	struct reading *r, struct check_target *t)
 {
 	switch (r->check->kind) {
 	case CHECK_ICMP:
-		return value_is(n, CHECK_GATEWAY) || value_address(l, key, n, &t->addr);
+		return ping_target(l, key, n, &t->addr);
 	case CHECK_TCP:
 		return value_endpoint(l, key, n, 0, &t->addr, &t->port);
 	case CHECK_HTTP:
@@ -195,10 +211,8 @@ static void load_path(struct loader *l, const struct yaml_node *n, struct readin
 		r->broken = true;
 		return;
 	}
-	if (path && !value_port(l, n, 1, path - 1, &r->check->port))
-		r->broken = true;
-	else if (!set_path(l, n, path, r))
-		r->broken = true;
+	r->broken = (path && !value_port(l, n, 1, path - 1, &r->check->port)) ||
+		    !set_path(l, n, path, r);
 }
 
 /* true, or (of tcp and dns) a port */

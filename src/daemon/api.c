@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@
 #include "daemon/reconcile.h"
 #include "daemon/sse.h"
 #include "daemon/status.h"
+#include "kernel/observe.h"
+#include "report/explain.h"
 #include "report/flows.h"
 #include "report/plan_out.h"
 #include "report/report.h"
@@ -33,6 +36,7 @@
 #define MAX_GROUPS	  65536u /* NGROUPS_MAX of Linux */
 #define SMALL_BODY_BYTES  4096u
 #define MAX_TRIAL_SECONDS 86400u
+#define MAPS_DEFAULT	  1000u
 #define MAX_EVENT_ID	  (UINT64_C(1) << 53)
 #define METRICS_TYPE	  "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_TYPE	  "text/plain; charset=utf-8"
@@ -64,11 +68,6 @@ static void get_uplinks(const struct ask *q)
 	http_reply_json(q->exchange, 200, status_uplinks(q->daemon));
 }
 
-static void get_maps(const struct ask *q)
-{
-	http_reply_json(q->exchange, 200, status_maps(q->daemon));
-}
-
 static void get_probe(const struct ask *q)
 {
 	http_reply_json(q->exchange, 200, status_probe(q->daemon));
@@ -95,6 +94,19 @@ static bool bad_param(const struct ask *q, const char *error)
 {
 	http_reply_error(q->exchange, 400, error, NULL, NULL);
 	return false;
+}
+
+static void get_maps(const struct ask *q)
+{
+	uint64_t offset = 0, limit = MAPS_DEFAULT;
+
+	if (!http_number(q->request, "offset", 0, LIMIT_MAPS, &offset) ||
+		!http_number(q->request, "limit", 0, LIMIT_MAPS, &limit))
+		bad_param(q, "offset and limit are numbers up to 65535");
+	else
+		http_reply_json(q->exchange, 200,
+			status_maps(q->daemon, http_param(q->request, "name"), (size_t)offset,
+				(size_t)limit));
 }
 
 static bool read_flows_query(const struct ask *q, struct flows_query *out)
@@ -173,6 +185,50 @@ static void get_findings(const struct ask *q)
 				report_diag(&diag)));
 	}
 	diag_fini(&diag);
+	arena_free(a);
+}
+
+static bool read_question(
+	const struct ask *q, struct arena *a, struct journey_question *out, const char **why)
+{
+	const char *proto = http_param(q->request, "proto"), *src = http_param(q->request, "src"),
+		   *dst = http_param(q->request, "dst");
+
+	*why = "proto, src and dst are needed";
+	out->in = http_param(q->request, "in");
+	return proto && src && dst && explain_question(a, proto, src, dst, out, why);
+}
+
+static void explain_on(const struct ask *q, struct arena *a, const struct netstate *net,
+	struct journey_question *asked)
+{
+	struct explain_source source = {
+		"this machine", net, reconcile_plan(q->daemon), q->daemon->config->name};
+	struct explanation e = {.source = &source};
+
+	if (!explain_knows_interface(net, asked->in)) {
+		http_reply_error(q->exchange, 400, "there is no such interface", NULL, NULL);
+		return;
+	}
+	explain_answer(a, asked, &e);
+	http_reply_json(q->exchange, 200, explain_json(&e));
+}
+
+static void get_explain(const struct ask *q)
+{
+	struct arena *a = arena_new();
+	struct journey_question asked = {0};
+	struct kernel_error e = {0};
+	struct netstate net = {0};
+	const char *why;
+
+	if (!read_question(q, a, &asked, &why))
+		bad_param(q, why);
+	else if (kernel_observe(q->daemon->kernel, a, OBSERVE_EVERYTHING, &net, &e) != 0)
+		http_reply_error(q->exchange, 500, "this machine cannot be looked at",
+			e.text[0] ? e.text : strerror(e.err), NULL);
+	else
+		explain_on(q, a, &net, &asked);
 	arena_free(a);
 }
 
@@ -329,6 +385,7 @@ static const struct route {
 	{"/v1/probe", HTTP_GET, CHEAP, get_probe},
 	{"/v1/plan", HTTP_GET, DEAR, get_plan},
 	{"/v1/findings", HTTP_GET, DEAR, get_findings},
+	{"/v1/explain", HTTP_GET, DEAR, get_explain},
 	{"/v1/apply", HTTP_POST, DEAR, post_apply},
 	{"/v1/confirm", HTTP_POST, DEAR, post_confirm},
 	{"/v1/rollback", HTTP_POST, DEAR, post_rollback},
@@ -373,7 +430,7 @@ static bool refused(const struct ask *q, const struct route *r)
 	else if (!r)
 		http_reply_error(q->exchange, 404, "there is no such thing here",
 			"what there is: /v1/status, /v1/uplinks, /v1/maps, /v1/flows, /v1/events, "
-			"/v1/probe, /v1/plan, /v1/findings, /metrics, /healthz",
+			"/v1/probe, /v1/plan, /v1/findings, /v1/explain, /metrics, /healthz",
 			NULL);
 	else if (r->method != method)
 		http_reply_error(q->exchange, 405,
@@ -400,8 +457,11 @@ static void handle(struct http_exchange *x, const struct http_request *request,
 	struct ask q = {data, x, request, peer};
 	const struct route *r = find_route(request->path);
 
-	if (!refused(&q, r))
-		r->answer(&q);
+	if (refused(&q, r))
+		return;
+	r->answer(&q);
+	if (r->cost == DEAR)
+		malloc_trim(0); /* a look at a large machine is not to stay */
 }
 
 static bool is_in_group(int fd, gid_t group)
@@ -476,8 +536,8 @@ void api_update(struct daemon *d)
 		return;
 	err = http_listen_tcp(api->http, &m->metrics, m->metrics_port);
 	/* What failed is tried again with the next change. */
-	api->metrics = err ? (struct ip_addr){0} : m->metrics;
-	api->metrics_port = m->metrics_port;
+	api->metrics = m->metrics;
+	api->metrics_port = err ? 0 : m->metrics_port;
 	if (err)
 		journal_note(d->journal, JOURNAL_ERROR, "metrics-off",
 			"the TCP port for metrics cannot be listened on", "s:s, s:i, s:s",

@@ -57,83 +57,85 @@ uint64_t daemon_wall_ms(void)
 
 /* ---- what was learned ---- */
 
-/* Into an arena of its own, which takes the place of the last one. */
-static void replace_learned(struct daemon *d, const struct learned *l)
+void daemon_copy_learned(struct arena *a, const struct learned *from, struct learned *to)
 {
-	struct arena *a = arena_new();
-	struct learned copy = {0};
-
-	VEC_EACH (&l->returns, struct memory_return, r) {
+	*to = (struct learned){0};
+	VEC_EACH (&from->returns, struct memory_return, r) {
 		struct memory_return one = *r;
 
 		one.reason = r->reason ? arena_strdup(a, r->reason) : NULL;
-		vec_push(a, &copy.returns, one);
+		vec_push(a, &to->returns, one);
 	}
-	VEC_EACH (&l->downs, struct memory_down, down) {
+	VEC_EACH (&from->downs, struct memory_down, down) {
 		struct memory_down one = *down;
 
 		one.map = arena_strdup(a, down->map);
-		vec_push(a, &copy.downs, one);
+		vec_push(a, &to->downs, one);
 	}
+}
+
+void daemon_remember(struct daemon *d, const struct learned *l)
+{
+	struct arena *a = arena_new();
+	struct learned copy;
+
+	daemon_copy_learned(a, l, &copy);
 	arena_free(d->learned_arena);
 	d->learned_arena = a;
 	d->learned = copy;
 }
 
-void daemon_remember(struct daemon *d, const struct learned *l)
-{
-	replace_learned(d, l);
-}
-
 void daemon_learn_return(
 	struct daemon *d, const struct ip_addr *backend, enum return_mode mode, const char *reason)
 {
-	struct memory_return news = {.backend = *backend, .mode = mode, .reason = reason};
-	struct memory_return *old = NULL;
+	struct learned next = {.downs = d->learned.downs};
+	struct arena *a = arena_new();
 	char why[128], text[IP_STRLEN];
+	bool known = false;
 
 	VEC_EACH (&d->learned.returns, struct memory_return, r)
-		if (ip_equal(&r->backend, backend))
-			old = r;
-	if (old && old->mode == mode)
-		return;
-	if (old)
-		*old = news;
-	else
-		vec_push(d->learned_arena, &d->learned.returns, news);
-	replace_learned(d, &d->learned);
-	snprintf(why, sizeof(why), "replies of %s: %s", ip_format(backend, text), reason);
-	reconcile_wake(d, 0, why);
+		if (!ip_equal(&r->backend, backend))
+			vec_push(a, &next.returns, *r);
+		else
+			known = r->mode == mode;
+	if (!known) {
+		*vec_add(a, &next.returns) =
+			(struct memory_return){.backend = *backend, .mode = mode, .reason = reason};
+		daemon_remember(d, &next);
+		snprintf(why, sizeof(why), "replies of %s: %s", ip_format(backend, text), reason);
+		reconcile_wake(d, 0, why);
+	}
+	arena_free(a);
 }
 
-static struct memory_down *find_down(
-	struct daemon *d, const char *map, const struct backend *backend)
+static bool is_down(const struct memory_down *down, const char *map, const struct backend *backend)
 {
-	VEC_EACH (&d->learned.downs, struct memory_down, down)
-		if (strcmp(down->map, map) == 0 && ip_equal(&down->backend, &backend->addr) &&
-			down->port == backend->port)
-			return down;
-	return NULL;
+	return strcmp(down->map, map) == 0 && ip_equal(&down->backend, &backend->addr) &&
+	       down->port == backend->port;
 }
 
 void daemon_learn_down(struct daemon *d, const char *map, const struct backend *backend, bool down)
 {
-	struct memory_down *old = find_down(d, map, backend);
+	struct learned next = {.returns = d->learned.returns};
+	struct arena *a = arena_new();
 	char why[128], text[IP_STRLEN];
+	bool was_down = false;
 
-	if (!!old == down)
-		return;
-	if (down) {
-		struct memory_down news = {map, backend->addr, backend->port};
-
-		vec_push(d->learned_arena, &d->learned.downs, news);
-	} else {
-		*old = d->learned.downs.items[--d->learned.downs.len];
+	VEC_EACH (&d->learned.downs, struct memory_down, one)
+		if (!is_down(one, map, backend))
+			vec_push(a, &next.downs, *one);
+		else
+			was_down = true;
+	if (was_down != down) {
+		if (down)
+			*vec_add(a, &next.downs) =
+				(struct memory_down){map, backend->addr, backend->port};
+		daemon_remember(d, &next);
+		snprintf(why, sizeof(why), "backend %s of map '%s' is %s",
+			ip_format(&backend->addr, text), map, down ? "down" : "up");
+		reconcile_wake(d, 0, why);
 	}
-	replace_learned(d, &d->learned);
-	snprintf(why, sizeof(why), "backend %s of map '%s' is %s", ip_format(&backend->addr, text),
-		map, down ? "down" : "up");
-	reconcile_wake(d, 0, why);
+	arena_free(a);
 }
 
 /* ---- the config ---- */

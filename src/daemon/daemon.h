@@ -82,8 +82,9 @@ void daemon_learn_return(
 	struct daemon *d, const struct ip_addr *backend, enum return_mode mode, const char *reason);
 void daemon_learn_down(struct daemon *d, const char *map, const struct backend *backend, bool down);
 
-/* What an earlier one learned, as it was remembered; @l is copied. */
+/* All that is known from now on; @l is copied. */
 void daemon_remember(struct daemon *d, const struct learned *l);
+void daemon_copy_learned(struct arena *a, const struct learned *from, struct learned *to);
 
 /* A pass was made: the parts that act on what it saw and planned are told. (Called by reconcile.) */
 void daemon_planned(struct daemon *d);

@@ -35,7 +35,7 @@ struct waiting {
 
 struct hook {
 	struct daemon *daemon;
-	TAILQ_HEAD(, waiting) queue;
+	TAILQ_HEAD(hook_queue, waiting) queue;
 	size_t n_waiting;
 	struct event *child, *output, *limit;
 
@@ -251,7 +251,7 @@ static int spawn(struct hook *h, const struct waiting *w, int output)
 
 	for (size_t i = 0; i < m->hook.len && i < LIMIT_HOOK; i++)
 		argv[i] = (char *)m->hook.items[i];
-	if (posix_spawn_file_actions_init(&files) != 0)
+	if (!argv[0] || posix_spawn_file_actions_init(&files) != 0)
 		return err;
 	if (posix_spawnattr_init(&attr) == 0) {
 		if (prepare(&attr, &files, output) == 0)

@@ -3,6 +3,7 @@
 #include "daemon/http.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,16 +22,17 @@
 
 #include "report/report.h"
 
-#define SWEEP_MS   1000u /* how exact deadlines are */
-#define LINGER_MS  2000u /* how long a refused body is read to its end */
-#define IDLE_MS	   60000u
-#define HEAD_MS	   10000u
-#define BODY_MS	   60000u
-#define ANSWER_MS  60000u
-#define SPARE_MS   1000u /* a connection that did something since is not dropped for another */
-#define BACKLOG	   128
-#define EVENT_PING ":\n\n" /* a comment: says that we are still there, and finds who is not */
-#define PING_MS	   15000u
+#define SWEEP_MS    1000u /* how exact deadlines are */
+#define LINGER_MS   2000u /* how long a refused body is read to its end */
+#define IDLE_MS	    60000u
+#define HEAD_MS	    10000u
+#define BODY_MS	    60000u
+#define ANSWER_MS   60000u
+#define SPARE_MS    1000u /* a connection that did something since is not dropped for another */
+#define BACKLOG	    128
+#define LARGE_BYTES (1u << 20) /* an answer that is not to stay in our memory */
+#define EVENT_PING  ":\n\n"    /* a comment: says that we are still there, and finds who is not */
+#define PING_MS	    15000u
 
 enum conn_state {
 	CONN_HEAD,    /* waits for a request, or the rest of one */
@@ -66,7 +68,7 @@ struct http_stream {
 struct http {
 	struct event_base *base;
 	struct http_rules rules;
-	TAILQ_HEAD(, http_conn) conns; /* the idlest first */
+	TAILQ_HEAD(conn_list, http_conn) conns; /* the idlest first */
 	size_t n_conns, n_streams;
 	uint64_t refusals, pinged_ms;
 	struct evconnlistener *local, *tcp;
@@ -134,8 +136,7 @@ static struct http_conn *spare(struct http *h)
 {
 	struct http_conn *c;
 
-	TAILQ_FOREACH(c, &h->conns, next)
-	{
+	for (c = TAILQ_FIRST(&h->conns); c; c = TAILQ_NEXT(c, next)) {
 		if (now_ms() - c->active_ms < SPARE_MS)
 			return NULL;
 		if (c->state == CONN_HEAD || c->state == CONN_LINGER)
@@ -277,6 +278,8 @@ static void send_head(struct http_conn *c, int status, const char *type, ssize_t
 static void free_text(const void *text, size_t len, void *data)
 {
 	free((void *)text);
+	if (len >= LARGE_BYTES)
+		malloc_trim(0);
 }
 
 /* Send a whole answer. @text is malloc()ed and taken over. */
@@ -637,12 +640,15 @@ struct http *http_new(struct event_base *base, const struct http_rules *rules)
 
 void http_free(struct http *h)
 {
+	struct http_conn *c, *next;
 	struct stat st;
 
 	if (!h)
 		return;
-	while (!TAILQ_EMPTY(&h->conns))
-		drop(TAILQ_FIRST(&h->conns));
+	for (c = TAILQ_FIRST(&h->conns); c; c = next) {
+		next = TAILQ_NEXT(c, next);
+		drop(c);
+	}
 	if (h->local) {
 		evconnlistener_free(h->local);
 		if (stat(h->path, &st) == 0 && st.st_ino == h->inode)

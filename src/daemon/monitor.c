@@ -297,12 +297,10 @@ static void take_link(struct subject *s, const char *problem)
 	for (size_t i = 0; i < s->health.n_checks; i++) {
 		struct run *r = &s->runs[i];
 
-		if (problem && !LIST_EMPTY(&r->asked)) {
+		if (problem)
 			monitor_stop_asking(r);
-			monitor_schedule(r);
-		} else if (back && !monitor_is_asking(r)) {
+		else if (back && !monitor_is_asking(r))
 			monitor_set_timer(r, 0);
-		}
 	}
 }
 

@@ -31,7 +31,7 @@ struct asked { /* a question under way */
 struct run { /* one check of one subject */
 	struct subject *subject;
 	struct event *timer;
-	LIST_HEAD(, asked) asked;
+	LIST_HEAD(asked_list, asked) asked;
 	TAILQ_ENTRY(run) line; /* while it waits for others to end */
 	bool waits;
 	uint64_t began_ms;
@@ -64,7 +64,7 @@ struct monitor {
 	size_t n_subjects, n_runs;
 	struct subject **buckets; /* of the same, by identity */
 	size_t n_buckets;	  /* a power of two */
-	TAILQ_HEAD(, run) line;
+	TAILQ_HEAD(run_line, run) line;
 	unsigned int under_way;
 	uint32_t random;
 	/* The config that the subjects are of. */
@@ -79,12 +79,11 @@ const char *monitor_backend_text(
 
 /* The check's next round is due in @ms. */
 void monitor_set_timer(struct run *r, uint64_t ms);
-void monitor_due(evutil_socket_t fd, short what, void *run);
+void monitor_due(evutil_socket_t fd, short what, void *data);
 /* Is it asking, or waiting for its turn? */
 bool monitor_is_asking(const struct run *r);
-/* Forget what is under way; nothing is set for the next round. */
+/* Forget what is under way; the next round is not set then. */
 void monitor_stop_asking(struct run *r);
-void monitor_schedule(struct run *r);
 uint32_t monitor_random(struct monitor *m);
 
 #endif

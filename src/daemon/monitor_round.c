@@ -70,7 +70,7 @@ static void note_answer(struct run *r, unsigned int target, const struct probe_a
 }
 
 /* The round is over: when is the next? */
-void monitor_schedule(struct run *r)
+static void schedule(struct run *r)
 {
 	uint64_t now = daemon_now_ms();
 	uint64_t next = health_next(rules_of(r), r->began_ms, monitor_random(r->subject->monitor));
@@ -89,7 +89,7 @@ static void answered(const struct probe_answer *a, void *data)
 	free(q);
 	m->under_way--;
 	if (LIST_EMPTY(&r->asked))
-		monitor_schedule(r);
+		schedule(r);
 	note_answer(r, target, a);
 	go_on(m);
 }
@@ -185,7 +185,7 @@ static void begin(struct run *r)
 			ask(r, i);
 	}
 	if (LIST_EMPTY(&r->asked))
-		monitor_schedule(r);
+		schedule(r);
 }
 
 void monitor_due(evutil_socket_t fd, short what, void *data)

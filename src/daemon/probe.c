@@ -309,8 +309,10 @@ void prober_free(struct prober *pr)
 {
 	if (!pr)
 		return;
-	while (!LIST_EMPTY(&pr->probes))
-		probe_free(LIST_FIRST(&pr->probes));
+	for (struct probe *p = LIST_FIRST(&pr->probes), *next; p; p = next) {
+		next = LIST_NEXT(p, link);
+		probe_free(p);
+	}
 	prober_http_fini(pr);
 	free(pr);
 }

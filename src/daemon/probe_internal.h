@@ -21,7 +21,7 @@
 
 struct prober {
 	struct event_base *base;
-	LIST_HEAD(, probe) probes;
+	LIST_HEAD(probe_list, probe) probes;
 	uint16_t echo_id, echo_sequence;
 	CURLM *multi;
 	struct event *multi_timer;

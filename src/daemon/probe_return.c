@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Return probe: the same question from two addresses at the same time. */
+/*
+ * Return probe: the same question from two addresses.
+ *
+ * From the inside one first: the question who has the backend's address (ARP) is asked in the name of
+ * whoever sends to it, and a backend with a strict reverse path filter and another way out does not
+ * answer that to an uplink's address. Asked together, neither would get through.
+ */
 #include "daemon/probe_return.h"
 
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { FROM_UPLINK, FROM_INSIDE, QUESTIONS };
-
 struct return_probe {
-	struct question {
-		struct return_probe *round;
-		struct probe *probe; /* NULL: answered */
-		struct probe_answer answer;
-	} questions[QUESTIONS];
+	struct prober *prober;
+	struct return_target target;
+	char interface[IFNAMSIZ]; /* what target.interface points to */
+	struct probe *probe;	  /* the one under way */
+	struct return_round round;
 	void (*done)(const struct return_round *r, void *data);
 	void *data;
 };
@@ -40,61 +46,64 @@ bool return_target_of(const struct plan_map *pm, struct return_target *out)
 	       out->from_uplink.family != IP_NONE;
 }
 
-static void answered(const struct probe_answer *a, void *data)
+static struct probe *ask(struct return_probe *r, const struct ip_addr *from,
+	void (*answered)(const struct probe_answer *a, void *data))
 {
-	struct question *q = data;
-	struct return_probe *r = q->round;
-	struct return_round round;
+	const struct probe_question question = {.kind = r->target.port ? CHECK_TCP : CHECK_ICMP,
+		.addr = r->target.backend,
+		.port = r->target.port,
+		.timeout_ms = RETURN_TIMEOUT_MS,
+		.refused_is_answer = true};
+	const struct probe_way way = {.interface = r->interface, .source = *from};
 
-	q->answer = *a;
-	q->probe = NULL;
-	if (r->questions[FROM_UPLINK].probe || r->questions[FROM_INSIDE].probe)
-		return;
-	round.from_uplink = r->questions[FROM_UPLINK].answer;
-	round.from_inside = r->questions[FROM_INSIDE].answer;
-	round.told = round.from_uplink.asked && round.from_inside.asked;
-	data = r->data;
-	r->done(&round, data);
+	return r->probe = probe_start(r->prober, &question, &way, answered, r);
+}
+
+static void uplink_answered(const struct probe_answer *a, void *data)
+{
+	struct return_probe *r = data;
+
+	r->round.from_uplink = *a;
+	r->round.told = a->asked && r->round.from_inside.asked;
+	r->done(&r->round, r->data);
 	free(r);
+}
+
+static void inside_answered(const struct probe_answer *a, void *data)
+{
+	static const struct probe_answer ran_out = {.why = "out of descriptors or memory"};
+	struct return_probe *r = data;
+
+	r->round.from_inside = *a;
+	if (!ask(r, &r->target.from_uplink, uplink_answered))
+		uplink_answered(&ran_out, r);
 }
 
 void return_probe_cancel(struct return_probe *r)
 {
 	if (!r)
 		return;
-	for (unsigned int i = 0; i < QUESTIONS; i++)
-		if (r->questions[i].probe)
-			probe_cancel(r->questions[i].probe);
+	probe_cancel(r->probe);
 	free(r);
 }
 
 struct return_probe *return_probe_start(struct prober *p, const struct return_target *t,
 	void (*done)(const struct return_round *r, void *data), void *data)
 {
-	const struct ip_addr *const sources[] = {
-		[FROM_UPLINK] = &t->from_uplink, [FROM_INSIDE] = &t->from_inside};
-	const struct probe_question ask = {.kind = t->port ? CHECK_TCP : CHECK_ICMP,
-		.addr = t->backend,
-		.port = t->port,
-		.timeout_ms = RETURN_TIMEOUT_MS,
-		.refused_is_answer = true};
 	struct return_probe *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
+	r->prober = p;
+	r->target = *t;
+	snprintf(r->interface, sizeof(r->interface), "%s", t->interface);
+	r->target.interface = r->interface;
 	r->done = done;
 	r->data = data;
-	for (unsigned int i = 0; i < QUESTIONS; i++) {
-		const struct probe_way way = {.interface = t->interface, .source = *sources[i]};
-
-		r->questions[i].round = r;
-		r->questions[i].probe = probe_start(p, &ask, &way, answered, &r->questions[i]);
-		if (!r->questions[i].probe) {
-			return_probe_cancel(r);
-			return NULL;
-		}
-	}
-	return r;
+	if (ask(r, &t->from_inside, inside_answered))
+		return r;
+	free(r);
+	return NULL;
 }
 
 bool return_round_count(const struct return_round *r, struct return_path *path, uint64_t now_ms)

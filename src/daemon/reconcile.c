@@ -38,6 +38,7 @@ struct reconcile {
 	struct drift_clock clock;
 	uint64_t retry_ms, retry_at_ms; /* 0: the last pass succeeded */
 	bool links;			/* interfaces or addresses changed since the last pass */
+	bool doubt;			/* the last pass failed: what it left is to be read */
 	char who[64];			/* changed something of ours since; "" */
 	char why[128];			/* the first reason of the pass to come */
 	/* Of the last pass that succeeded. */
@@ -243,6 +244,7 @@ static void tell_failure(struct daemon *d, const char *why, int err, const struc
 	struct strbuf text = STRBUF_INIT;
 
 	summarize(diag, DIAG_ERROR, &text);
+	r->doubt = true;
 	r->status.in_force = false;
 	r->status.failures++;
 	snprintf(r->status.problem, sizeof(r->status.problem), "%s",
@@ -317,12 +319,16 @@ static int look_and_apply(struct daemon *d, struct arena *a, struct gateway_stat
 	struct changes *drift, struct apply_report *report, struct diag *diag)
 {
 	const struct plan *before = d->reconcile->plan;
+	struct learned *learned = arena_new_of(a, struct learned);
 	int err;
 
+	/* A copy: the plan points into it, and more may be learned while the plan is in force. */
+	daemon_copy_learned(a, &d->learned, learned);
 	s->running = true;
 	/* At first, what an earlier one learned is remembered in the kernel. */
-	s->learned = before ? &d->learned : NULL;
-	s->held = before && d->kernel->table_flags ? table_of(before) : NULL;
+	s->learned = before ? learned : NULL;
+	s->held =
+		before && d->kernel->table_flags && !d->reconcile->doubt ? table_of(before) : NULL;
 	err = gateway_look(d->kernel, a, d->config->model, s, diag);
 	if (!err && !s->plan)
 		err = -EINVAL;
@@ -344,6 +350,7 @@ static void keep(struct daemon *d, struct arena *a, const struct gateway_state *
 	arena_free(r->arena);
 	r->arena = a;
 	r->plan = s->plan;
+	r->doubt = false;
 	r->status.in_force = true;
 	r->status.problem[0] = '\0';
 	r->retry_ms = r->retry_at_ms = 0;
@@ -407,6 +414,8 @@ int reconcile_now(struct daemon *d, const char *why, struct apply_report *report
 	struct diag own;
 	int err;
 
+	if (!d->reconcile)
+		return -ESHUTDOWN;
 	if (!report)
 		report = &own_report;
 	if (diag)

@@ -188,53 +188,76 @@ json_t *status_uplinks(struct daemon *d)
 	return json_pack("{s:o}", "uplinks", list);
 }
 
-/* Subjects by map, then address and port, so that maps find theirs quickly. */
-static void add_subject(const struct monitor_subject *s, void *data)
+static void set_health(json_t *backend, const json_t *subject)
 {
-	char key[LIMIT_NAME + IP_STRLEN + 16], ip[IP_STRLEN];
+	static const struct {
+		const char *key, *from;
+	} members[] = {{"state", "state"}, {"state_reason", "reason"}, {"since_ms", "since_ms"}};
 
-	if (!s->map)
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		json_object_set_new(backend, members[i].key,
+			subject ? json_incref(json_object_get(subject, members[i].from))
+				: json_null());
+}
+
+/* @data: the maps that are told of, by name. */
+static void add_health(const struct monitor_subject *s, void *data)
+{
+	json_t *map = s->map ? json_object_get(data, s->map) : NULL, *subject, *backend;
+	char ip[IP_STRLEN];
+	size_t i;
+
+	if (!map)
 		return;
-	snprintf(key, sizeof(key), "%s %s %u", s->map, ip_format(&s->backend, ip), s->port);
-	json_object_set_new(data, key, subject_json(s));
-}
+	subject = subject_json(s);
+	ip_format(&s->backend, ip);
+	json_array_foreach(json_object_get(map, "backends"), i, backend)
+	{
+		const json_t *port = json_object_get(backend, "port");
 
-static void add_health(json_t *map, const struct plan_map *first, size_t n, const json_t *subjects)
-{
-	for (size_t i = 0; i < n; i++) {
-		json_t *backend = json_array_get(json_object_get(map, "backends"), i), *subject;
-		const struct backend *b = first[i].backend;
-		char key[LIMIT_NAME + IP_STRLEN + 16], ip[IP_STRLEN];
-
-		snprintf(key, sizeof(key), "%s %s %u", first->map->name, ip_format(&b->addr, ip),
-			b->port);
-		subject = json_object_get(subjects, key);
-		json_object_set(backend, "state",
-			subject ? json_object_get(subject, "state") : json_null());
-		json_object_set(backend, "state_reason",
-			subject ? json_object_get(subject, "reason") : json_null());
-		json_object_set(backend, "since_ms",
-			subject ? json_object_get(subject, "since_ms") : json_null());
+		/* One without a port of its own is asked at the listening one. */
+		if (strcmp(json_string_value(json_object_get(backend, "address")), ip) == 0 &&
+			(json_is_null(port) || json_integer_value(port) == s->port))
+			set_health(backend, subject);
 	}
+	json_decref(subject);
 }
 
-json_t *status_maps(struct daemon *d)
+static json_t *one_map(const struct plan_map *first, size_t n)
+{
+	json_t *map = report_map(first, n), *backend;
+	size_t i;
+
+	json_array_foreach(json_object_get(map, "backends"), i, backend)
+	{
+		set_health(backend, NULL);
+	}
+	return map;
+}
+
+json_t *status_maps(struct daemon *d, const char *name, size_t offset, size_t limit)
 {
 	const struct plan *p = reconcile_plan(d);
-	json_t *list = json_array(), *subjects = json_object();
+	json_t *list = json_array(), *by_name = json_object();
+	size_t total = 0;
 
-	if (d->monitor)
-		monitor_each(d, add_subject, subjects);
 	for (size_t i = 0, n; p && i < p->maps.len; i += n) {
+		const struct plan_map *first = &p->maps.items[i];
 		json_t *map;
 
-		n = report_map_backends(p, &p->maps.items[i]);
-		map = report_map(&p->maps.items[i], n);
-		add_health(map, &p->maps.items[i], n, subjects);
+		n = report_map_backends(p, first);
+		if (name && strcmp(first->map->name, name) != 0)
+			continue;
+		if (total++ < offset || total > offset + limit)
+			continue;
+		map = one_map(first, n);
+		json_object_set(by_name, first->map->name, map);
 		json_array_append_new(list, map);
 	}
-	json_decref(subjects);
-	return json_pack("{s:o}", "maps", list);
+	if (d->monitor)
+		monitor_each(d, add_health, by_name);
+	json_decref(by_name);
+	return json_pack("{s:o, s:I}", "maps", list, "total", (json_int_t)total);
 }
 
 static const char *return_name(enum return_mode mode)

@@ -384,18 +384,18 @@ int kernel_nft_commit(struct kernel *k, const struct nft_change *changes, size_t
 
 static bool can_hold(struct kernel *k)
 {
-	/* Made and gone in one transaction: nobody ever sees it. */
+	/* The second cannot succeed, so nothing is changed; the question is whether the first did. */
 	const struct nft_change trial[] = {
 		{.kind = NFT_ADD_TABLE,
 			.family = FAMILY_INET,
 			.table = "portreeve_trial",
 			.table_flags = PLAN_TABLE_HELD},
-		{.kind = NFT_DEL_TABLE, .family = FAMILY_INET, .table = "portreeve_trial"},
+		{.kind = NFT_DEL_TABLE, .family = FAMILY_INET, .table = "portreeve_no_such"},
 	};
 	struct nft_failure f;
 	uint32_t after;
 
-	return kernel_nft_commit(k, trial, 2, 0, &after, &f) == 0;
+	return kernel_nft_commit(k, trial, 2, 0, &after, &f) == -ENOENT && f.change == 1;
 }
 
 bool kernel_nft_hold(struct kernel *k)

@@ -166,6 +166,16 @@ void nft_decode_exthdr_set(struct decoder *d, const struct nlattr **attrs)
 
 /* ---- NAT ---- */
 
+/* A map that gives ranges gives both ends as one value, the last one half a value behind the first. */
+static bool is_map_of_ranges(const struct decoder *d, int first, int last)
+{
+	const struct slot *a = first >= 0 ? &d->regs[first] : NULL;
+	const struct slot *b = last >= 0 ? &d->regs[last] : NULL;
+
+	return a && b && a->expr && a->expr == b->expr && a->expr->kind == EXPR_MAP &&
+	       a->part == 0 && 2 * b->part == a->units;
+}
+
 /* From one register to another; *@last: the other, NULL where both are one. */
 static struct nft_expr *get_bounds(struct decoder *d, const struct nlattr *min,
 	const struct nlattr *max, enum nft_type type, struct nft_expr **last)
@@ -176,7 +186,8 @@ static struct nft_expr *get_bounds(struct decoder *d, const struct nlattr *min,
 	if (!min)
 		return NULL;
 	first = nft_typed(nft_get_register(d, nft_unit_of(min)), type);
-	if (!max || nft_unit_of(max) == nft_unit_of(min))
+	if (!max || nft_unit_of(max) == nft_unit_of(min) ||
+		is_map_of_ranges(d, nft_unit_of(min), nft_unit_of(max)))
 		return first;
 	*last = nft_typed(nft_get_register(d, nft_unit_of(max)), type);
 	if (first->kind == EXPR_VALUE && (*last)->kind == EXPR_VALUE) {

@@ -18,6 +18,7 @@ enum observe_what {
 	OBSERVE_FLOWS = 1 << 6,	 /* connections, conntrack */
 	OBSERVE_LEGACY = 1 << 7, /* tables of iptables-legacy, into the ruleset */
 	OBSERVE_IPSETS = 1 << 8, /* and their names in rules that ask them */
+	OBSERVE_EVERYTHING = (1 << 9) - 1,
 };
 
 /* Fills @out (zeroed by the caller) from the namespace of @k. Dumps that were interrupted are

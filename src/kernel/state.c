@@ -233,7 +233,7 @@ int state_in_force(const struct kernel *k, struct arena *a, const char **text, s
 /* One line, whatever bytes a file's name has. */
 static void add_name(struct strbuf *out, const char *name)
 {
-	for (size_t i = 0; name[i] && i < TRIAL_HEAD_MAX / 2; i++)
+	for (size_t i = 0; i < TRIAL_HEAD_MAX / 2 && name[i]; i++)
 		strbuf_addch(out, (unsigned char)name[i] < ' ' ? '?' : name[i]);
 }
 

@@ -26,7 +26,8 @@ enum {
 
 #define CT_REPLY 1u /* IP_CT_DIR_REPLY, which the kernel does not export */
 
-#define SET_SIZE_MIN 1024u /* a few kilobytes of buckets */
+#define SET_SIZE_MIN   1024u /* a few kilobytes of buckets */
+#define SET_SIZE_SLACK 4u    /* so many times too large is too large */
 
 /* ---- small pieces ---- */
 
@@ -55,17 +56,31 @@ void plan_verdict_for_mark(struct arena *a, struct nft_set *map, uint32_t mark, 
 	plan_put_verdict(a, map, v, chain);
 }
 
+/*
+ * A declared size lets the kernel take the hash that never resizes. It cannot be changed without the
+ * set being made anew, and all that refers to it: so powers of two, and what is there stays as long as
+ * it holds the elements and is not far too large.
+ */
+static uint32_t declared_size(const struct plan *p, const struct nft_set *s)
+{
+	const struct nft_table *now =
+		nft_table_find(&p->seen->ruleset, FAMILY_INET, PORTREEVE_TABLE);
+	const struct nft_set *have = now ? nft_set_find_named(now, s->name) : NULL;
+	uint32_t size = SET_SIZE_MIN;
+
+	while (size < s->len)
+		size *= 2;
+	if (have && have->size >= s->len && have->size / SET_SIZE_SLACK <= size)
+		return have->size;
+	return size;
+}
+
 void plan_finish_set(struct arena *a, struct plan *p, struct nft_set *s)
 {
 	if (!s)
 		return;
-	/* A declared size lets the kernel take the table that never resizes; powers of two keep it
-	 * from changing with every map that is added. */
-	if (!(s->flags & SET_INTERVAL)) {
-		s->size = SET_SIZE_MIN;
-		while (s->size < s->len)
-			s->size *= 2;
-	}
+	if (!(s->flags & SET_INTERVAL))
+		s->size = declared_size(p, s);
 	nft_set_sort(a, s);
 	p->elements += s->len;
 }

@@ -359,7 +359,8 @@ static void describe_end(
 	if (packet_knows(&seen->last, PKT_SPORT | PKT_DPORT) &&
 		h->journey.question.proto != PROTO_ICMP &&
 		h->journey.question.proto != PROTO_ICMPV6)
-		snprintf(out->left_as, sizeof(out->left_as), "%s:%u > %s:%u",
+		snprintf(out->left_as, sizeof(out->left_as),
+			seen->last.family == IP_V6 ? "[%s]:%u > [%s]:%u" : "%s:%u > %s:%u",
 			ip_format(&seen->last.saddr, src), seen->last.sport,
 			ip_format(&seen->last.daddr, dst), seen->last.dport);
 	else

@@ -29,7 +29,7 @@ struct prove_leg {
 	bool agrees;	      /* in every step that either tells of */
 	char end[16];	      /* what the kernel did: "forwarded", "local", "rejected", "dropped" */
 	char in[16], out[16]; /* interfaces; "": none */
-	char left_as[2 * 54]; /* "1.1.1.1:80 > 8.8.8.8:5000", or "" */
+	char left_as[2 * IP_STRLEN + 20]; /* "1.1.1.1:80 > 8.8.8.8:5000", or "" */
 	unsigned int n_steps;
 	bool more_steps; /* there were more than fit */
 	struct prove_step steps[PROVE_MAX_STEPS];

@@ -30,11 +30,12 @@ json_t *report_findings(const struct findings *f)
 	json_t *list = json_array();
 
 	VEC_EACH (&f->items, const struct finding, it) {
-		json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:s, s:b, s:s, s:s?, s:s?, s:s?}", "id",
-			it->id, "pitfall", it->pitfall, "number", it->pitfall, "name",
+		json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:s, s:b, s:s, s:s?, s:s?, s:s?, s:b}",
+			"id", it->id, "pitfall", it->pitfall, "number", it->pitfall, "name",
 			pitfalls[it->pitfall - 1].name, "severity", severities[it->severity],
 			"blocks", it->blocks, "title", it->title, "evidence", it->evidence,
-			"consequence", it->consequence, "advice", it->advice);
+			"consequence", it->consequence, "advice", it->advice, "withheld",
+			it->withheld);
 		json_t *maps = json_array();
 
 		VEC_EACH (&it->maps, const struct plan_map *, m)

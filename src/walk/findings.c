@@ -89,33 +89,6 @@ static bool is_in(const char *command, const struct finding *f)
 	return false;
 }
 
-/* Those that may be pasted again, and have to be where others of their finding need them. */
-static bool is_repeatable(const char *command)
-{
-	static const char *const starts[] = {"nft add table", "nft 'add chain", "sysctl -w",
-		"ufw reload", "firewall-cmd --reload", "systemctl "};
-
-	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
-		if (strncmp(command, starts[i], strlen(starts[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Commands are to be pasted once, whatever they cure: a second `ip rule add` fails. */
-static bool is_given(const struct inquiry *q, const struct finding *to, const char *command)
-{
-	if (is_in(command, to))
-		return true;
-	if (is_repeatable(command))
-		return false;
-	VEC_EACH (&q->out->items, struct finding, f) {
-		if (is_in(command, f))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Names and comments of a machine, or of a dump from who knows where, stand in commands that a person
  * pastes. A name has no spaces: so of what a shell acts on only pipes and redirections are ours, which
@@ -153,7 +126,7 @@ static void add_command(struct inquiry *q, struct finding *f, bool keep, const c
 		f->withheld = true;
 	else if (keep)
 		vec_push(q->arena, &f->keep, command);
-	else if (!is_given(q, f, command))
+	else if (!is_in(command, f))
 		vec_push(q->arena, &f->remedy, command);
 }
 
@@ -271,6 +244,11 @@ static const char *end_text(struct inquiry *q, const struct ip_addr *addr, const
 	if (first == last || last == 0)
 		return arena_printf(q->arena, "%s:%u", host, first);
 	return arena_printf(q->arena, "%s:%u-%u", host, first, last);
+}
+
+const char *inquiry_endpoint_text(struct inquiry *q, const struct ip_addr *addr, uint16_t port)
+{
+	return end_text(q, addr, "?", port, port);
 }
 
 const char *inquiry_forward_text(struct inquiry *q, const struct gateway_forward *f)
@@ -406,7 +384,20 @@ static void print_forwards(struct strbuf *out, const struct finding *f)
 	strbuf_addch(out, '\n');
 }
 
-static void print_one(struct strbuf *out, const struct finding *f, bool colour)
+/* Each remedy is whole, since it may be the only one that is pasted. */
+static bool shares_commands(const struct findings *all, const struct finding *f)
+{
+	for (const struct finding *before = all->items.items; before < f; before++) {
+		VEC_EACH (&f->remedy, const char *, c) {
+			if (is_in(*c, before))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void print_one(
+	struct strbuf *out, const struct findings *all, const struct finding *f, bool colour)
 {
 	static const struct {
 		const char *word, *colour;
@@ -431,6 +422,8 @@ static void print_one(struct strbuf *out, const struct finding *f, bool colour)
 		VEC_EACH (&f->remedy, const char *, c)
 			strbuf_addf(out, "    %s\n", *c);
 	}
+	if (shares_commands(all, f))
+		strbuf_add(out, "  note: what stands above already needs to be pasted once only\n");
 	if (f->keep.len) {
 		strbuf_add(out, "  and to keep it over a restart:\n");
 		VEC_EACH (&f->keep, const char *, c)
@@ -448,6 +441,6 @@ void findings_print(
 {
 	VEC_EACH (&f->items, struct finding, it) {
 		if (it->severity <= least)
-			print_one(out, it, colour);
+			print_one(out, f, it, colour);
 	}
 }

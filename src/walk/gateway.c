@@ -181,6 +181,45 @@ static bool has_forward(const struct gateway *g, const struct net_addr *a)
 	return false;
 }
 
+/* Is there one that takes what comes in there without saying so? */
+static bool has_forward_for_all(const struct gateway *g, const struct net_addr *a)
+{
+	VEC_EACH (&g->forwards, struct gateway_forward, f) {
+		bool here = !f->in || (f->in_inverted && strcmp(f->in, a->interface) != 0);
+
+		if (!f->output && here && f->family == a->addr.family &&
+			(!f->dst.addr.family || ip_in_prefix(&a->addr, &f->dst)) &&
+			(!f->src.addr.family || f->src.len == 0))
+			return true;
+	}
+	return false;
+}
+
+/* Is the interface that of a private network, or of a backend? */
+static bool is_way_inside(const struct gateway *g, const char *interface)
+{
+	VEC_EACH (&g->net->addrs, struct net_addr, a) {
+		if (strcmp(a->interface, interface) == 0 && is_global(a) && ip_is_private(&a->addr))
+			return true;
+	}
+	VEC_EACH (&g->forwards, struct gateway_forward, f) {
+		const struct net_route *r =
+			f->to.family ? netstate_route(g->net, TABLE_MAIN, &f->to) : NULL;
+
+		if (r && r->nexthops.len && r->nexthops.items[0].interface &&
+			strcmp(r->nexthops.items[0].interface, interface) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool gateway_may_be_uplink(const struct gateway *g, const struct net_addr *a)
+{
+	return is_global(a) && !ip_is_private(&a->addr) && !is_loopback(g->net, a->interface) &&
+	       a->prefix_len < ip_bits(a->addr.family) && !is_uplink(g, a->interface) &&
+	       has_forward_for_all(g, a) && !is_way_inside(g, a->interface);
+}
+
 /* Public addresses that forwards are for: whoever wrote them takes it for a line to the Internet. */
 static void infer_nameless(struct inference *x)
 {

@@ -63,6 +63,11 @@ bool gateway_serves(const struct gateway_uplink *u, uint8_t family);
 const struct gateway_uplink *gateway_uplink_at(const struct gateway *g, const char *interface);
 const struct gateway_inside *gateway_inside_at(const struct gateway *g, const char *interface);
 
+/* Could the address be an uplink's, for all that the rules say? Forwards take what comes in for it
+ * without naming it, it is public, no default route leads out there, and nothing else is there: no
+ * private network, and no backend. */
+bool gateway_may_be_uplink(const struct gateway *g, const struct net_addr *a);
+
 /* A host in @network that nobody else is. False: there is no room. */
 bool gateway_neighbour(
 	const struct gateway *g, const struct ip_prefix *network, struct ip_addr *out);

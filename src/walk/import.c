@@ -7,6 +7,8 @@
 #include "walk/journey.h"
 #include "walk/xt.h"
 
+#define NO_SNAT "there is no SNAT: the backend must have this gateway for its way out"
+
 /* Someone far away, who is on no network of any gateway: documentation addresses (RFC 5737, 3849). */
 static const struct ip_addr far_away[] = {
 	{.family = IP_V4, .bytes = {198, 51, 100, 7}},
@@ -175,6 +177,40 @@ static bool masquerades(const struct nft_rule *r)
 	return false;
 }
 
+/* The way on which the request gets to the backend, if there is one: how it comes back is read off that. */
+static const struct journey_way *way_to_backend(const struct journey *j)
+{
+	VEC_EACH (&j->ways, const struct journey_way, way) {
+		if (way->legs[LEG_REQUEST].end == JOURNEY_FORWARDED)
+			return way;
+	}
+	return &j->ways.items[0];
+}
+
+/* What stands in the way of requests, or may; what was only supposed is not told as a fact. NULL: nothing
+ * does. */
+static const char *obstruction(struct drafting *d, const struct journey *j)
+{
+	const struct journey_way *stopped = NULL;
+	const char *supposed = NULL;
+	bool always = true;
+
+	VEC_EACH (&j->ways, const struct journey_way, way) {
+		if (way->legs[LEG_REQUEST].end == JOURNEY_FORWARDED)
+			always = false;
+		else if (!stopped)
+			stopped = way;
+	}
+	if (!stopped)
+		return NULL;
+	VEC_EACH (&stopped->choices, const struct journey_choice, c)
+		supposed = c->fork.kind == FORK_UNKNOWN ? c->fork.why : supposed;
+	if (!supposed || (always && !journey_is_supposed(stopped)))
+		return stopped->why;
+	return arena_printf(
+		d->arena, "whether requests get to the backend is not known: %s", supposed);
+}
+
 static void ask_walk(struct drafting *d, struct draft *m)
 {
 	const struct gateway_uplink *u = m->uplinks.len ? m->uplinks.items[0] : NULL;
@@ -196,16 +232,18 @@ static void ask_walk(struct drafting *d, struct draft *m)
 			q.dst = u->addrs.items[i];
 	}
 	journey_walk(d->arena, d->g->net, &q, &j);
-	way = &j.ways.items[0];
+	way = way_to_backend(&j);
+	m->note = obstruction(d, &j);
 	if (way->snat && way->snat_rule)
 		replace_rule(d, way->snat_rule);
-	if (!way->legs[LEG_REQUEST].walked || way->legs[LEG_REQUEST].end != JOURNEY_FORWARDED) {
-		m->note = way->why;
+	if (way->legs[LEG_REQUEST].end != JOURNEY_FORWARDED)
 		return;
-	}
 	if (!way->snat) {
 		m->returns = "direct";
-		m->note = "there is no SNAT: the backend must have this gateway for its way out";
+		m->note = arena_printf(
+			d->arena, "%s%s%s", NO_SNAT, m->note ? "; " : "", m->note ? m->note : "");
+		VEC_EACH (&m->forwards, const struct gateway_forward *, f)
+			vec_push(d->arena, &d->out->direct, *f);
 		return;
 	}
 	m->returns = way->snat_rule && masquerades(way->snat_rule)

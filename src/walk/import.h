@@ -23,6 +23,8 @@ struct import {
 	const char *yaml;
 	size_t maps;
 	VEC(struct import_left) left;
+	/* Those whose map says `return: direct`: their backends are taken to answer through here. */
+	VEC(const struct gateway_forward *) direct;
 	/* What the config replaces. */
 	VEC(const struct nft_rule *) rules;
 	VEC(uint32_t) tables; /* routes in them, and ip rules that lead there */

@@ -15,6 +15,28 @@ static bool is_left(const struct import *im, const struct gateway_forward *f)
 	return false;
 }
 
+static bool is_direct(const struct import *im, const struct gateway_forward *f)
+{
+	VEC_EACH (&im->direct, const struct gateway_forward *, it) {
+		if (*it == f)
+			return true;
+	}
+	return false;
+}
+
+/* Where nothing else tells, a backend answers as the config promises: by the old rules, too. */
+static void walk(struct arena *a, const struct netstate *net, const struct journey_question *asked,
+	bool direct, struct journey *out)
+{
+	struct journey_question q = *asked;
+
+	journey_walk(a, net, &q, out);
+	if (!direct || out->verdict != JOURNEY_UNKNOWN)
+		return;
+	q.returns = RETURN_THROUGH_US;
+	journey_walk(a, net, &q, out);
+}
+
 static const char *place_text(struct arena *a, const struct tour_stop *s)
 {
 	switch (s->place) {
@@ -75,7 +97,7 @@ static bool is_forwarded(const struct journey *j, const struct gateway_forward *
 static const char *why_text(struct arena *a, const struct journey *j, bool same)
 {
 	const struct packet *p = &j->ways.items[0].legs[LEG_REQUEST].last;
-	const char *why = j->ways.items[0].why;
+	const char *why = journey_why(a, j);
 	char buf[IP_STRLEN];
 
 	if (same || j->verdict == JOURNEY_BROKEN || !packet_knows(p, PKT_DADDR | PKT_DPORT))
@@ -85,15 +107,17 @@ static const char *why_text(struct arena *a, const struct journey *j, bool same)
 		ip_format(&p->daddr, buf), p->dport);
 }
 
-static void compare_one(struct arena *a, const struct gateway *g, const struct gateway_forward *f,
-	const struct netstate *then, const struct tour_stop *s, struct import_comparison *out)
+static void compare_one(struct arena *a, const struct gateway *g, const struct import *im,
+	const struct gateway_forward *f, const struct netstate *then, const struct tour_stop *s,
+	struct import_comparison *out)
 {
+	bool direct = is_direct(im, f);
 	struct journey before, after;
 	struct import_difference *d;
 	bool same;
 
-	journey_walk(a, g->net, &s->question, &before);
-	journey_walk(a, then, &s->question, &after);
+	walk(a, g->net, &s->question, direct, &before);
+	walk(a, then, &s->question, direct, &after);
 	out->journeys++;
 	same = same_backend(&before, &after);
 	/* Two failures are alike, whatever each comes to. */
@@ -121,6 +145,6 @@ void import_compare(struct arena *a, const struct gateway *g, const struct impor
 			continue;
 		tour_of(a, g, f, &tour);
 		VEC_EACH (&tour.stops, const struct tour_stop, s)
-			compare_one(a, g, f, then, s, out);
+			compare_one(a, g, im, f, then, s, out);
 	}
 }

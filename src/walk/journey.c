@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Walks journeys: prepares what is given, runs one trip for each way of answering what cannot be
- * decided, and joins their verdicts.
+ * Walks journeys: prepares what is given, and runs one trip for each way of answering what cannot be
+ * decided. What those come to: verdict.c.
  */
 #include "walk/journey.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "walk/trip.h"
@@ -23,12 +22,10 @@ struct prepared {
 	struct netstate net;
 	struct journey *journey;
 	uint8_t family;
-	bool missing; /* something that the verdict needs */
 };
 
 static void assume(struct prepared *p, const char *what, const char *where, bool decides)
 {
-	p->missing = p->missing || decides;
 	vec_push(p->a, &p->journey->assumed, ((struct journey_assumption){what, where, decides}));
 }
 
@@ -472,96 +469,6 @@ static void walk_ways(struct arena *a, const struct netstate *net, struct journe
 	j->more_ways = n > 0;
 }
 
-/* ---- the verdict ---- */
-
-static enum journey_verdict join_verdicts(
-	enum walk_fork_kind kind, enum journey_verdict x, enum journey_verdict y)
-{
-	if (x == y)
-		return x;
-	/* Chance breaks it for some; what is only not known may be all right. */
-	if (kind == FORK_CHANCE && (x == JOURNEY_BROKEN || y == JOURNEY_BROKEN))
-		return JOURNEY_BROKEN;
-	return JOURNEY_UNKNOWN;
-}
-
-/* The ways [@from, @to) agree in their first @depth choices, and are in the order of the walk. */
-static enum journey_verdict verdict_of(
-	const struct journey *j, size_t from, size_t to, size_t depth)
-{
-	const struct journey_way *ways = j->ways.items;
-	enum journey_verdict all = ways[from].verdict;
-	bool first = true;
-
-	if (to - from == 1 || ways[from].choices.len <= depth)
-		return all;
-	while (from < to) {
-		const struct journey_choice *c = &ways[from].choices.items[depth];
-		size_t end = from + 1;
-		enum journey_verdict v;
-
-		while (end < to && ways[end].choices.len > depth &&
-			ways[end].choices.items[depth].taken == c->taken)
-			end++;
-		v = verdict_of(j, from, end, depth + 1);
-		all = first ? v : join_verdicts(c->fork.kind, all, v);
-		first = false;
-		from = end;
-	}
-	return all;
-}
-
-/* How far a way got, and what had to be supposed for it. */
-struct length {
-	size_t legs, steps, supposed;
-};
-
-static struct length length_of(const struct journey_way *w)
-{
-	struct length l = {0};
-
-	for (size_t i = 0; i < LEG_COUNT_; i++) {
-		l.legs += w->legs[i].walked;
-		l.steps += w->legs[i].steps.len;
-	}
-	VEC_EACH (&w->choices, struct journey_choice, c)
-		l.supposed += c->fork.kind == FORK_UNKNOWN;
-	return l;
-}
-
-static int by_number(size_t x, size_t y)
-{
-	return x < y ? -1 : x > y;
-}
-
-/* Of those that are broken, one that gets far comes first: that a machine may not forward at all is
- * only the answer if there is no other. */
-static int by_telling(const void *vx, const void *vy)
-{
-	static const int rank[] = {
-		[JOURNEY_BROKEN] = 0, [JOURNEY_UNKNOWN] = 1, [JOURNEY_WORKS] = 2};
-	const struct journey_way *x = vx, *y = vy;
-	struct length far_x = length_of(x), far_y = length_of(y);
-	int c;
-
-	if (x->verdict != y->verdict)
-		return rank[x->verdict] - rank[y->verdict];
-	if (x->share != y->share)
-		return x->share > y->share ? -1 : 1;
-	c = by_number(far_y.legs, far_x.legs);
-	if (c == 0)
-		c = by_number(far_x.supposed, far_y.supposed);
-	return c ? c : by_number(far_y.steps, far_x.steps);
-}
-
-static void conclude(struct journey *j, bool missing)
-{
-	j->verdict = verdict_of(j, 0, j->ways.len, 0);
-	if (j->verdict == JOURNEY_WORKS && (j->more_ways || missing))
-		j->verdict = JOURNEY_UNKNOWN;
-	qsort(j->ways.items, j->ways.len, sizeof(*j->ways.items), by_telling);
-}
-
 /* ---- where a request comes in ---- */
 
 static const struct net_addr *connected_to(const struct netstate *net, const struct ip_addr *addr)
@@ -626,7 +533,7 @@ void journey_walk(struct arena *a, const struct netstate *net, const struct jour
 		return;
 	}
 	walk_ways(a, with, out);
-	conclude(out, p.missing);
+	trip_conclude(out);
 }
 
 /* ---- ICMP errors ---- */

@@ -89,6 +89,7 @@ struct journey_leg {
 struct journey_choice {
 	struct walk_fork fork;
 	size_t taken;
+	const char *sysctl; /* the key whose value was supposed; NULL: it is about something else */
 };
 
 /* One way that the journey may take. */
@@ -129,10 +130,17 @@ struct journey {
  * Walk @q through @net. Everything lives in @a; steps point into @net.
  *
  * The verdict is BROKEN if every way is, or if one is that chance picks; UNKNOWN if some are broken
- * or unknown and what decides is not known; else WORKS.
+ * or unknown and what decides is not known, or if something is taken for granted that decides; else
+ * WORKS.
  */
 void journey_walk(struct arena *a, const struct netstate *net, const struct journey_question *q,
 	struct journey *out);
+
+/* The verdict's reason in one line; where it is UNKNOWN, what decides. */
+const char *journey_why(struct arena *a, const struct journey *j);
+
+/* Does the way end by a sysctl's value that was only supposed? */
+bool journey_is_supposed(const struct journey_way *w);
 
 /* An ICMP error about the reply (@about_reply; else about the request) of @way's connection, sent by a
  * router beyond where that packet left: is it let through to the packet's sender? (a "fragmentation

@@ -183,6 +183,7 @@ bool trip_conf_known(struct trip *t, uint8_t family, const char *interface, cons
 size_t trip_ask_sysctl(struct trip *t, const char *key, const char *no, const char *yes)
 {
 	struct trip_subject *subject = NULL;
+	size_t before = t->way->choices.len, taken;
 
 	for (size_t i = 0; i < t->subjects.len && !subject; i++) {
 		if (t->subjects.items[i]->sysctl && strcmp(t->subjects.items[i]->sysctl, key) == 0)
@@ -193,7 +194,10 @@ size_t trip_ask_sysctl(struct trip *t, const char *key, const char *no, const ch
 		subject->sysctl = key;
 		vec_push(t->a, &t->subjects, subject);
 	}
-	return trip_ask(t, subject, arena_printf(t->a, "it depends on sysctl %s", key), no, yes);
+	taken = trip_ask(t, subject, arena_printf(t->a, "it depends on sysctl %s", key), no, yes);
+	if (t->way->choices.len > before)
+		t->way->choices.items[before].sysctl = kept(t, key);
+	return taken;
 }
 
 /* The usual value first. */

@@ -196,4 +196,9 @@ bool trip_listens(const struct trip *t, const struct packet *p);
 
 void trip_judge(struct trip *t);
 
+/* ---- verdict.c ---- */
+
+/* Of the ways that were walked; they are brought into their order. */
+void trip_conclude(struct journey *j);
+
 #endif

@@ -82,6 +82,26 @@ def test_no_file_to_have_an_opinion_on(run, tmp_path, make, says):
     assert answer.code == 2 and says in answer.json["diagnostics"][0]["message"]
 
 
+def test_what_the_daemon_needs(run, tmp_path):
+    """Checks, backends and the daemon's keys are checked like the rest, all in one run."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text("""\
+uplinks:
+  telecom: {interface: eth0, check: {icmp: gatway, every: 5}}
+maps:
+  web: {listen: 80/tcp, to: [192.168.0.2, "fd00::2"], check: {http: /x, need: 1}}
+gateway: {hook: notify, metrics: 99999}
+""")
+    r = run("check", file)
+    assert r.code == 1
+    for place, says in (("2:44", "'gatway' is neither an address nor 'gateway'"), ("2:59", "'every' must be a time"),
+                        ("4:43", "an IPv6 backend beside an IPv4 one"),
+                        ("4:73", "unknown key 'need' in 'check'"),
+                        ("5:17", "'hook' must begin with the full path"),
+                        ("5:34", "port 99999 is not between 1 and 65535")):
+        assert f"{file}:{place}: error: {says}" in r.err, r.err
+
+
 def test_endless_input_is_refused(run):
     r = run("check", "/dev/zero")
     assert r.code == 2 and "larger than 64 MiB" in r.err

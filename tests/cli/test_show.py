@@ -92,6 +92,44 @@ maps:
     assert "(and 1 disabled)" in out
 
 
+SEVERAL = """\
+uplinks:
+  telecom: {interface: pr-none0, gateway: 1.1.1.254, check: icmp}
+maps:
+  web: {listen: [80/tcp, 443/tcp], to: [192.168.0.2, {address: "192.168.0.3:8080", weight: 2}], check: tcp}
+  mail: {listen: 25/tcp, to: [192.168.0.5, 192.168.0.6], balance: first, return: direct, check: tcp, when-down: cut}
+  one: {listen: 22/tcp, to: 192.168.0.9, check: tcp, all-down: refuse}
+  off: {listen: 23/tcp, to: [192.168.0.2, 192.168.0.3], enabled: false}
+"""
+
+
+def test_several_backends_in_words(run, tmp_path):
+    file = tmp_path / "gateway.yaml"
+    file.write_text(SEVERAL)
+    r = run("show", file)
+    assert r.code == 0, r
+    assert "80/tcp, 443/tcp on telecom -> 2 backends, hash\n" in r.out
+    assert "192.168.0.2, weight 1; return snat 192.168.0.1 (auto: " in r.out
+    assert "192.168.0.3:8080, weight 2; return snat 192.168.0.1 (auto: " in r.out
+    assert "25/tcp on telecom -> 2 backends, first\n" in r.out
+    assert "192.168.0.6:25; return direct (the file says so)\n" in r.out
+    assert "22/tcp on telecom -> 192.168.0.9:22\n" in r.out
+    assert "(and 1 disabled)" in r.out
+
+
+def test_several_backends_json(run, tmp_path):
+    file = tmp_path / "gateway.yaml"
+    file.write_text(SEVERAL)
+    web, mail, one = run("show", "--json", file).json["maps"]
+    assert (web["balance"], web["when_down"], web["all_down"]) == ("hash", "keep", "try")
+    assert [(b["address"], b["port"], b["weight"], b["down"], b["return"]) for b in web["backends"]] == [
+        ("192.168.0.2", None, 1, False, "snat"), ("192.168.0.3", 8080, 2, False, "snat")]
+    assert web["to"] == "192.168.0.2" and web["snat"] == ["192.168.0.1"]  # the first's, as ever
+    assert (mail["balance"], mail["when_down"]) == ("first", "cut")
+    assert [b["return"] for b in mail["backends"]] == ["direct", "direct"]
+    assert one["all_down"] == "refuse" and len(one["backends"]) == 1
+
+
 def test_mistakes_are_bad_input(run, tmp_path):
     file = tmp_path / "gateway.yaml"
     file.write_text("maps: {}\nuplink: {}\n")

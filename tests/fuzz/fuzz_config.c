@@ -22,15 +22,59 @@ const char *__lsan_default_suppressions(void)
 	return "leak:libfyaml";
 }
 
+static void check_checks(const struct check *checks, size_t n, bool of_uplink)
+{
+	if (n > LIMIT_CHECKS)
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		const struct check *c = &checks[i];
+
+		if (c->targets.len > LIMIT_TARGETS || (c->targets.len > 0) != of_uplink ||
+			!c->query || !c->at.line ||
+			(c->kind == CHECK_HTTP && (!c->path || c->path[0] != '/')))
+			abort();
+		if (!c->rise || !c->fall || !c->need || (of_uplink && c->need > c->targets.len) ||
+			!c->every_ms || !c->timeout_ms || c->timeout_ms > c->every_ms)
+			abort();
+		if (!c->expect_first || c->expect_first > c->expect_last)
+			abort();
+		VEC_EACH (&c->targets, struct check_target, t)
+			if (!t->text[0] || !t->at.line || (c->kind != CHECK_ICMP && !t->port) ||
+				((c->kind == CHECK_TCP || c->kind == CHECK_DNS) && !t->addr.family))
+				abort();
+	}
+}
+
+static void check_backends(const struct map *map)
+{
+	if (!map->backends.len || map->backends.len > LIMIT_BACKENDS)
+		abort();
+	VEC_EACH (&map->backends, struct backend, b) {
+		if (b->addr.family != map_family(map) || !b->at.line || !b->weight ||
+			b->weight > LIMIT_WEIGHT)
+			abort();
+		VEC_EACH (&map->listens, struct listen, l)
+			if (backend_port_for(b, l, l->last) < backend_port_for(b, l, l->first))
+				abort();
+	}
+}
+
 /* What every user of a model may rely on. */
 static void check_model(const struct model *m)
 {
-	VEC_EACH (&m->uplinks, struct uplink, u)
+	if (m->hook.len > LIMIT_HOOK || (m->hook.len && m->hook.items[0][0] != '/') ||
+		!m->hook_timeout_ms || (m->metrics.family != IP_NONE && !m->metrics_port))
+		abort();
+	VEC_EACH (&m->uplinks, struct uplink, u) {
 		if (!u->name[0] || !u->interface || !u->at.line)
 			abort();
+		check_checks(u->checks.items, u->checks.len, true);
+	}
 	VEC_EACH (&m->maps, struct map, map) {
-		if (!map->name[0] || !map->listens.len || !map->backends.len)
+		if (!map->name[0] || !map->listens.len)
 			abort();
+		check_backends(map);
+		check_checks(map->checks.items, map->checks.len, false);
 		VEC_EACH (&map->listens, struct listen, listen)
 			if (!listen->first || listen->first > listen->last || !listen->at.line)
 				abort();

@@ -102,7 +102,8 @@ def hold(lab, number, build):
         [(f["number"], f["severity"], f["title"]) for f in findings]
     mine = [f for f in findings if f["number"] == number]
     assert all(f["evidence"] and f["name"] for f in mine)
-    remedy = [command for f in mine for command in f["remedy"]]
+    # What findings need alike is pasted once.
+    remedy = list(dict.fromkeys(command for f in mine for command in f["remedy"]))
     assert remedy, f"nothing to paste: {mine}"
 
     if broken.cure:

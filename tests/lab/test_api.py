@@ -10,13 +10,14 @@ import shutil
 import socket
 import statistics
 import subprocess
+import termios
 import time
 
 import pytest
 
 from api import Api, check, description
 from daemon import Daemon
-from gateway import ARTICLE, BINARY, Portreeve
+from gateway import ARTICLE, BINARY, REPO, Portreeve
 from lab import wait_for
 from topology import Site
 from traffic import ask, dead, serve
@@ -89,12 +90,18 @@ def test_every_path_is_as_described(site):
     assert {u["name"]: u["state"] for u in status["uplinks"]} == {"telecom": "up", "unicom": "up"}
     assert [u["misrouted"] for u in called("GET", "/v1/uplinks").json["uplinks"]] == [0, 0]
     assert called("GET", "/v1/maps").json["maps"][0]["name"] == "web"
+    assert called("GET", "/v1/maps", name="mail").json == {"maps": [], "total": 0}
+    called("GET", "/v1/maps", status=400, limit=-1)
     flow = called("GET", "/v1/flows").json["flows"][0]
     assert flow["map"] == "web" and flow["home"] == "unicom" and flow["return"] == "snat"
     assert flow["bytes"]["request"] > 0 and flow["age_s"] is not None
     called("GET", "/v1/probe")
     assert "table inet portreeve" in called("GET", "/v1/plan").json["nft"]
     called("GET", "/v1/findings")
+    told = called("GET", "/v1/explain", proto="tcp", src="100.100.100.100", dst="2.2.2.2:80").json
+    assert told["verdict"] == "works" and told["home"] is True and told["in"] == "eth1", told
+    called("GET", "/v1/explain", status=400, proto="tcp", src="nobody", dst="2.2.2.2:80")
+    called("GET", "/v1/explain", status=400, proto="tcp")
     assert "portreeve_in_force 1" in called("GET", "/metrics").body.decode()
     assert called("GET", "/healthz").body == b"ok\n"
     head, event = events_once(site.api, since=0)
@@ -137,6 +144,29 @@ def test_flows_by_what_is_asked_for(site):
     assert site.api.get("/v1/flows", client="9.9.9.9").json["total"] == 0
 
 
+def test_backends_that_are_not_up(site):
+    """One that answers, and one that refuses; one has a port of its own."""
+    daemon = Daemon(site.portreeve, ARTICLE.replace(
+        "to: 192.168.0.2", 'to: [192.168.0.2, "192.168.0.1:9"], '
+                           'check: {tcp: true, every: 1s, timeout: 500ms}'))
+    daemon.wait_event("backend-down")
+    wait_for(lambda: len([b for b in site.api.get("/v1/maps").json["maps"][0]["backends"]
+                          if b["state"] in ("up", "down")]) == 2, "both to be known")
+    backends = wait_for(lambda: [b for b in [site.api.get("/v1/maps").json["maps"][0]["backends"]]
+                                 if b[1]["down"]], "the plan to do without it")[0]
+    assert [b["state"] for b in backends] == ["up", "down"] and backends[0]["down"] is False
+    status = site.api.status()
+    assert status["well"] is False and status["backends_watched"] == 2
+    assert [b["address"] for b in status["backends"]] == ["192.168.0.1"]
+    assert "refused" in status["problems"][0]
+    text = site.api.get("/metrics").body.decode()
+    assert 'portreeve_backend_up{map="web",backend="192.168.0.1:9"} 0' in text
+    assert re.search(r'probe_failures_total\{map="web",backend="192.168.0.1:9",check="1",'
+                     r'kind="tcp"\} [1-9]', text)
+    shown = cli(site, "status", check=False)
+    assert shown.returncode == 1 and shown.stdout.startswith("Not all is well."), shown
+
+
 def test_metrics(site):
     """As Prometheus takes them, with its own judge; over TCP, and nothing but looking there."""
     site.gw.sysctl("net.netfilter.nf_conntrack_acct", 1)
@@ -149,6 +179,9 @@ def test_metrics(site):
                      r'protocol="tcp",source="192.168.0.1"\} 1$', text, re.M)
     assert re.search(r'open_connections_bytes\{map="web",uplink="unicom",direction="reply"\} '
                      r'[1-9]', text)
+    with open(REPO / "man" / "portreeve.8", encoding="utf-8") as page:
+        documented = set(re.findall(r"\w+", page.read().partition(".Sh METRICS")[2]))
+    assert set(re.findall(r"^# TYPE portreeve_(\w+)", text, re.M)) <= documented
     if not shutil.which("promtool"):
         pytest.skip("no promtool (Debian: prometheus)")
     judged = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
@@ -234,6 +267,21 @@ def test_the_trial_outlives_the_daemon(site):
     assert 0 < site.api.status()["trial"]["left_ms"] < 4000 and answers(site, 81)
     daemon.wait_event("rolled-back")
     assert dead(site.world, "2.2.2.2", 81) and answers(site, 80)
+
+
+def test_a_daemon_takes_over_a_trial(site):
+    """One that the command line began when none ran; the guard that it left behind goes too."""
+    site.portreeve.apply(ARTICLE)
+    armed = site.gw.popen([BINARY, "apply", "--confirm", "3", site.portreeve.write(SECOND)],
+                          env=site.portreeve.environment(), stdout=subprocess.DEVNULL)
+    assert armed.wait(10) == 0
+    daemon = Daemon(site.portreeve)
+    assert 0 < site.api.status()["trial"]["left_ms"] < 3000 and answers(site, 81)
+    daemon.wait_event("rolled-back")
+    assert dead(site.world, "2.2.2.2", 81) and answers(site, 80)
+    guards = ["pgrep", "-f", f"apply --confirm 3 {site.portreeve.file}"]
+    wait_for(lambda: subprocess.run(guards, capture_output=True).returncode == 1,
+             "the guard to go")
 
 
 def test_the_time_is_up_while_no_daemon_runs(site):
@@ -443,6 +491,31 @@ def test_commands_with_a_daemon(site):
         follower.terminate()
 
 
+@pytest.mark.parametrize("words", (["top", "--interval", "1"], ["status", "--watch"]))
+def test_pages_on_a_terminal(site, words):
+    """They fit, and q ends them and leaves the terminal as it was."""
+    Daemon(site.portreeve, ARTICLE)
+    assert answers(site, 80)
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    before = termios.tcgetattr(slave)
+    process = site.gw.popen([BINARY, *words], stdin=slave, stdout=slave,
+                            env=site.portreeve.environment(TERM="xterm"))
+    shown = b""
+    while b"telecom" not in shown and b"unicom" not in shown:
+        shown += os.read(master, 65536)
+    assert termios.tcgetattr(slave)[3] & termios.ECHO == 0
+    os.write(master, b"q")
+    assert process.wait(5) == 0
+    assert termios.tcgetattr(slave) == before
+    shown += os.read(master, 65536)
+    pages = shown.decode().split("\033[H")[1:]
+    assert pages and all(len(page.splitlines()) <= 24 for page in pages)
+    assert shown.endswith(b"\033[?25h\033[?1049l")  # the cursor, and the page before
+    os.close(master)
+    os.close(slave)
+
+
 def test_commands_without_a_daemon(site):
     done = cli(site, "status", check=False)
     assert done.returncode == 1 and "nothing was applied" in done.stdout, done
@@ -468,5 +541,7 @@ def test_status_of_a_thousand_maps_is_quick(site):
         assert site.api.get("/v1/status").status == 200
         times.append((time.perf_counter() - start) * 1000)
     assert site.api.status()["config"]["maps"] == 1001
+    maps = site.api.get("/v1/maps", offset=999, limit=5).json
+    assert maps["total"] == 1001 and [m["name"] for m in maps["maps"]] == ["m998", "m999"]
     print(f"status at 1,001 maps: median {statistics.median(times):.1f} ms")
     assert statistics.median(times) < 20, times

@@ -15,7 +15,7 @@ from pitfall import configure
 from test_article import DNAT, FWMARK_RULES, REPLY_ONLY, TABLES
 from test_foreign import (ADDRESSES, ADDRESSES6, ARTICLE6, DOCKER_20, DOCKER_28, docker,
                           firewalld_box, ufw_box)
-from topology import Machine, Site, lan, telecom, telecom6, unicom6
+from topology import Inside, Machine, Site, lan, telecom, telecom6, unicom6
 from traffic import ask, serve, together
 
 FORWARD_RULES = [
@@ -223,6 +223,29 @@ def test_iptables_legacy(lab):
                    uplinks=[telecom()])
     assert answers(site, ["1.1.1.1"])
     assert warned(is_quiet(Portreeve(site.gw))) <= {34}
+
+
+@pytest.mark.parametrize("named", (True, False), ids=("named", "for-all"))
+def test_public_network_inside(lab, named):
+    """Servers with public addresses of their own: their interface looks like an uplink's. Where
+    forwards do not name the uplinks, that is told, as what cannot be told."""
+    site = Site(lab, [telecom()],
+                [lan(Machine("backend", ["192.168.0.2/24"], gateway=True)),
+                 Inside("eth3", ["203.0.113.1/24"],
+                        [Machine("server", ["203.0.113.10/24"], gateway=True)])])
+    serve(site.backend, tcp=[80], udp=[53])
+    site.gw.sysctl("net.ipv4.ip_forward", 1)
+    match = "-i eth0" if named else "! -i eth2 -m addrtype --dst-type LOCAL"
+    configure(site, f"iptables -t nat -A PREROUTING {match} -p tcp --dport 80"
+                    " -j DNAT --to-destination 192.168.0.2",
+              "iptables -t nat -A POSTROUTING -s 192.168.0.0/24 -o eth0 -j MASQUERADE",
+              FORWARD_RULES, "iptables -A FORWARD -i eth3 -j ACCEPT",
+              "iptables -A FORWARD -d 203.0.113.0/24 -p tcp --dport 443 -j ACCEPT", INPUT_RULES)
+    assert answers(site, ["1.1.1.1"])
+    portreeve = Portreeve(site.gw)
+    assert warned(is_quiet(portreeve)) <= {34}
+    untold = json.loads(portreeve.run("doctor", "--json").stdout)["untold"]
+    assert any("eth3, with 203.0.113.1, is an uplink" in u["what"] for u in untold) is not named
 
 
 def test_silent_service(lab):

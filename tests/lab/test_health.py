@@ -114,7 +114,8 @@ def test_a_line_whose_target_dies(site):
 
 
 def test_the_link_comes_before_the_checks(site):
-    daemon = start(site)
+    """Checks that are slow: what is seen at once is said at once, and back again asked at once."""
+    daemon = start(site, check="{icmp: [%s], every: 20s, timeout: 10s}" % CLIENT)
     both_up(daemon)
     site.gw.run("ip link set eth1 down")
     down = daemon.wait_event("uplink-down")
@@ -273,14 +274,48 @@ def test_a_backend_that_dies(site, check):
 
 
 def test_a_service_that_is_gone(site):
-    """The host lives, the service does not: tcp is refused."""
+    """The host lives, the service does not: tcp is refused. The hook is told which."""
     server = serve(site.backend, tcp=[80])
     serve(site.other, tcp=[80])
-    daemon = Daemon(site.portreeve, BACKENDS % "tcp: true")
+    hook = script(site, HOOK % site.lab.path("log"))
+    daemon = Daemon(site.portreeve, f"""
+    gateway: {{hook: [{hook}]}}""" + BACKENDS % "tcp: true")
     daemon.wait_event("backend-up", lambda e: e["backend"] == "192.168.0.2:80")
     site.lab.drop(server)
     assert daemon.wait_event("backend-down")["reason"] == "tcp: connection refused"
+    told = wait_for(lambda: [r["env"] for r in runs(site)
+                             if r["env"]["PORTREEVE_EVENT"] == "backend-down"], "the hook")[0]
+    assert {k: v for k, v in told.items() if k.startswith("PORTREEVE_")} == {
+        "PORTREEVE_EVENT": "backend-down", "PORTREEVE_MAP": "web",
+        "PORTREEVE_BACKEND": "192.168.0.2:80", "PORTREEVE_STATE": "down",
+        "PORTREEVE_OLD_STATE": "up", "PORTREEVE_REASON": "tcp: connection refused"}
     daemon.stop()
+
+
+@pytest.mark.parametrize("answer, up", (("200 OK", True), ("503 No", False)))
+def test_a_backend_by_http(site, answer, up):
+    """What counts is the status, with the path and host that the file says."""
+    listener = site.backend.tcp_listen(8080)
+    asked = []
+    threading.Thread(target=_http, args=(listener, answer, asked), daemon=True).start()
+    config = BACKENDS.replace("[192.168.0.2, 192.168.0.3]", "192.168.0.2")
+    daemon = Daemon(site.portreeve, config % 'http: ":8080/health", host: shop.example')
+    event = daemon.wait_event("backend-up" if up else "backend-down")
+    assert up or event["reason"] == "http: status 503"
+    assert asked[0].startswith("GET /health HTTP/1.1\r\n")
+    assert "\r\nHost: shop.example\r\n" in asked[0]
+    daemon.stop()
+
+
+def _http(listener, answer, asked):
+    while True:
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return
+        with sock:
+            asked.append(sock.recv(4096).decode())
+            sock.sendall(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())
 
 
 def test_a_reload_keeps_what_is_known(site):

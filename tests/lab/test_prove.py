@@ -66,7 +66,7 @@ LOCAL = ["ip route add default via 2.2.2.254 dev eth1 table 102", "ip rule add f
 CASES = {
     "nft": Case(NFT, WEB, "forwarded", "forwarded", f"> {BACKEND}:8080", "dnat ip to"),
     "nft, IPv6": Case(NFT, f"tcp {CLIENT6} [2001:db8:1::1]:80", "forwarded", "forwarded",
-                      f"> {BACKEND6}:8080", "dnat ip6 to"),
+                      f"> [{BACKEND6}]:8080", "dnat ip6 to"),
     "nft, dropped by the policy": Case(NFT, f"tcp {CLIENT} {BACKEND}:80", "dropped"),
     "nft, dropped": Case(NFT, f"tcp {CLIENT} 1.1.1.1:23", "dropped", rule="dport 23 drop"),
     "nft, reset": Case(NFT, f"tcp {CLIENT} 1.1.1.1:25", "rejected", rule="reject with tcp reset"),

@@ -174,7 +174,7 @@ static bool store(
 
 /* ---- named sets ---- */
 
-/* Half of an interval's data each, where that is of one known type. */
+/* Half of an interval's data each, where that is an address, with or without a port. */
 static void shape_of(const struct nft_set *s, struct shape *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -186,10 +186,12 @@ static void shape_of(const struct nft_set *s, struct shape *out)
 		out->data[i] = (struct nft_want){s->data[i].type, s->data[i].len, SEL_NONE};
 	if (!gives_ranges(s))
 		return;
-	if (s->data[0].len == 2 * 4)
+	if (s->data[0].len == 2 * 4 || s->data[0].len == 2 * (4 + 4))
 		out->data[0] = nft_want_type(NFT_T_IPV4);
-	else if (s->data[0].len == 2 * 16)
+	else if (s->data[0].len == 2 * 16 || s->data[0].len == 2 * (16 + 4))
 		out->data[0] = nft_want_type(NFT_T_IPV6);
+	if (s->data[0].len == 2 * (4 + 4) || s->data[0].len == 2 * (16 + 4))
+		out->data[out->n_data++] = nft_want_type(NFT_T_PORT);
 }
 
 bool nft_parse_element(struct nft_reader *r, struct nft_set *s)

@@ -241,12 +241,20 @@ static void reject_init(struct xt_reading *r, void *info)
 				     : (uint32_t)IPT_ICMP_PORT_UNREACHABLE;
 }
 
+/* As iptables takes it: in any case of letters, and abbreviated to what is the start of some name. */
 static bool reject_parse(struct xt_reading *r, const struct xt_given *o, void *info)
 {
 	struct ip6t_reject_info *i = info;
+	size_t len = strlen(o->arg[0]);
 
-	return xt_read_name(
-		r, o->arg[0], r->family == IP_V6 ? reject6_types : reject_types, &i->with);
+	for (const struct xt_name *n = r->family == IP_V6 ? reject6_types : reject_types; n->name;
+		n++) {
+		if (len && strncasecmp(n->name, o->arg[0], len) == 0) {
+			i->with = n->value;
+			return true;
+		}
+	}
+	return xt_fail(r, "'%s' is not known here", o->arg[0]);
 }
 
 static bool reject_print(

@@ -149,11 +149,7 @@ static const struct gateway_forward *forward_for(
 
 static const char *to_text(struct inquiry *q, const struct gateway_forward *f, uint16_t asked)
 {
-	char buf[IP_STRLEN];
-	uint16_t port = f->to_first ? f->to_first : asked;
-
-	return arena_printf(
-		q->arena, f->family == IP_V6 ? "[%s]:%u" : "%s:%u", ip_format(&f->to, buf), port);
+	return inquiry_endpoint_text(q, &f->to, f->to_first ? f->to_first : asked);
 }
 
 /* DNAT for the inside (or the machine itself), and a source of the gateway's for the former, so that

@@ -457,20 +457,21 @@ static const char *cause(struct diagnosis *d, const struct astray *a, const char
 
 static const char *consequence(struct diagnosis *d, const struct journey_leg *leg)
 {
-	char public[IP_STRLEN], via[IP_STRLEN];
+	const struct journey_question *q = &d->j->question;
+	const char *public = inquiry_endpoint_text(d->q, &q->dst, q->dport);
+	char via[IP_STRLEN];
 
-	ip_format(&d->j->question.dst, public);
 	if (!leg->out)
 		return "replies do not leave at all";
 	if (strcmp(leg->out, d->j->in) == 0)
 		return arena_printf(d->q->arena,
-			"replies of %s:%u go to the other provider's router, %s, which drops what "
-			"has a foreign source address",
-			public, d->j->question.dport, ip_format(&leg->via, via));
+			"replies of %s go to the other provider's router, %s, which drops what has "
+			"a foreign source address",
+			public, ip_format(&leg->via, via));
 	return arena_printf(d->q->arena,
-		"replies of %s:%u leave by %s; the provider there drops what has a foreign source "
+		"replies of %s leave by %s; the provider there drops what has a foreign source "
 		"address, and clients of %s hear nothing",
-		public, d->j->question.dport, leg->out, d->j->in);
+		public, leg->out, d->j->in);
 }
 
 static void remedy(struct diagnosis *d, struct finding *f, const struct astray *a,

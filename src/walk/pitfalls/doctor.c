@@ -33,7 +33,11 @@ static bool is_of(const struct journey *j, const struct gateway_forward *f)
 
 static bool depends_on_backend(const struct journey *j)
 {
-	return j->verdict == JOURNEY_UNKNOWN && j->question.returns == RETURN_ASK;
+	bool forwarded = false;
+
+	VEC_EACH (&j->ways, struct journey_way, way)
+		forwarded = forwarded || way->legs[LEG_REQUEST].end == JOURNEY_FORWARDED;
+	return forwarded && j->verdict == JOURNEY_UNKNOWN && j->question.returns == RETURN_ASK;
 }
 
 /* Do ICMP errors about a connection get to whom they are for? */
@@ -273,6 +277,27 @@ static void tell_missing(struct inquiry *q)
 			"ip-route.json (ip -j route show table all), or ip-route-TABLE.txt");
 }
 
+/* A line to the Internet that nothing tells from a network of public addresses inside. */
+static void tell_doubtful_uplinks(struct inquiry *q)
+{
+	char buf[IP_STRLEN];
+
+	VEC_EACH (&q->seen->addrs, struct net_addr, a) {
+		if (!gateway_may_be_uplink(q->gateway, a))
+			continue;
+		finding_untold(q, 2,
+			arena_printf(q->arena,
+				"whether %s, with %s, is an uplink: forwards take what comes in "
+				"there, but no default route leads out by it",
+				a->interface, ip_format(&a->addr, buf)),
+			arena_printf(q->arena,
+				"a default route by it in a table of its own, if it is one (%s "
+				"route add default via ROUTER dev %s table TABLE); else forwards "
+				"that name the uplinks",
+				style_ip(a->addr.family), a->interface));
+	}
+}
+
 static void tell_unread_forwards(struct inquiry *q)
 {
 	VEC_EACH (&q->gateway->forwards, struct gateway_forward, f) {
@@ -354,6 +379,7 @@ void walk_doctor(struct arena *a, const struct netstate *net, const struct forei
 	walk_without_forward(&t);
 	for (size_t i = 0; i < sizeof(lints) / sizeof(*lints); i++)
 		lints[i](&q);
+	tell_doubtful_uplinks(&q);
 	tell_unread_forwards(&q);
 	tell_missing(&q);
 	findings_sort(out);

@@ -103,6 +103,8 @@ long inquiry_conf(struct inquiry *q, const char *interface, const char *what);
 const char *inquiry_conf_text(struct inquiry *q, const char *interface, const char *what);
 /* What rp_filter comes to there, for people. */
 const char *inquiry_rp_filter_text(struct inquiry *q, const char *interface);
+/* "1.1.1.1:80", "[2001:db8::1]:80" */
+const char *inquiry_endpoint_text(struct inquiry *q, const struct ip_addr *addr, uint16_t port);
 /* A forward for people: "tcp 1.1.1.1:80 -> 192.168.0.2:80". */
 const char *inquiry_forward_text(struct inquiry *q, const struct gateway_forward *f);
 

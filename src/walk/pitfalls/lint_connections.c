@@ -15,13 +15,14 @@
 
 static char *tuple_text(struct inquiry *q, const struct net_flow *e)
 {
-	char a[IP_STRLEN], b[IP_STRLEN], c[IP_STRLEN];
+	const struct flow_tuple *to = &e->original, *reply = &e->reply;
 	const char *proto = ip_proto_name(e->proto);
 
-	return arena_printf(q->arena, "%s %s:%u -> %s:%u, answered by %s:%u%s%s",
-		proto ? proto : "?", ip_format(&e->original.src, a), e->original.sport,
-		ip_format(&e->original.dst, b), e->original.dport, ip_format(&e->reply.src, c),
-		e->reply.sport, e->state ? " " : "", e->state ? e->state : "");
+	return arena_printf(q->arena, "%s %s -> %s, answered by %s%s%s", proto ? proto : "?",
+		inquiry_endpoint_text(q, &to->src, to->sport),
+		inquiry_endpoint_text(q, &to->dst, to->dport),
+		inquiry_endpoint_text(q, &reply->src, reply->sport), e->state ? " " : "",
+		e->state ? e->state : "");
 }
 
 /* Is the forward for @dst, as far as the interface can be told by the address? */

@@ -65,6 +65,42 @@ static void test_maps(void **state)
 	expect(&b, "t.yaml:65540:3: error: more than 65535 maps");
 }
 
+/* Lists of the daemon's keys: just the limit, and one more. */
+static void test_daemon_lists(void **state)
+{
+	static const struct {
+		const char *before, *each, *end, *after;
+		unsigned int limit;
+		const char *want;
+	} cases[] = {
+		{"maps: {m: {listen: 80/tcp, to: [", "192.168.0.", "", "]}}", LIMIT_BACKENDS,
+			"'to' has 65 entries; it can have 1 to 64"},
+		{"maps: {m: {listen: 80/tcp, to: 192.168.0.2, check: [", "{tcp: ", "}", "]}}",
+			LIMIT_CHECKS, "'check' has 9 entries; it can have 1 to 8"},
+		{"gateway: {hook: [", "/x", "", "]}", LIMIT_HOOK,
+			"'hook' has 17 entries; the limit is 16"},
+	};
+	struct strbuf b = STRBUF_INIT;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (unsigned int more = 0; more < 2; more++) {
+			strbuf_addf(&b, "%s%s", uplinks, cases[i].before);
+			for (unsigned int k = 1; k <= cases[i].limit + more; k++) {
+				strbuf_addf(&b, "%s%s%u%s", k > 1 ? ", " : "", cases[i].each, k,
+					cases[i].end);
+			}
+			strbuf_add(&b, cases[i].after);
+			expect(&b, more ? cases[i].want : NULL);
+		}
+	for (unsigned int more = 0; more < 2; more++) {
+		strbuf_add(&b, "uplinks: {a: {interface: eth0, check: {icmp: [");
+		for (unsigned int k = 1; k <= LIMIT_TARGETS + more; k++)
+			strbuf_addf(&b, "%s192.0.2.%u", k > 1 ? ", " : "", k);
+		strbuf_add(&b, "], need: 16}}}");
+		expect(&b, more ? "'icmp' has 17 entries; the limit is 16" : NULL);
+	}
+}
+
 static void test_elements(void **state)
 {
 	struct strbuf b = STRBUF_INIT;
@@ -245,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_daemon_lists),
 		cmocka_unit_test(test_elements),
 		cmocka_unit_test(test_uplinks),
 		cmocka_unit_test(test_lists),

@@ -225,6 +225,184 @@ static void test_gateway(void **state)
 	unload(&l);
 }
 
+static void test_daemon(void **state)
+{
+	static const struct {
+		const char *text, *addr;
+		unsigned int port;
+	} cases[] = {{"9000", "127.0.0.1", 9000}, {"on", "127.0.0.1", 9180},
+		{"192.168.0.1", "192.168.0.1", 9180}, {"0.0.0.0:80", "0.0.0.0", 80},
+		{"'[::]:9180'", "::", 9180}, {"::1", "::1", 9180}};
+	struct loaded l = good(UPLINKS "gateway: {hook: /bin/true}");
+
+	assert_int_equal(l.model->hook.len, 1);
+	assert_string_equal(l.model->hook.items[0], "/bin/true");
+	assert_int_equal(l.model->hook_timeout_ms, 10000);
+	assert_int_equal(l.model->metrics.family, IP_NONE);
+	assert_false(l.model->watch);
+	unload(&l);
+
+	l = good(UPLINKS
+		"gateway: {hook: [/bin/echo, -n, 7], hook-timeout: 1m, watch: yes, metrics: off}");
+	assert_int_equal(l.model->hook.len, 3);
+	assert_string_equal(l.model->hook.items[2], "7");
+	assert_int_equal(l.model->hook_at.line, 4);
+	assert_int_equal(l.model->hook_timeout_ms, 60000);
+	assert_int_equal(l.model->metrics.family, IP_NONE);
+	assert_true(l.model->watch);
+	unload(&l);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[200];
+
+		snprintf(text, sizeof(text), UPLINKS "gateway: {metrics: %s}", cases[i].text);
+		l = good(text);
+		assert_addr(l.model->metrics, cases[i].addr);
+		assert_int_equal(l.model->metrics_port, cases[i].port);
+		unload(&l);
+	}
+}
+
+static void test_backends(void **state)
+{
+	struct loaded l = good(UPLINKS
+		"maps:\n"
+		"  a: {listen: [80/tcp, 5000-5009/tcp], to: [192.168.0.2, {address: 192.168.0.3, "
+		"weight: 100}, '192.168.0.4:5000'], check: tcp}\n"
+		"  b: {listen: 81/tcp, to: {address: '[fd00::2]:80', weight: 2}}\n"
+		"  c: {listen: 82/tcp, to: [192.168.0.2, 192.168.0.3], balance: random, check: "
+		"icmp, "
+		"when-down: cut, all-down: refuse}\n"
+		"  d: {listen: 83/tcp, to: [192.168.0.2, 192.168.0.3], balance: first}\n");
+	const struct map *m = l.model->maps.items;
+
+	assert_int_equal(m[0].backends.len, 3);
+	assert_addr(m[0].backends.items[1].addr, "192.168.0.3");
+	assert_int_equal(m[0].backends.items[0].weight, 1);
+	assert_int_equal(m[0].backends.items[1].weight, 100);
+	assert_int_equal(m[0].backends.items[2].port, 5000);
+	assert_int_equal(m[0].balance, BALANCE_HASH);
+	assert_int_equal(m[0].when_down, WHEN_DOWN_KEEP);
+	assert_int_equal(m[0].all_down, ALL_DOWN_TRY);
+	assert_int_equal(map_family(&m[0]), IP_V4);
+	assert_int_equal(
+		backend_port_for(&m[0].backends.items[0], &m[0].listens.items[1], 5009), 5009);
+	assert_int_equal(
+		backend_port_for(&m[0].backends.items[2], &m[0].listens.items[0], 80), 5000);
+	assert_int_equal(m[1].backends.len, 1);
+	assert_int_equal(m[1].backends.items[0].weight, 2);
+	assert_int_equal(map_family(&m[1]), IP_V6);
+	assert_int_equal(m[2].balance, BALANCE_RANDOM);
+	assert_int_equal(m[2].when_down, WHEN_DOWN_CUT);
+	assert_int_equal(m[2].all_down, ALL_DOWN_REFUSE);
+	assert_int_equal(m[3].balance, BALANCE_FIRST);
+	unload(&l);
+}
+
+static void test_uplink_checks(void **state)
+{
+	struct loaded l = good(
+		"uplinks:\n"
+		"  a: {interface: eth0, check: icmp}\n"
+		"  b: {interface: eth1, check: [{icmp: [gateway, 192.0.2.1]}, {tcp: "
+		"'[2001:db8::1]:443', "
+		"every: 500ms, rise: 1, fall: 100}]}\n"
+		"  c: {interface: eth2, check: {http: ['http://192.0.2.1:8080/x/y?z=1', "
+		"'http://[2001:db8::1]/x/y?z=1', 'http://www.example.org/x/y?z=1'], expect: 204, "
+		"host: example.org, need: 2, every: 1m, timeout: 10s}}\n"
+		"  d: {interface: eth3, check: [{http: 'http://192.0.2.1'}, {dns: [192.0.2.53, "
+		"'192.0.2.54:5353'], name: www.example.org.}, {dns: '2001:db8::53'}]}\n");
+	const struct uplink *u = l.model->uplinks.items;
+	const struct check *c = u[0].checks.items;
+
+	assert_int_equal(u[0].checks.len, 1);
+	assert_int_equal(c->kind, CHECK_ICMP);
+	assert_string_equal(c->targets.items[0].text, "gateway");
+	assert_int_equal(c->targets.items[0].addr.family, IP_NONE);
+	assert_int_equal(c->need, 1);
+	assert_int_equal(c->every_ms, 5000);
+	assert_int_equal(c->timeout_ms, 2000);
+	assert_int_equal(c->rise, 2);
+	assert_int_equal(c->fall, 3);
+	assert_span(c->at, 2, 31, 4);
+
+	c = u[1].checks.items;
+	assert_int_equal(u[1].checks.len, 2);
+	assert_int_equal(c[0].targets.len, 2);
+	assert_int_equal(c[0].targets.items[0].addr.family, IP_NONE);
+	assert_addr(c[0].targets.items[1].addr, "192.0.2.1");
+	assert_int_equal(c[1].kind, CHECK_TCP);
+	assert_addr(c[1].targets.items[0].addr, "2001:db8::1");
+	assert_int_equal(c[1].targets.items[0].port, 443);
+	assert_int_equal(c[1].every_ms, 500);
+	assert_int_equal(c[1].timeout_ms, 500); /* no longer than a round */
+	assert_int_equal(c[1].rise, 1);
+	assert_int_equal(c[1].fall, 100);
+
+	c = u[2].checks.items;
+	assert_int_equal(c->kind, CHECK_HTTP);
+	assert_string_equal(c->path, "/x/y?z=1");
+	assert_int_equal(c->targets.items[0].port, 8080);
+	assert_addr(c->targets.items[1].addr, "2001:db8::1");
+	assert_int_equal(c->targets.items[1].port, 80);
+	assert_int_equal(c->targets.items[2].addr.family, IP_NONE);
+	assert_string_equal(c->targets.items[2].text, "http://www.example.org/x/y?z=1");
+	assert_int_equal(c->expect_first, 204);
+	assert_int_equal(c->expect_last, 204);
+	assert_string_equal(c->host, "example.org");
+	assert_int_equal(c->need, 2);
+	assert_int_equal(c->every_ms, 60000);
+	assert_int_equal(c->timeout_ms, 10000);
+
+	c = u[3].checks.items;
+	assert_string_equal(c[0].path, "/");
+	assert_int_equal(c[0].expect_first, 200);
+	assert_int_equal(c[0].expect_last, 399);
+	assert_null(c[0].host);
+	assert_int_equal(c[1].targets.items[0].port, 53);
+	assert_int_equal(c[1].targets.items[1].port, 5353);
+	assert_string_equal(c[1].query, "www.example.org.");
+	assert_string_equal(c[2].query, ".");
+	unload(&l);
+}
+
+static void test_map_checks(void **state)
+{
+	struct loaded l = good(UPLINKS
+		"maps:\n"
+		"  a: {listen: 80/tcp, to: 192.168.0.2, check: tcp}\n"
+		"  b: {listen: 81/tcp, to: 192.168.0.2, check: [icmp, {tcp: 8080}, {tcp: true}]}\n"
+		"  c: {listen: 82/tcp, to: 192.168.0.2, check: [{http: /health, expect: 200-204}, "
+		"{http: ':8080/x'}, {http: ':81'}]}\n"
+		"  d: {listen: 53/udp, to: 192.168.0.2, check: [{dns: yes}, {dns: 5353, name: "
+		"a.b}, "
+		"{icmp: on}]}\n");
+	const struct map *m = l.model->maps.items;
+	const struct check *c;
+
+	assert_int_equal(m[0].checks.len, 1);
+	assert_int_equal(m[0].checks.items[0].kind, CHECK_TCP);
+	assert_int_equal(m[0].checks.items[0].port, 0);
+	assert_int_equal(m[0].checks.items[0].targets.len, 0);
+	c = m[1].checks.items;
+	assert_int_equal(c[0].kind, CHECK_ICMP);
+	assert_int_equal(c[1].port, 8080);
+	assert_int_equal(c[2].port, 0);
+	c = m[2].checks.items;
+	assert_string_equal(c[0].path, "/health");
+	assert_int_equal(c[0].expect_last, 204);
+	assert_string_equal(c[1].path, "/x");
+	assert_int_equal(c[1].port, 8080);
+	assert_string_equal(c[2].path, "/");
+	assert_int_equal(c[2].port, 81);
+	c = m[3].checks.items;
+	assert_int_equal(c[0].kind, CHECK_DNS);
+	assert_string_equal(c[1].query, "a.b");
+	assert_int_equal(c[1].port, 5353);
+	assert_int_equal(c[2].kind, CHECK_ICMP);
+	unload(&l);
+}
+
 /* The warned-of prefixes are gone: the plan can build interval sets from what is left. */
 static void test_from_is_disjoint(void **state)
 {
@@ -285,6 +463,10 @@ int main(void)
 		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_gateway),
+		cmocka_unit_test(test_daemon),
+		cmocka_unit_test(test_backends),
+		cmocka_unit_test(test_uplink_checks),
+		cmocka_unit_test(test_map_checks),
 		cmocka_unit_test(test_from_is_disjoint),
 		cmocka_unit_test(test_escaped_words),
 		cmocka_unit_test(test_marks),

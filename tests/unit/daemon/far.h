@@ -30,7 +30,7 @@
 #define FAR_MARK1   0x02000000u
 
 struct far_server {
-	uint16_t port;
+	uint16_t port;		     /* of SOCK_RAW: the protocol, of IPv4 */
 	int type;		     /* SOCK_STREAM, SOCK_DGRAM */
 	void (*serve)(int listener); /* for as long as the process lives */
 };
@@ -55,8 +55,11 @@ static inline void *far_thread(void *data)
 static inline int far_listen(const struct far_server *s)
 {
 	const struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(s->port)};
-	int fd = socket(AF_INET6, s->type | SOCK_CLOEXEC, 0);
+	int fd = s->type == SOCK_RAW ? socket(AF_INET, SOCK_RAW, s->port)
+				     : socket(AF_INET6, s->type, 0);
 
+	if (s->type == SOCK_RAW)
+		return fd;
 	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0 ||
 		(s->type == SOCK_STREAM && listen(fd, 64) < 0))
 		_exit(1);

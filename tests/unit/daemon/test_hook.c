@@ -154,6 +154,7 @@ static void test_environment(void **state)
 {
 	struct fixture f;
 	char text[4096];
+	int own = dup(0); /* one of ours that exec() would leave open */
 
 	start(&f, 5000);
 	script(&f, "env | sort | grep -v '^PWD=\\|^_=\\|^SHLVL=' >$D/env; readlink /proc/self/fd/0 "
@@ -176,6 +177,7 @@ static void test_environment(void **state)
 	assert_int_equal(strtol(text, NULL, 10), strtol(file(&f, "group", text), NULL, 10));
 	assert_int_equal(journal_count(f.daemon.journal, "hook-done"), 1);
 	unsetenv("SECRET");
+	close(own);
 	stop(&f);
 }
 
@@ -423,7 +425,5 @@ int main(void)
 		cmocka_unit_test(test_nothing_leaks),
 	};
 
-	if (!freopen("/dev/null", "w", stderr)) /* where the journal prints */
-		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

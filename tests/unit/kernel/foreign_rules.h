@@ -171,7 +171,14 @@ static const struct {
 	{"pre", "ip saddr 1.1.1.1 tcp dport 80 dnat to :8080",
 		"meta nfproto ipv4 ip saddr 1.1.1.1 meta l4proto tcp th dport 80 dnat to :8080"},
 	{"pre", "dnat ip prefix to ip daddr map { 10.0.0.0/24 : 192.168.1.0/24 }",
-		"meta nfproto ipv4 dnat ip prefix to <address range>"},
+		"meta nfproto ipv4 dnat ip prefix to ip daddr map { 10.0.0.0/24 : 192.168.1.0/24 "
+		"}"},
+	{"post", "snat ip to ip saddr map @ranges",
+		"meta nfproto ipv4 snat ip to ip saddr map @ranges"},
+	{"post", "snat ip6 to ip6 saddr map { fd00::1 : fd00::5-fd00::9 }",
+		"meta nfproto ipv6 snat ip6 to ip6 saddr map { fd00::1 : fd00::5-fd00::9 }"},
+	{"post", "meta l4proto tcp snat ip to ip saddr map @port_ranges",
+		"meta l4proto tcp meta nfproto ipv4 snat ip to ip saddr map @port_ranges"},
 	{"pre", "dnat ip prefix to 10.1.0.0/24", "dnat ip prefix to 10.1.0.0/24"},
 	{"post", "tcp dport 5 masquerade to :1000-2000 random",
 		"meta l4proto tcp th dport 5 masquerade to :1000-2000 random"},
@@ -289,6 +296,8 @@ static inline void load_foreign_rules(void)
 	   "	set dyn { type ipv4_addr; flags dynamic,timeout; timeout 1m; }\n"
 	   "	map ranges { type ipv4_addr : interval ipv4_addr; flags interval;\n"
 	   "		elements = { 1.1.1.1 : 10.0.0.1-10.0.0.5 }; }\n"
+	   "	map port_ranges { type ipv4_addr : interval ipv4_addr . inet_service;\n"
+	   "		flags interval; elements = { 1.1.1.1 : 10.0.0.1-10.0.0.5 . 5-9 }; }\n"
 	   "	set any { type ipv4_addr; elements = { 1.1.1.1, * }; }\n"
 	   "	chain other { }\n"
 	   "	chain in { type filter hook input priority filter + 5; policy drop; }\n"

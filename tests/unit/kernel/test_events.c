@@ -182,12 +182,16 @@ static void test_neighbours_only_if_asked(void **state)
 /* However large a transaction is, it is one event; and its process is named though it has gone. */
 static void test_one_event_per_transaction(void **state)
 {
+	int fds[2], size = 4096;
 	uint32_t generation;
 	struct fixture f;
 
 	NEEDS_NAMESPACE();
 	begin(&f);
 	read_events(&f);
+	/* The elements take no room in the queue. */
+	kernel_events_fds(f.ev, fds);
+	assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
 	sh("(echo 'table ip t { set s { type inet_service; }; }'; "
 	   "echo 'add element ip t s {'; seq -s, 1 60000; echo '}') | nft -f -");
 	read_events(&f);

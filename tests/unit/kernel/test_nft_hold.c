@@ -50,12 +50,17 @@ static const struct nft_table *look(struct kernel *k, struct arena *a)
 
 static void test_trying_leaves_nothing(void **state)
 {
+	struct kernel_error e = {0};
+	uint32_t before, after;
 	struct kernel *k;
 
 	NEEDS_NAMESPACE();
 	k = open_kernel();
+	ok(kernel_nft_generation(k, &before, &e), e);
 	NEEDS_HOLD(k);
 	assert_int_equal(k->table_flags, PLAN_TABLE_HELD);
+	ok(kernel_nft_generation(k, &after, &e), e);
+	assert_int_equal(after, before);
 	sh("test -z \"$(nft list tables)\"");
 	setenv("PORTREEVE_HOLD", "no", 1);
 	assert_false(kernel_nft_hold(k));

@@ -17,10 +17,19 @@ static bool is_readable(const struct nft_rule *r)
 	return readable;
 }
 
-/* Beyond what cannot be read there is little that cannot be written: objects, and sets of DSCPs. */
+/* Data that is kept as bytes: maps that give ranges. */
+static bool is_opaque(const struct nft_set *s)
+{
+	return s->n_data && s->data[0].type == NFT_T_OTHER;
+}
+
+/* Beyond what cannot be read there is little that cannot be written: objects, sets of DSCPs, and maps that
+ * give ranges. */
 static bool is_writable(const struct nft_rule *r)
 {
 	VEC_EACH (&r->stmts, const struct nft_stmt, s) {
+		if (s->kind == STMT_NAT && s->expr && s->expr->set && is_opaque(s->expr->set))
+			return false;
 		if (s->kind == STMT_HARMLESS || (s->kind == STMT_LIMIT && s->chain))
 			return false;
 		if (s->kind == STMT_MATCH && s->op == OP_IN && s->set->key[0].type == NFT_T_DSCP)
@@ -45,10 +54,8 @@ static size_t keep(struct nft_table *t, bool written)
 	}
 	n = 0;
 	VEC_EACH (&t->sets, struct nft_set *, s) {
-		bool opaque = (*s)->n_data && (*s)->data[0].type == NFT_T_OTHER;
-
-		if (!((*s)->flags & SET_INCOMPLETE) && !opaque && !((*s)->flags & SET_ANONYMOUS) &&
-			!((*s)->flags & SET_OBJECTS))
+		if (!((*s)->flags & (SET_INCOMPLETE | SET_ANONYMOUS | SET_OBJECTS)) &&
+			!(written && is_opaque(*s)))
 			t->sets.items[n++] = *s;
 	}
 	t->sets.len = n;

@@ -183,6 +183,47 @@ static void test_spellings(void **state)
 	arena_free(a);
 }
 
+/* REJECT's answers: by whatever is the start of one's name, the first of them. */
+static void test_reject(void **state)
+{
+	static const struct {
+		enum nft_family family;
+		const char *said, *printed; /* NULL: not known */
+	} rows[] = {
+		{FAMILY_IP, "icmp-port", "icmp-port-unreachable"},
+		{FAMILY_IP, "port-unreach", "icmp-port-unreachable"},
+		{FAMILY_IP, "icmp-p", "icmp-proto-unreachable"},
+		{FAMILY_IP, "ICMP-Admin", "icmp-admin-prohibited"},
+		{FAMILY_IP, "tcp-r", "tcp-reset"},
+		{FAMILY_IP, "icmp-port-unreachables", NULL},
+		{FAMILY_IP, "icmp6-no-route", NULL},
+		{FAMILY_IP, "''", NULL},
+		{FAMILY_IP6, "icmp6-adm", "icmp6-adm-prohibited"},
+		{FAMILY_IP6, "no-route", "icmp6-no-route"},
+		{FAMILY_IP6, "icmp-port", NULL},
+	};
+	struct arena *a = arena_new();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct nft_table *t = nft_table_new(a, rows[i].family, "filter");
+		struct nft_chain *c = nft_chain_new(a, t, "x");
+		const char *line = arena_printf(a, "-A x -j REJECT --reject-with %s", rows[i].said);
+		struct strbuf out = STRBUF_INIT;
+		const char *why;
+		struct nft_rule *r = xt_parse_rule(a, t, line, strlen(line), &why);
+
+		if ((why == NULL) != (rows[i].printed != NULL))
+			fail_msg("%s: %s", line, why ? why : "known");
+		xt_print_rule(&out, t, c, r);
+		if (rows[i].printed)
+			assert_string_equal(
+				strbuf_str(&out), arena_printf(a, "-A x -j REJECT --reject-with %s",
+							  rows[i].printed));
+		strbuf_fini(&out);
+	}
+	arena_free(a);
+}
+
 /* What is not understood stands there in its words, and the rest of the rule with it. */
 static void test_unknown(void **state)
 {
@@ -343,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_origins),
 		cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_reject),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_pasted),
 		cmocka_unit_test(test_commands),

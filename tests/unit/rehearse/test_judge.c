@@ -96,6 +96,38 @@ static void answered_but_astray_once(void **state)
 		"the reply left by eth0 (telecom) with source 2.2.2.2; that ISP drops it");
 }
 
+/* Any of several backends may answer, by its own port; another address, or port, is wrong. */
+static void any_backend(void **state)
+{
+	static const struct {
+		const char *at;
+		uint16_t port;
+		enum probe_result want;
+	} cases[] = {{"192.168.0.2", 80, RESULT_WORKS}, {"192.168.0.3", 8080, RESULT_WORKS},
+		{"192.168.0.3", 80, RESULT_ASTRAY}, {"192.168.0.4", 80, RESULT_ASTRAY}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stageless t = {0};
+
+		configure(&t.c, "uplinks:\n"
+				"  telecom: {interface: eth0, gateway: 1.1.1.254}\n"
+				"maps:\n"
+				"  web: {listen: 80/tcp, to: [192.168.0.2, '192.168.0.3:8080']}\n");
+		t.c.result.uplink_names = names;
+		t.c.result.interfaces = interfaces;
+		assert_int_equal(t.c.result.probes.len, 1);
+		assert_int_equal(t.c.topology->backends.len, 2);
+		packet(&t, SNIFF_LAN, 0, false, "192.168.0.1", 20000, cases[i].at, cases[i].port);
+		packet(&t, SNIFF_ISP, 0, false, "1.1.1.1", 80, "100.100.100.100", 20000);
+		answer(&t, 0, ANSWERED_BY_BACKEND, cases[i].at, cases[i].port);
+		assert_int_equal(verdict(&t, 0)->result, cases[i].want);
+		assert_int_equal(t.s[0].at_backend, i == 3 ? 0 : 1);
+		assert_true(ip_equal(&t.cell.at, &t.s[0].saw_at));
+		configured_fini(&t.c);
+	}
+}
+
 static void bypass(void **state)
 {
 	struct stageless *t = *state;
@@ -186,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(home),
 		TEST(answered_but_astray_once),
+		cmocka_unit_test(any_backend),
 		TEST(bypass),
 		TEST(leak),
 		TEST(wrong_source_on_the_right_line),

@@ -652,6 +652,56 @@ static void test_missing_parts_are_told(void **state)
 	machine_end(&m);
 }
 
+static const char *needed_for(const struct machine *m, const char *what)
+{
+	VEC_EACH (&m->found.untold, struct finding_untold, u) {
+		if (strstr(u->what, what))
+			return u->needs;
+	}
+	return NULL;
+}
+
+/* A second line without a default route, and forwards that do not name it: it may be a network of public
+ * addresses inside as well. */
+static void test_doubtful_uplink(void **state)
+{
+#define FOR_ALL                                                                                    \
+	NAT ":PORTS - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j PORTS\n"                \
+	    "-A PORTS ! -i eth2 -p tcp -m tcp --dport 80 -j DNAT --to-destination "
+	static const struct {
+		const char *name;
+		bool told;
+		struct dumped d;
+	} rows[] = {
+		{"for whatever comes in", true, {.iptables = FOR_ALL "192.168.0.2\n" END}},
+		{"it leads to a backend", false, {.iptables = FOR_ALL "2.2.2.9\n" END}},
+		{"it has a private address, too", false,
+			{.iptables = FOR_ALL "192.168.0.2\n" END,
+				.more_addr = "9: eth1: <BROADCAST,UP,LOWER_UP> mtu 1500\n"
+					     "    inet 10.2.0.1/24 scope global eth1\n"}},
+		{"no forward is for it", false,
+			{.iptables = NAT "-A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -j DNAT "
+					 "--to-destination 192.168.0.2\n" END}},
+		{"nor for its address", false, {.iptables = NAT DNAT_ONE END}},
+		{"there is no forward", false, {.iptables = NAT END}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct dumped d = rows[i].d;
+		const char *needs;
+		struct machine m;
+
+		d.addr = TWO_UPLINKS_ADDR;
+		d.route = ONE_UPLINK_ROUTE "2.2.2.0/24 dev eth1 scope link src 2.2.2.2\n";
+		look(&m, &d, true);
+		needs = needed_for(&m, "whether eth1, with 2.2.2.2, is an uplink");
+		if ((needs != NULL) != rows[i].told || machine_count(&m, DIAG_ERROR))
+			fail_msg("%s: %s", rows[i].name, needs ? needs : "not told");
+		assert_true(!needs || strstr(needs, "dev eth1 table TABLE"));
+		machine_end(&m);
+	}
+}
+
 /* A thousand forwards with one fault are one finding. */
 static void test_folded(void **state)
 {
@@ -810,6 +860,69 @@ static void test_remedy_for_each_forward(void **state)
 	machine_end(&m);
 }
 
+/* What two findings need alike stands under each: it may be the only one that somebody pastes. */
+static void test_remedies_are_whole(void **state)
+{
+	static const char once[] = "needs to be pasted once only",
+			  forward[] = "-A PREROUTING -d 1.1.1.1 -p tcp --dport 80 -j DNAT "
+				      "--to-destination 192.168.0.2:80";
+	const struct dumped d = {.iptables =
+					 NAT "-A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -j "
+					     "DNAT --to-destination 192.168.0.2:80\n" END,
+		.more_addr = "9: eth3: <BROADCAST,UP,LOWER_UP> mtu 1500\n"
+			     "    inet 10.3.0.1/24 scope global eth3\n"};
+	struct strbuf b = STRBUF_INIT;
+	const char *note;
+	struct machine m;
+	size_t n = 0;
+
+	look(&m, &d, true);
+	VEC_EACH (&m.found.items, struct finding, f) {
+		if (f->pitfall != 34 || f->severity != DIAG_WARNING)
+			continue;
+		n++;
+		assert_true(has_remedy(f, forward));
+		assert_true(has_remedy(f, "-j MASQUERADE"));
+	}
+	assert_int_equal(n, 2);
+	findings_print(&b, &m.found, DIAG_WARNING, false);
+	note = strstr(strbuf_str(&b), once);
+	assert_non_null(note);
+	assert_true(note > strstr(strbuf_str(&b), "MASQUERADE"));
+	assert_null(strstr(note + 1, once));
+	strbuf_fini(&b);
+	machine_end(&m);
+}
+
+/* Ports of IPv6 are told from addresses. */
+static void test_ipv6(void **state)
+{
+	const struct dumped d = {.addr = TWO_UPLINKS_ADDR
+				 "12: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500\n"
+				 "    inet6 2001:db8:1::1/64 scope global\n"
+				 "13: eth1: <BROADCAST,UP,LOWER_UP> mtu 1500\n"
+				 "    inet6 2001:db8:2::2/64 scope global\n"
+				 "14: eth2: <BROADCAST,UP,LOWER_UP> mtu 1500\n"
+				 "    inet6 fd00::1/64 scope global\n",
+		.route = TWO_UPLINKS_ROUTE
+		"default via 2001:db8:1::fe dev eth0\ndefault via 2001:db8:2::fe dev eth1 table "
+		"102\n"
+		"2001:db8:1::/64 dev eth0\n2001:db8:2::/64 dev eth1\nfd00::/64 dev eth2\n",
+		.more_sysctl = "net.ipv6.conf.all.forwarding = 1\n",
+		.nft = "table ip6 nat {\n	chain pre {\n		type nat hook prerouting "
+		       "priority dstnat;\n		ip6 daddr 2001:db8:2::2 tcp dport 80 dnat "
+		       "to "
+		       "[fd00::2]:80\n	}\n}\n"};
+	const struct finding *f;
+	struct machine m;
+
+	look(&m, &d, false);
+	f = machine_found(&m, 2);
+	assert_non_null(f);
+	assert_non_null(strstr(f->consequence, "replies of [2001:db8:2::2]:80 leave by eth0;"));
+	machine_end(&m);
+}
+
 /* Names from a dump stand in commands that somebody pastes. */
 static void test_names_for_a_shell(void **state)
 {
@@ -940,6 +1053,9 @@ int main(void)
 		cmocka_unit_test(test_settings_that_are_not_known),
 		cmocka_unit_test(test_settings_that_are_known),
 		cmocka_unit_test(test_remedy_for_each_forward),
+		cmocka_unit_test(test_doubtful_uplink),
+		cmocka_unit_test(test_remedies_are_whole),
+		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_near_misses),
 		cmocka_unit_test(test_no_room_for_a_rule),
 		cmocka_unit_test(test_without_addresses),

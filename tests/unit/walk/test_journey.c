@@ -375,9 +375,47 @@ static void test_from_inside(void **state)
 	assert_walk(&g, "2.2.2.2", "broken");
 	assert_why(&g, "nothing here listens on 2.2.2.2:80");
 	g.s.have &= ~(uint32_t)HAVE_LISTENERS;
-	assert_walk(&g, "2.2.2.2", "works");
+	assert_walk(&g, "2.2.2.2", "unknown");
 	assert_string_equal(
 		g.j.assumed.items[0].what, "a service of this machine listens on 2.2.2.2:80");
+	assert_string_equal(journey_why(g.a, &g.j),
+		"it works if a service of this machine listens on 2.2.2.2:80: this machine itself "
+		"answers, and the reply leaves by eth2, where the request came in");
+	gw_end(&g);
+}
+
+static void gw_forget_sysctl(struct gateway_test *g, const char *key)
+{
+	size_t kept = 0;
+
+	VEC_EACH (&g->s.sysctls, struct net_sysctl, c) {
+		if (strcmp(c->key, key) != 0)
+			g->s.sysctls.items[kept++] = *c;
+	}
+	g->s.sysctls.len = kept;
+}
+
+/* All ways fail: one by a rule, for whatever the sysctls may be, tells more than those by a sysctl. */
+static void test_rule_before_supposed_sysctl(void **state)
+{
+	struct gateway_test g;
+
+	gw_begin(&g);
+	gw_dnat(&g, "1.1.1.1", 80, "192.168.0.2", 80);
+	gw_forward(&g)->policy_drop = true;
+	gw_forget_sysctl(&g, "net.ipv4.conf.all.forwarding");
+	gw_forget_sysctl(&g, "net.ipv4.conf.eth0.forwarding");
+	gw_forget_sysctl(&g, "net.ipv4.conf.eth0.rp_filter");
+	g.q.in = "eth0";
+	g.s.routes.items[0].nexthops.items[0].interface = "eth1"; /* strict: not the way back */
+	assert_walk(&g, "1.1.1.1", "broken");
+	assert_int_equal(g.j.ways.len, 3);
+	assert_why(&g, "policy drop");
+	assert_false(journey_is_supposed(&g.j.ways.items[0]));
+	assert_true(journey_is_supposed(&g.j.ways.items[1]));
+	assert_true(journey_is_supposed(&g.j.ways.items[2]));
+	assert_string_equal(
+		g.j.ways.items[1].choices.items[0].sysctl, "net.ipv4.conf.eth0.forwarding");
 	gw_end(&g);
 }
 
@@ -496,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_dnat_to_loopback),
 		cmocka_unit_test(test_forward_policy),
 		cmocka_unit_test(test_from_inside),
+		cmocka_unit_test(test_rule_before_supposed_sysctl),
 		cmocka_unit_test(test_masquerade),
 		cmocka_unit_test(test_restore_on_requests),
 		cmocka_unit_test(test_evidence_of_returns),

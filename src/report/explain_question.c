@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/explain.h"
+#include "report/explain.h"
 
 #define CLIENT_PORT 40000u /* of a client that names none: an ordinary ephemeral one */
 

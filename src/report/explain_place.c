@@ -2,7 +2,7 @@
 /* Finds where the rule of a step stands: in the ruleset, in a dump, in the config. */
 #include <string.h>
 
-#include "cli/explain.h"
+#include "report/explain.h"
 
 /* The place in the config of a rule of ours. */
 static struct span rule_origin(const struct explanation *e, const struct walk_step *w)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The answer to a question as JSON, for programs. */
-#include "cli/explain.h"
-#include "cli/judge.h"
+#include "report/explain.h"
 #include "report/report.h"
 
 const char *explain_verdict_name(enum journey_verdict v)
@@ -88,38 +87,13 @@ const char *explain_hook_name(enum nft_hook h)
 	return "";
 }
 
-/* Where it is not known whether a way is taken: the last thing that it hangs on, and that others do. */
-static const char *what_decides(struct arena *a, const struct journey_way *w)
-{
-	const char *why = NULL;
-	size_t n = 0;
-
-	VEC_EACH (&w->choices, const struct journey_choice, c) {
-		if (c->fork.kind == FORK_UNKNOWN) {
-			why = c->fork.why;
-			n++;
-		}
-	}
-	return why && n > 1 ? arena_printf(a, "%s, and that is not all", why) : why;
-}
-
 const char *explain_why(struct arena *a, const struct journey *j)
 {
-	const char *decides;
-	const struct journey_way *first = &j->ways.items[0];
+	const char *why = journey_why(a, j);
 
-	if (!j->in && !j->question.from_here)
-		return arena_printf(
-			a, "%s: say it with --in, or add `ip addr` to the dumps", first->why);
-	if (j->verdict == JOURNEY_UNKNOWN && first->verdict == JOURNEY_WORKS)
-		return arena_printf(
-			a, "it works if what is taken for granted is so: %s", first->why);
-	decides = j->verdict == JOURNEY_UNKNOWN && first->verdict == JOURNEY_BROKEN
-			  ? what_decides(a, first)
-			  : NULL;
-	if (decides)
-		return arena_printf(a, "%s; it may be that %s", decides, first->why);
-	return first->why;
+	if (j->in || j->question.from_here)
+		return why;
+	return arena_printf(a, "%s: say it with --in, or add `ip addr` to the dumps", why);
 }
 
 static json_t *text(const char *s)
