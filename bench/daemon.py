@@ -22,6 +22,7 @@ ROUTE_GROUPS = (5, 7, 8)  # v4 addresses, routes, rules
 NFT_GROUPS = (7,)
 NEWGEN, NEWSETELEM = (10 << 8) | 15, (10 << 8) | 12
 PATIENCE_S = 30
+RETURN = ", return: snat"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -167,14 +168,15 @@ def answer(daemon, times):
 
 
 def measure(portreeve, runs, maps, tmp, config, inside, namespace):
-    """`config(path, maps, moved)` writes a config; `inside` prefixes a command for a namespace."""
+    """`config` writes a config; `inside` prefixes a command for a namespace. Backends are not probed:
+    that is work, and there are as many as maps here."""
     def ip(words):
         subprocess.run(inside("g", "ip", *words.split()), check=True, capture_output=True)
 
     result = {}
     conf = tmp / "daemon.yaml"
     for n in (1000, maps):
-        config(conf, n)
+        config(conf, n, more=RETURN)
         daemon = Daemon(portreeve, inside, conf)
         monitor = Monitor(namespace)
         try:
@@ -182,7 +184,7 @@ def measure(portreeve, runs, maps, tmp, config, inside, namespace):
             one["follow"] = follow(daemon, monitor, ip, 200 * runs if n == 1000 else 4 * runs)
             if n == 1000:
                 one["repair"] = repair(monitor, ip, runs)
-            config(conf, n, moved=500)
+            config(conf, n, moved=500, more=RETURN)
             one["elements_of_reload"] = monitor.count(lambda: daemon.run("reload"), NEWSETELEM)
             time.sleep(2)
             one["resident_mib"], one["peak_mib"] = daemon.memory()

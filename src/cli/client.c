@@ -177,9 +177,11 @@ static void take_diagnostics(struct cli_context *c, const json_t *list)
 			diag_info(&c->diag, place_of(one), "%s", message);
 		if (hint)
 			diag_hint(&c->diag, "%s", hint);
-		json_array_foreach(
-			json_object_get(one, "notes"), n, note) if (text_of(note, "message"))
-			diag_note(&c->diag, place_of(note), "%s", text_of(note, "message"));
+		json_array_foreach(json_object_get(one, "notes"), n, note)
+		{
+			if (text_of(note, "message"))
+				diag_note(&c->diag, place_of(note), "%s", text_of(note, "message"));
+		}
 	}
 }
 

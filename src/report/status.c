@@ -216,8 +216,14 @@ void report_verdict(json_t *status)
 	if (text_of(drift, "opponent")[0])
 		problem(&v, "%s takes away again and again what portreeve puts in",
 			text_of(drift, "opponent"));
-	json_array_foreach(json_object_get(status, "uplinks"), i, one) judge_uplink(&v, one);
-	json_array_foreach(json_object_get(status, "backends"), i, one) judge_backend(&v, one);
+	json_array_foreach(json_object_get(status, "uplinks"), i, one)
+	{
+		judge_uplink(&v, one);
+	}
+	json_array_foreach(json_object_get(status, "backends"), i, one)
+	{
+		judge_backend(&v, one);
+	}
 	json_object_set_new(status, "well",
 		json_array_size(v.problems) ? json_false()
 		: v.unknown		    ? json_null()

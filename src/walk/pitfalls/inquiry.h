@@ -28,11 +28,8 @@ struct inquiry {
 	const struct nft_table *own;	 /* portreeve's table, where there is no plan */
 	const struct marks *marks;	 /* behind marks_of() */
 	const struct homes *homes;	 /* behind home_of() */
-	/* By family: the pitfall whose finding has the commands already that pin connections, also those
-	 * of this machine's own, or that ask main first; 0: none yet. */
-	uint8_t pinned[2], pinned_output[2], local_first[2];
-	unsigned int searches;	       /* how often a diagnosis has gone through all rules */
-	const struct gateway *gateway; /* what the machine is, without a plan; else NULL */
+	unsigned int searches;		 /* how often a diagnosis has gone through all rules */
+	const struct gateway *gateway;	 /* what the machine is, without a plan; else NULL */
 	struct findings *out;
 };
 

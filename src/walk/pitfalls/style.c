@@ -132,23 +132,12 @@ static bool asks_local_first(const struct netstate *net, uint8_t family, uint32_
 	return false;
 }
 
-/* Commands are to be pasted once, whatever they cure. */
-static const char *elsewhere(struct inquiry *q, uint8_t pitfall)
-{
-	return arena_printf(q->arena, "some of the commands are those under pitfall %u", pitfall);
-}
-
 static void add_local_first(struct inquiry *q, struct finding *f, uint8_t family, uint32_t before)
 {
 	uint32_t at = before - 1;
 
 	if (asks_local_first(&q->then, family, before) || before < 2)
 		return;
-	if (q->local_first[family_index(family)]) {
-		f->advice = elsewhere(q, q->local_first[family_index(family)]);
-		return;
-	}
-	q->local_first[family_index(family)] = f->pitfall;
 	while (at > 1 && preference_is_used(&q->then, family, at))
 		at--;
 	finding_remedy(q, f, "%s rule add pref %u lookup main suppress_prefixlength 0",
@@ -378,10 +367,6 @@ static void restore(struct inquiry *q, struct finding *f, uint8_t family, const 
 {
 	struct style style = style_of(q, family);
 
-	if (first)
-		q->pinned[family_index(family)] = f->pitfall;
-	if (local)
-		q->pinned_output[family_index(family)] = f->pitfall;
 	if (style.nft) {
 		nft_table(q, f, local);
 		restore_nft(q, f, pins, first, local);
@@ -395,17 +380,10 @@ void remedy_pin(struct inquiry *q, struct finding *f, uint8_t family, bool local
 {
 	struct style style = style_of(q, family);
 	struct pins pins = {.len = 0};
-	unsigned int v = family_index(family);
 
 	collect(q, family, &pins);
 	if (pins.len == 0)
 		return;
-	if (q->pinned[v]) {
-		if (local && !q->pinned_output[v])
-			restore(q, f, family, &pins, pins.mask, false, true);
-		f->advice = elsewhere(q, q->pinned[v]);
-		return;
-	}
 	add_routes(q, f, family, &pins);
 	if (style.nft) {
 		nft_table(q, f, false);
@@ -419,26 +397,17 @@ void remedy_pin(struct inquiry *q, struct finding *f, uint8_t family, bool local
 void remedy_restore(struct inquiry *q, struct finding *f, uint8_t family, uint32_t mask, bool local)
 {
 	struct pins pins = {.len = 0};
-	unsigned int v = family_index(family);
-	bool first = !q->pinned[v];
 
 	if (first_by_mark(&q->then, family) != UINT32_MAX)
 		add_local_first(q, f, family, first_by_mark(&q->then, family));
 	collect(q, family, &pins);
-	if (first || (local && !q->pinned_output[v]))
-		restore(q, f, family, &pins, mask, first, local && !q->pinned_output[v]);
-	else
-		f->advice = elsewhere(q, q->pinned[v]);
+	restore(q, f, family, &pins, mask, true, local);
 }
 
 void remedy_restore_output(struct inquiry *q, struct finding *f, uint8_t family)
 {
 	struct pins pins = {.len = 0};
-	unsigned int v = family_index(family);
 
 	collect(q, family, &pins);
-	if (q->pinned_output[v])
-		f->advice = elsewhere(q, q->pinned_output[v]);
-	else
-		restore(q, f, family, &pins, pins.mask, false, true);
+	restore(q, f, family, &pins, pins.mask, false, true);
 }
