@@ -20,7 +20,7 @@
 /* For those that take a config. */
 #define CLI_SOURCE_PAPER                                                                           \
 	{                                                                                          \
-		"paper", NULL, "with CONFIG: on a machine made up from it, not on this one"          \
+		"paper", NULL, "with CONFIG: on a machine made up from it, not on this one"        \
 	}
 
 struct cli_source {

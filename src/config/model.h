@@ -25,6 +25,7 @@
 #define LIMIT_ADDRESSES	   256u	  /* addresses of one uplink */
 #define LIMIT_FROM	   65536u /* prefixes of one from list */
 #define LIMIT_BACKENDS	   64u	  /* backends of one map */
+#define LIMIT_SPREADS	   4096u /* different sets of them: the kernel's time grows with the square */
 #define LIMIT_WEIGHT	   100u
 #define LIMIT_CHECKS	   8u  /* checks of one uplink or map */
 #define LIMIT_TARGETS	   16u /* targets of one check */

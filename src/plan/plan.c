@@ -34,6 +34,13 @@ static void make_memory(struct arena *a, struct plan *p, const struct memory *ol
 
 static void check_limits(const struct plan *p, struct diag *d)
 {
+	if (p->tables->spreads.chains.len > LIMIT_SPREADS) {
+		diag_error(d, NOWHERE,
+			"this config shares connections among %zu different sets of backends; the "
+			"limit is %u",
+			p->tables->spreads.chains.len, LIMIT_SPREADS);
+		diag_hint(d, "maps with the same backends, weights and balance count once");
+	}
 	if (p->elements <= LIMIT_ELEMENTS)
 		return;
 	diag_error(d, NOWHERE, "this config needs %zu kernel map elements; the limit is %u",

@@ -106,16 +106,13 @@ static bool is_safe_to_paste(const char *command)
 			quote = '\0';
 		else if (quote == '\'')
 			continue;
-		else if (strchr("$`\n", *c))
+		else if (strchr("$`\n", *c) ||
+			 (!quote && (strchr(";&()", *c) || (strchr("|<>", *c) && !apart))))
 			return false;
 		else if (*c == '\\' && c[1])
 			c++;
-		else if (quote)
-			continue;
-		else if (*c == '\'' || *c == '"')
+		else if (!quote && (*c == '\'' || *c == '"'))
 			quote = *c;
-		else if (strchr(";&()", *c) || (strchr("|<>", *c) && !apart))
-			return false;
 	}
 	return !quote;
 }

@@ -287,7 +287,9 @@ static struct walk_nat translation(
 	t->mute = t;
 	walk_base_chain(&t->walker, base, p, &r);
 	t->mute = mute;
-	return r.nat.kind == WALK_NAT_TPROXY ? (struct walk_nat){.kind = WALK_NAT_NONE} : r.nat;
+	if (r.nat.kind == WALK_NAT_TPROXY)
+		r.nat = (struct walk_nat){.kind = WALK_NAT_NONE};
+	return r.nat;
 }
 
 /* Where rules of both tools would translate, it counts which of them were there first. */

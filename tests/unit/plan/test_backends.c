@@ -399,6 +399,25 @@ static void test_damaged_lines(void **state)
 	arena_free(a);
 }
 
+/* The kernel's time for them grows with the square. */
+static void test_limit(void **state)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct planned p;
+
+	strbuf_add(&text, "uplinks: {wan: {interface: eth0, gateway: 1.1.1.254}}\nmaps:\n");
+	for (unsigned int i = 0; i <= LIMIT_SPREADS; i++)
+		strbuf_addf(&text, "  m%u: {listen: %u/tcp, to: [10.1.%u.%u, 10.2.0.1]}\n", i,
+			i + 1, i >> 7, (i & 127) + 1);
+	planned_init(&p, strbuf_str(&text));
+	planned_make(&p);
+	assert_null(p.plan);
+	assert_non_null(strstr(p.d.entries.items[p.d.entries.len - 1].text,
+		"among 4097 different sets of backends"));
+	planned_fini(&p);
+	strbuf_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_measured_return),
 		cmocka_unit_test(test_remembered),
 		cmocka_unit_test(test_damaged_lines),
+		cmocka_unit_test(test_limit),
 	};
 
 	return cmocka_run_group_tests_name("plan backends", tests, NULL, NULL);
