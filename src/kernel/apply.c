@@ -35,7 +35,8 @@
 
 /* A backend's old replies are kept out this long: above nf_conntrack_udp_timeout_stream's default
  * (120 s), so that a client that speaks now and then gets to its new backend first. */
-#define BLOCK_MS 180000u
+#define BLOCK_MS     180000u
+#define BLOCK_ROUNDS 4u
 
 static struct nft_table *own_table(const struct netstate *s)
 {
@@ -509,9 +510,10 @@ struct old_reply {
 
 struct sweep {
 	struct run *r;
-	enum { SWEEP_FIRST, SWEEP_BLOCKED, SWEEP_INVERTED } pass;
+	enum { SWEEP_CONTRADICTED, SWEEP_INVERTED } pass;
 	VEC(struct old_reply)
-	replies; /* of contradicted connections that could come back by them */
+	replies;	/* of contradicted connections that could come back by them */
+	size_t blocked; /* so many of them are blocked, and sorted */
 };
 
 static bool contradicted(const struct sweep *s, const struct flow *f)
@@ -542,22 +544,24 @@ static int compare_replies(const void *va, const void *vb)
 	return c ? c : x->dport - y->dport;
 }
 
-/* Is it a connection that a backend made of a reply? The replies are sorted by then: both they and
- * the connections may be many. */
-static bool is_inverted(const struct sweep *s, const struct flow *f)
+/* Both old replies and connections may be many. */
+static bool is_blocked(const struct sweep *s, uint8_t proto, const struct flow_tuple *tuple)
 {
-	struct old_reply key = {f->proto, f->original};
+	struct old_reply key = {proto, *tuple};
 
-	return s->replies.len &&
-	       bsearch(&key, s->replies.items, s->replies.len, sizeof(key), compare_replies);
+	return s->blocked &&
+	       bsearch(&key, s->replies.items, s->blocked, sizeof(key), compare_replies);
 }
 
 /* Would the backend's next packet make a connection of its own, reversed? What was hidden behind an
- * address of ours ends at it, but UDP can be answered by then. */
+ * address of ours ends at it, but UDP can be answered by then; TCP that is over sends no more. */
 static bool comes_back(const struct flow *f)
 {
-	return f->proto == PROTO_UDP ||
-	       (f->proto == PROTO_TCP && ip_equal(&f->reply.dst, &f->original.src));
+	if (f->proto == PROTO_UDP)
+		return true;
+	return f->proto == PROTO_TCP && ip_equal(&f->reply.dst, &f->original.src) &&
+	       !(f->state &&
+		       (strcmp(f->state, "TIME_WAIT") == 0 || strcmp(f->state, "CLOSE") == 0));
 }
 
 static bool judge(const struct flow *f, void *data)
@@ -565,22 +569,21 @@ static bool judge(const struct flow *f, void *data)
 	struct sweep *s = data;
 
 	switch (s->pass) {
-	case SWEEP_FIRST:
+	case SWEEP_CONTRADICTED:
 		if (!contradicted(s, f))
 			return false;
-		if (!comes_back(f) || !s->r->s->plan || s->replies.len == PLAN_BLOCKED_SIZE)
+		if (!comes_back(f) || !s->r->s->plan || is_blocked(s, f->proto, &f->reply) ||
+			s->replies.len == PLAN_BLOCKED_SIZE)
 			return true;
 		vec_push(s->r->a, &s->replies, ((struct old_reply){f->proto, f->reply}));
 		return false;
-	case SWEEP_BLOCKED:
-		return comes_back(f) && contradicted(s, f);
-	case SWEEP_INVERTED:
-		return is_inverted(s, f);
+	case SWEEP_INVERTED: /* a connection that a backend made of a reply */
+		return is_blocked(s, f->proto, &f->original);
 	}
 	return false;
 }
 
-/* Keep old replies out for a while: see make_blocked() in plan/table.c. */
+/* Keep old replies out for a while, those that are not yet: see make_blocked() in plan/table.c. */
 static void block(struct sweep *s)
 {
 	struct run *r = s->r;
@@ -595,7 +598,8 @@ static void block(struct sweep *s)
 		unsigned int n = i ? 16 : 4;
 
 		*set = *declared;
-		VEC_EACH (&s->replies, struct old_reply, old) {
+		for (size_t j = s->blocked; j < s->replies.len; j++) {
+			const struct old_reply *old = &s->replies.items[j];
 			const struct flow_tuple *t = &old->tuple;
 			uint8_t *e;
 
@@ -618,8 +622,8 @@ static void block(struct sweep *s)
 			.table = PORTREEVE_TABLE,
 			.set = set};
 	}
-	if (!c.nft.len)
-		return;
+	qsort(s->replies.items, s->replies.len, sizeof(struct old_reply), compare_replies);
+	s->blocked = s->replies.len;
 	/* A help, not a condition: without it the deletion still is what must be done. */
 	if (kernel_nft_commit(r->k, c.nft.items, c.nft.len, 0, &generation, &f) < 0)
 		return;
@@ -628,41 +632,42 @@ static void block(struct sweep *s)
 }
 
 /* Without a plan it is about what we translated, and only that is asked for. */
-static int first_sweep(struct sweep *s, size_t *deleted, struct kernel_error *e)
+static int sweep(struct sweep *s, struct kernel_error *e)
 {
 	const struct run *r = s->r;
 	uint32_t ours = mark_ours_bit(r->s->memory.mark_mask);
+	size_t deleted = 0;
+	int err = 0;
 
-	*deleted = 0;
 	if (r->s->plan)
-		return kernel_conntrack_sweep(r->k, judge, s, deleted, e);
-	return ours ? kernel_conntrack_sweep_marked(r->k, ours, ours, judge, s, deleted, e) : 0;
+		err = kernel_conntrack_sweep(r->k, judge, s, &deleted, e);
+	else if (ours)
+		err = kernel_conntrack_sweep_marked(r->k, ours, ours, judge, s, &deleted, e);
+	r->report->connections += deleted;
+	return err;
 }
 
-/* Connections that could come back wait for a second pass, when their replies are blocked. */
+/* Connections that could come back wait until their replies are blocked; some may be met only then. */
 static int do_connections(struct run *r)
 {
 	struct sweep s = {.r = r};
 	struct kernel_error e = {0};
-	size_t deleted;
 	int err = injected("conntrack", 1);
 
 	if (!err)
-		err = first_sweep(&s, &deleted, &e);
+		err = sweep(&s, &e);
 	if (err)
 		return refused(r->d, NOWHERE, "to show the connections", err, &e);
-	r->report->connections = deleted;
-	if (!s.replies.len)
-		return 0;
-	block(&s);
-	qsort(s.replies.items, s.replies.len, sizeof(struct old_reply), compare_replies);
-	/* From here on nothing is undone any more: other connections are gone already. */
-	for (s.pass = SWEEP_BLOCKED; s.pass <= SWEEP_INVERTED; s.pass++)
-		if (kernel_conntrack_sweep(r->k, judge, &s, &deleted, &e) == 0)
-			r->report->connections += deleted;
-		else
-			diag_warning(
-				r->d, NOWHERE, "not all connections were looked at: %s", e.text);
+	/* From here on nothing is undone any more: some connections are gone already. */
+	for (unsigned int i = 0; !err && s.replies.len > s.blocked && i < BLOCK_ROUNDS; i++) {
+		block(&s);
+		err = sweep(&s, &e);
+	}
+	s.pass = SWEEP_INVERTED;
+	if (!err && s.blocked)
+		err = sweep(&s, &e);
+	if (err)
+		diag_warning(r->d, NOWHERE, "not all connections were looked at: %s", e.text);
 	return 0;
 }
 

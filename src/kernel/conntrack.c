@@ -121,6 +121,25 @@ static bool entry_in(struct net_flow *f, bool *ports, const struct nlattr *const
 	return true;
 }
 
+static const char *tcp_state_in(const struct nlattr *info)
+{
+	static const char *const names[] = {"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED",
+		"FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"};
+	const struct nlattr *t[CTA_PROTOINFO_MAX + 1], *tcp[CTA_PROTOINFO_TCP_MAX + 1];
+	uint8_t state;
+
+	if (!info)
+		return NULL;
+	kernel_attrs_in(t, CTA_PROTOINFO_MAX, info);
+	if (!t[CTA_PROTOINFO_TCP])
+		return NULL;
+	kernel_attrs_in(tcp, CTA_PROTOINFO_TCP_MAX, t[CTA_PROTOINFO_TCP]);
+	if (!tcp[CTA_PROTOINFO_TCP_STATE])
+		return NULL;
+	state = mnl_attr_get_u8(tcp[CTA_PROTOINFO_TCP_STATE]);
+	return state < sizeof(names) / sizeof(*names) ? names[state] : NULL;
+}
+
 static int on_entry(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nfgenmsg *m = mnl_nlmsg_get_payload(nlh);
@@ -137,7 +156,8 @@ static int on_entry(const struct nlmsghdr *nlh, void *data)
 		.original = entry.original,
 		.reply = entry.reply,
 		.mark = entry.mark,
-		.status = entry.status};
+		.status = entry.status,
+		.state = tcp_state_in(t[CTA_PROTOINFO])};
 	if (f.proto != PROTO_TCP && f.proto != PROTO_UDP && f.proto != PROTO_SCTP)
 		return MNL_CB_OK;
 	if (s->each(&f, s->data))
@@ -236,25 +256,6 @@ struct flow_list {
 	struct netstate *out;
 	bool too_many;
 };
-
-static const char *tcp_state_in(const struct nlattr *info)
-{
-	static const char *const names[] = {"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED",
-		"FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"};
-	const struct nlattr *t[CTA_PROTOINFO_MAX + 1], *tcp[CTA_PROTOINFO_TCP_MAX + 1];
-	uint8_t state;
-
-	if (!info)
-		return NULL;
-	kernel_attrs_in(t, CTA_PROTOINFO_MAX, info);
-	if (!t[CTA_PROTOINFO_TCP])
-		return NULL;
-	kernel_attrs_in(tcp, CTA_PROTOINFO_TCP_MAX, t[CTA_PROTOINFO_TCP]);
-	if (!tcp[CTA_PROTOINFO_TCP_STATE])
-		return NULL;
-	state = mnl_attr_get_u8(tcp[CTA_PROTOINFO_TCP_STATE]);
-	return state < sizeof(names) / sizeof(*names) ? names[state] : NULL;
-}
 
 bool kernel_conntrack_decode(const struct nlmsghdr *nlh, struct net_flow *f)
 {

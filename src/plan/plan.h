@@ -138,6 +138,7 @@ struct flow {
 	uint32_t mark;
 	uint32_t status; /* IPS_* */
 	struct flow_tuple original, reply;
+	const char *state; /* of TCP, as conntrack calls it; NULL: not known */
 };
 
 enum flow_verdict {

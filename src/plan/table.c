@@ -254,7 +254,7 @@ static void make_blocked(struct arena *a, struct nft_table *t)
 }
 
 /* A connection that is new to conntrack, and may be the rest of one that was deleted: any UDP, and TCP
- * that does not begin. */
+ * that does not begin. (Of TCP that ends conntrack makes no connection: it cannot place it.) */
 static void make_jumps_to_blocked(struct arena *a, struct nft_chain *c)
 {
 	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
@@ -316,6 +316,9 @@ static void make_marks(struct arena *a, struct plan *p, struct nft_table *t)
 	nft_match_u32(a, r, nft_masked32(a, SEL_META_MARK, p->model->mark_mask, 0), OP_NE, 0);
 	nft_set_mark(a, r, false, nft_masked32(a, SEL_META_MARK, ~p->model->mark_mask, 0));
 	nft_verdict(a, new_connection_rule(a, in), VERDICT_GOTO, "new");
+	r = stray_rule(a, in);
+	nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_TCP);
+	nft_verdict(a, r, VERDICT_JUMP, "blocked");
 
 	fresh = nft_chain_new(a, t, "new");
 	make_jumps_to_blocked(a, fresh);

@@ -119,11 +119,14 @@ class Chaos:
                               Machine("other", ["192.168.0.3/24"], gateway=True))], default=None)
         for line in self.lines:
             isp = self.site.isp[line.name]
-            # The whole network is the customer's: its address moves about in it. And errors that
-            # the gateway itself makes are no replies: the kernel picks their source.
+            # The whole network is the customer's: its address moves about in it. No replies are the
+            # errors that the gateway itself makes, whose source the kernel picks, and the resets it
+            # answers with to what conntrack cannot place, before the daemon knows a new address.
             isp.nft(f"insert rule inet isp forward iifname customer "
                     f"ip saddr {line.network}.0/24 accept\n"
-                    f"insert rule inet isp forward iifname customer meta l4proto icmp accept")
+                    f"insert rule inet isp forward iifname customer meta l4proto icmp accept\n"
+                    f"insert rule inet isp forward iifname customer "
+                    f"tcp flags & (ack | rst) == rst accept")
             isp.ip(f"addr add {line.network}.253/24 dev customer")
             self.site.gw.ip(line.default())
         self.servers = {}

@@ -62,9 +62,10 @@ def test_a_dead_line_is_not_left_by_another(lab):
     assert not any(misrouted(site.gw).values())
 
 
-def test_the_rest_of_a_deleted_connection(lab):
-    """A backend that sees its clients goes on sending when its connection was deleted: it is told that
-    it is over, and nothing of it leaves by the default route."""
+@pytest.mark.parametrize("how", ["goes on", "ends"])
+def test_the_rest_of_a_deleted_connection(lab, how):
+    """A backend that sees its clients goes on sending, or ends, when its connection was deleted: it is
+    told that it is over, and nothing of it leaves by the default route."""
     site = Site(lab, inside=[lan(Machine("backend", ["192.168.0.2/24"], gateway=True),
                                  Machine("other", ["192.168.0.3/24"], gateway=True))])
     config = UPLINKS + """
@@ -80,6 +81,10 @@ def test_the_rest_of_a_deleted_connection(lab):
     leaves = Capture(site.isp["telecom"], "customer")
     portreeve.apply(config.replace("192.168.0.2,", "192.168.0.3,"))
     with pytest.raises(ConnectionError):
+        if how == "ends":
+            backend_end.settimeout(5)
+            backend_end.shutdown(socket.SHUT_WR)
+            backend_end.recv(1)
         wait_for(lambda: backend_end.send(b"still here") == 0, "a reset")
     assert not leaves.packets(lambda p: TCP in p and p[IP].dst == CLIENT)
     assert site.foreign("telecom") == 0
