@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
+#include "report/report.h"
 
 #define MAX_KINDS 256u /* kinds are slugs in the program's text; this is far more than there are */
 
@@ -179,28 +180,13 @@ static uint64_t wall_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* A string that may come from outside, and be no UTF-8. */
-static json_t *text_json(const char *s)
-{
-	json_t *j = json_string(s);
-	struct strbuf b = STRBUF_INIT;
-
-	if (j)
-		return j;
-	for (; *s; s++)
-		strbuf_addch(&b, (unsigned char)*s < 0x80 ? *s : '?');
-	j = json_string(strbuf_str(&b));
-	strbuf_fini(&b);
-	return j;
-}
-
 /* "message" first, then what the caller packs. */
 static json_t *pack(const char *message, const char *format, va_list ap)
 {
 	json_t *fields = json_object(), *more = NULL;
 	struct strbuf whole = STRBUF_INIT;
 
-	json_object_set_new(fields, "message", text_json(message));
+	json_object_set_new(fields, "message", report_text(message));
 	if (*format) {
 		strbuf_addf(&whole, "{%s}", format);
 		more = json_vpack_ex(NULL, 0, strbuf_str(&whole), ap);

@@ -178,7 +178,8 @@ int probe_connect(struct probe *p, int type, int protocol, short events, event_c
 	return event_add(p->ready, NULL) < 0 ? -ENOMEM : 0;
 }
 
-ssize_t probe_read(struct probe *p, uint8_t *buffer, size_t size)
+/* The next datagram: its length, or -1 when there is none for now or it was enough. */
+static ssize_t next_datagram(struct probe *p, uint8_t *buffer, size_t size)
 {
 	ssize_t n;
 
@@ -196,6 +197,19 @@ ssize_t probe_read(struct probe *p, uint8_t *buffer, size_t size)
 	if (errno != EAGAIN && errno != EINTR)
 		probe_error(p, true, "", errno);
 	return -1;
+}
+
+void probe_read(struct probe *p, void (*take)(struct probe *p, const uint8_t *bytes, size_t len))
+{
+	uint8_t buffer[PROBE_DATAGRAM_BYTES];
+
+	for (unsigned int i = 0; i < PROBE_READS_AT_ONCE; i++) {
+		ssize_t n = next_datagram(p, buffer, sizeof(buffer));
+
+		if (n < 0)
+			return;
+		take(p, buffer, (size_t)n);
+	}
 }
 
 /* ---- life ---- */

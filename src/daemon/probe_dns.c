@@ -126,30 +126,26 @@ enum dns_verdict dns_read(const struct dns_question *q, const uint8_t *bytes, si
 
 /* ---- the socket ---- */
 
+static void take(struct probe *p, const uint8_t *bytes, size_t len)
+{
+	switch (dns_read(&p->dns, bytes, len)) {
+	case DNS_STRANGE:
+		break;
+	case DNS_ANSWERED:
+		probe_ok(p);
+		break;
+	case DNS_REFUSED:
+		probe_failed(p, "answered REFUSED");
+		break;
+	case DNS_FAILED:
+		probe_failed(p, "answered SERVFAIL");
+		break;
+	}
+}
+
 static void readable(evutil_socket_t fd, short what, void *data)
 {
-	struct probe *p = data;
-	uint8_t buffer[PROBE_DATAGRAM_BYTES];
-
-	for (unsigned int i = 0; i < PROBE_READS_AT_ONCE; i++) {
-		ssize_t n = probe_read(p, buffer, sizeof(buffer));
-
-		if (n < 0)
-			return;
-		switch (dns_read(&p->dns, buffer, (size_t)n)) {
-		case DNS_STRANGE:
-			continue;
-		case DNS_ANSWERED:
-			probe_ok(p);
-			return;
-		case DNS_REFUSED:
-			probe_failed(p, "answered REFUSED");
-			return;
-		case DNS_FAILED:
-			probe_failed(p, "answered SERVFAIL");
-			return;
-		}
-	}
+	probe_read(data, take);
 }
 
 int probe_dns_start(struct probe *p, const struct probe_question *q)

@@ -78,21 +78,15 @@ static int filter(int fd, const struct icmp_echo *e)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
+static void take(struct probe *p, const uint8_t *bytes, size_t len)
+{
+	if (icmp_is_reply(&p->icmp, bytes, len))
+		probe_ok(p);
+}
+
 static void readable(evutil_socket_t fd, short what, void *data)
 {
-	struct probe *p = data;
-	uint8_t buffer[PROBE_DATAGRAM_BYTES];
-
-	for (unsigned int i = 0; i < PROBE_READS_AT_ONCE; i++) {
-		ssize_t n = probe_read(p, buffer, sizeof(buffer));
-
-		if (n < 0)
-			return;
-		if (icmp_is_reply(&p->icmp, buffer, (size_t)n)) {
-			probe_ok(p);
-			return;
-		}
-	}
+	probe_read(data, take);
 }
 
 int probe_icmp_start(struct probe *p)

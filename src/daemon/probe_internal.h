@@ -86,8 +86,8 @@ int probe_socket(struct probe *p, int family, int type, int protocol);
 /* The same to be p->fd, connected to the target (with a port of 0 for raw ones); @events are told to
  * @ready. 0 also where it was decided; or -errno. */
 int probe_connect(struct probe *p, int type, int protocol, short events, event_callback_fn ready);
-/* The next datagram, until there are none for now or it was enough: its length, or -1. */
-ssize_t probe_read(struct probe *p, uint8_t *buffer, size_t size);
+/* Hand the datagrams that have come to @take, until the probe is decided or it was enough. */
+void probe_read(struct probe *p, void (*take)(struct probe *p, const uint8_t *bytes, size_t len));
 
 /* Sockets of curl's own, in the loop. */
 int prober_http_init(struct prober *pr);

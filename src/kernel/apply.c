@@ -18,25 +18,18 @@
 #include "kernel/apply.h"
 
 #include <errno.h>
-#include <linux/netfilter/nf_conntrack_common.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "kernel/applied.h"
-#include "kernel/conntrack.h"
+#include "kernel/contradicted.h"
 #include "kernel/memory.h"
 #include "kernel/nft.h"
 #include "kernel/observe.h"
 #include "kernel/route.h"
 
 #define TRIES 5 /* at a transaction that others' commits overtake */
-
-/* A backend's old replies are kept out this long: above nf_conntrack_udp_timeout_stream's default
- * (120 s), so that a client that speaks now and then gets to its new backend first. */
-#define BLOCK_MS     180000u
-#define BLOCK_ROUNDS 4u
 
 static struct nft_table *own_table(const struct netstate *s)
 {
@@ -501,174 +494,15 @@ static void undo_memory(struct run *r)
 		kernel_memory_remove(r->k);
 }
 
-/* ---- connections ---- */
-
-struct old_reply {
-	uint8_t proto;
-	struct flow_tuple tuple;
-};
-
-struct sweep {
-	struct run *r;
-	enum { SWEEP_CONTRADICTED, SWEEP_INVERTED } pass;
-	VEC(struct old_reply)
-	replies;	/* of contradicted connections that could come back by them */
-	size_t blocked; /* so many of them are blocked, and sorted */
-};
-
-static bool contradicted(const struct sweep *s, const struct flow *f)
-{
-	const struct gateway_state *g = s->r->s;
-	uint32_t old = g->memory.mark_mask;
-
-	if (!g->plan) /* then only what we translated is shown, see first_sweep() */
-		return true;
-	/* With other bits of the mark, every number on a live connection has lost its meaning. */
-	if (old && old != g->plan->model->mark_mask && f->mark & mark_ours_bit(old))
-		return true;
-	return plan_judge_flow(g->plan, f, NULL) == FLOW_CONTRADICTED;
-}
-
-static int compare_replies(const void *va, const void *vb)
-{
-	const struct flow_tuple *x = &((const struct old_reply *)va)->tuple;
-	const struct flow_tuple *y = &((const struct old_reply *)vb)->tuple;
-	int c = ((const struct old_reply *)va)->proto - ((const struct old_reply *)vb)->proto;
-
-	if (!c)
-		c = ip_cmp(&x->src, &y->src);
-	if (!c)
-		c = ip_cmp(&x->dst, &y->dst);
-	if (!c)
-		c = x->sport - y->sport;
-	return c ? c : x->dport - y->dport;
-}
-
-/* Both old replies and connections may be many. */
-static bool is_blocked(const struct sweep *s, uint8_t proto, const struct flow_tuple *tuple)
-{
-	struct old_reply key = {proto, *tuple};
-
-	return s->blocked &&
-	       bsearch(&key, s->replies.items, s->blocked, sizeof(key), compare_replies);
-}
-
-/* Would the backend's next packet make a connection of its own, reversed? What was hidden behind an
- * address of ours ends at it, but UDP can be answered by then; TCP that is over sends no more. */
-static bool comes_back(const struct flow *f)
-{
-	if (f->proto == PROTO_UDP)
-		return true;
-	return f->proto == PROTO_TCP && ip_equal(&f->reply.dst, &f->original.src) &&
-	       !(f->state &&
-		       (strcmp(f->state, "TIME_WAIT") == 0 || strcmp(f->state, "CLOSE") == 0));
-}
-
-static bool judge(const struct flow *f, void *data)
-{
-	struct sweep *s = data;
-
-	switch (s->pass) {
-	case SWEEP_CONTRADICTED:
-		if (!contradicted(s, f))
-			return false;
-		if (!comes_back(f) || !s->r->s->plan || is_blocked(s, f->proto, &f->reply) ||
-			s->replies.len == PLAN_BLOCKED_SIZE)
-			return true;
-		vec_push(s->r->a, &s->replies, ((struct old_reply){f->proto, f->reply}));
-		return false;
-	case SWEEP_INVERTED: /* a connection that a backend made of a reply */
-		return is_blocked(s, f->proto, &f->original);
-	}
-	return false;
-}
-
-/* Keep old replies out for a while, those that are not yet: see make_blocked() in plan/table.c. */
-static void block(struct sweep *s)
-{
-	struct run *r = s->r;
-	struct changes c = {0};
-	struct nft_failure f;
-	uint32_t generation;
-
-	for (unsigned int i = 0; i < 2; i++) {
-		const struct nft_set *declared = nft_set_find_named(
-			own_table(&r->s->plan->want), i ? PLAN_BLOCKED6 : PLAN_BLOCKED4);
-		struct nft_set *set = arena_new_of(r->a, struct nft_set);
-		unsigned int n = i ? 16 : 4;
-
-		*set = *declared;
-		for (size_t j = s->blocked; j < s->replies.len; j++) {
-			const struct old_reply *old = &s->replies.items[j];
-			const struct flow_tuple *t = &old->tuple;
-			uint8_t *e;
-
-			if (t->src.family != (i ? IP_V6 : IP_V4))
-				continue;
-			e = nft_set_add(r->a, set, NOWHERE);
-			*e = old->proto;
-			memcpy(e + 4, t->src.bytes, n);
-			be16_put(e + 4 + n, t->sport);
-			memcpy(e + 8 + n, t->dst.bytes, n);
-			be16_put(e + 8 + 2 * n, t->dport);
-		}
-		if (!set->len)
-			continue;
-		set->timeouts_ms = arena_alloc(r->a, set->len * sizeof(uint32_t));
-		for (size_t j = 0; j < set->len; j++)
-			set->timeouts_ms[j] = BLOCK_MS;
-		*vec_add(r->a, &c.nft) = (struct nft_change){.kind = NFT_ADD_ELEMENTS,
-			.family = FAMILY_INET,
-			.table = PORTREEVE_TABLE,
-			.set = set};
-	}
-	qsort(s->replies.items, s->replies.len, sizeof(struct old_reply), compare_replies);
-	s->blocked = s->replies.len;
-	/* A help, not a condition: without it the deletion still is what must be done. */
-	if (kernel_nft_commit(r->k, c.nft.items, c.nft.len, 0, &generation, &f) < 0)
-		return;
-	/* Whether others committed in between cannot be told. */
-	r->generation = generation == r->generation + 1 ? generation : 0;
-}
-
-/* Without a plan it is about what we translated, and only that is asked for. */
-static int sweep(struct sweep *s, struct kernel_error *e)
-{
-	const struct run *r = s->r;
-	uint32_t ours = mark_ours_bit(r->s->memory.mark_mask);
-	size_t deleted = 0;
-	int err = 0;
-
-	if (r->s->plan)
-		err = kernel_conntrack_sweep(r->k, judge, s, &deleted, e);
-	else if (ours)
-		err = kernel_conntrack_sweep_marked(r->k, ours, ours, judge, s, &deleted, e);
-	r->report->connections += deleted;
-	return err;
-}
-
-/* Connections that could come back wait until their replies are blocked; some may be met only then. */
 static int do_connections(struct run *r)
 {
-	struct sweep s = {.r = r};
 	struct kernel_error e = {0};
 	int err = injected("conntrack", 1);
 
 	if (!err)
-		err = sweep(&s, &e);
-	if (err)
-		return refused(r->d, NOWHERE, "to show the connections", err, &e);
-	/* From here on nothing is undone any more: some connections are gone already. */
-	for (unsigned int i = 0; !err && s.replies.len > s.blocked && i < BLOCK_ROUNDS; i++) {
-		block(&s);
-		err = sweep(&s, &e);
-	}
-	s.pass = SWEEP_INVERTED;
-	if (!err && s.blocked)
-		err = sweep(&s, &e);
-	if (err)
-		diag_warning(r->d, NOWHERE, "not all connections were looked at: %s", e.text);
-	return 0;
+		err = kernel_end_contradicted(
+			r->k, r->a, r->s, &r->generation, &r->report->connections, r->d, &e);
+	return err ? refused(r->d, NOWHERE, "to show the connections", err, &e) : 0;
 }
 
 /* ---- all of it ---- */
