@@ -48,8 +48,9 @@ differential: setup-check build
 chaos: setup-check build
 	@/usr/bin/python3 tests/lab/chaos.py --seconds $$(($(MINUTES) * 60)) $(if $(SEED),--seed $(SEED))
 
-bench: setup-check build
-	@bench/run $(BUILD)/portreeve
+# portreeve beside what one would use instead; BENCH="--quick", BENCH="--doc docs/bench.md" and so on.
+bench: setup-bench build
+	@bench/run $(BUILD)/portreeve $(BENCH)
 
 clean:
 	rm -rf build build-asan build-fuzz

@@ -17,6 +17,9 @@ import struct
 import subprocess
 import time
 
+import maps
+import network
+
 RTM_NEWADDR, RTM_DELADDR, RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWRULE, RTM_DELRULE = 20, 21, 24, 25, 32, 33
 ROUTE_GROUPS = (5, 7, 8)  # v4 addresses, routes, rules
 NFT_GROUPS = (7,)
@@ -167,24 +170,25 @@ def answer(daemon, times):
     return spread(samples)
 
 
-def measure(portreeve, runs, maps, tmp, config, inside, namespace):
-    """`config` writes a config; `inside` prefixes a command for a namespace. Backends are not probed:
-    that is work, and there are as many as maps here."""
+def measure(setting):
+    """Backends are not probed: that is work, and there are as many as maps here."""
     def ip(words):
-        subprocess.run(inside("g", "ip", *words.split()), check=True, capture_output=True)
+        network.ip("g", words)
 
-    result = {}
-    conf = tmp / "daemon.yaml"
-    for n in (1000, maps):
-        config(conf, n, more=RETURN)
-        daemon = Daemon(portreeve, inside, conf)
-        monitor = Monitor(namespace)
+    result, runs = {}, setting.runs
+    conf = setting.tmp / "daemon.yaml"
+    for n in sorted({min(1000, setting.maps[-1]), setting.maps[-1]}):
+        setting.say(f"daemon: {n} maps")
+        there = maps.many(n)
+        maps.config(conf, there, more=RETURN)
+        daemon = Daemon(setting.program, network.inside, conf)
+        monitor = Monitor(network.TAG + "g")
         try:
             one = {"status": answer(daemon, 20 * runs)}
-            one["follow"] = follow(daemon, monitor, ip, 200 * runs if n == 1000 else 4 * runs)
-            if n == 1000:
+            one["follow"] = follow(daemon, monitor, ip, setting.changes // 5 * runs if n <= 1000 else 4 * runs)
+            if n <= 1000:
                 one["repair"] = repair(monitor, ip, runs)
-            config(conf, n, moved=500, more=RETURN)
+            maps.config(conf, maps.moved(there, n // 3), more=RETURN)
             one["elements_of_reload"] = monitor.count(lambda: daemon.run("reload"), NEWSETELEM)
             time.sleep(2)
             one["resident_mib"], one["peak_mib"] = daemon.memory()

@@ -9,6 +9,9 @@ import statistics
 import subprocess
 import time
 
+import maps
+from control import timed
+
 QUESTIONS = 200
 ADDRESSES = """\
 1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN
@@ -86,15 +89,18 @@ def batch(portreeve, where, questions):
     return seconds
 
 
-def measure(portreeve, runs, tmp, doctor):
-    """@doctor: seconds for the doctor on a config with 1,000 maps, once per call."""
+def measure(setting):
+    portreeve, tmp = setting.program, setting.tmp
+    conf = maps.config(tmp / "thousand.yaml", maps.many(1000))
+    tool = setting.compiled("measure")
     small, large = state(tmp / "rules-10k", 10000), state(tmp / "rules-100k", 100000)
     question, read, audit = [], [], []
-    for _ in range(runs):
+    for run in range(setting.runs):
+        setting.say(f"explain: run {run + 1} of {setting.runs}")
         many = batch(portreeve, small, QUESTIONS + 1)
         question.append((many - batch(portreeve, small, 1)) / QUESTIONS)
         read.append(batch(portreeve, large, 1))
-        audit.append(doctor())
+        audit.append(timed(tool, "g", portreeve, "doctor", str(conf))[0])
     return {name: {"median_s": statistics.median(v), "min_s": min(v), "max_s": max(v)}
             for name, v in (("question_10k", question), ("read_100k", read), ("doctor_1000", audit))}
 
