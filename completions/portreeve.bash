@@ -5,7 +5,7 @@
 _portreeve()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" word
-	local commands="check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe"
+	local commands="check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe fastpath"
 	local options="--json --color --help"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
@@ -33,7 +33,7 @@ _portreeve()
 	snapshot) options="$options --anonymise --force" ;;
 	trace) options="$options --packets --seconds" ;;
 	import) options="$options --live --state" ;;
-	status) options="$options --watch" ;;
+	status) options="$options --watch --fastpath" ;;
 	top) options="$options --once --interval --map --uplink --client" ;;
 	flows) options="$options --limit --map --uplink --client" ;;
 	events) options="$options --since" ;;
@@ -48,6 +48,7 @@ _portreeve()
 	else
 		case $command in
 		snapshot) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+		fastpath) mapfile -t COMPREPLY < <(compgen -W "on off" -- "$cur") ;;
 		trace) mapfile -t COMPREPLY < <(compgen -W "tcp udp sctp icmp port sport from to in" -- "$cur") ;;
 		check | show | diff | apply | rehearse | doctor | probe | run)
 			compopt -o filenames

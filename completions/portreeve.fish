@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fish completion for portreeve(8)
 
-set -l commands check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe help
+set -l commands check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe fastpath help
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c portreeve -f
@@ -30,6 +30,7 @@ complete -c portreeve -n $none -a snapshot -d 'The whole network state, for a bu
 complete -c portreeve -n $none -a trace -d 'Live packets, rule by rule'
 complete -c portreeve -n $none -a import -d 'A config that does what the rules of this machine do'
 complete -c portreeve -n $none -a probe -d 'Do the replies of the backends come back through this gateway'
+complete -c portreeve -n $none -a fastpath -d 'How the fast path is; switch it off, and on again'
 complete -c portreeve -n $none -a help -d 'Help of a command'
 
 complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse doctor probe run' -F
@@ -75,6 +76,8 @@ complete -c portreeve -n '__fish_seen_subcommand_from run' -l debug -d 'Log ever
 complete -c portreeve -n '__fish_seen_subcommand_from probe' -l map -x -d 'Only the backends of this map'
 
 complete -c portreeve -n '__fish_seen_subcommand_from status' -l watch -d 'Draw it anew every two seconds'
+complete -c portreeve -n '__fish_seen_subcommand_from status' -l fastpath -d 'Of the fast path alone, and all of that'
+complete -c portreeve -n '__fish_seen_subcommand_from fastpath' -a 'on off'
 complete -c portreeve -n '__fish_seen_subcommand_from top' -l once -d 'Look for one interval, print, and end'
 complete -c portreeve -n '__fish_seen_subcommand_from top' -l interval -x -d 'Draw it so often'
 complete -c portreeve -n '__fish_seen_subcommand_from flows' -l limit -x -d 'So many at most'

@@ -32,6 +32,14 @@ static int not_kept(struct job *j, int err)
 	return CLI_SYSTEM;
 }
 
+/* The SSH session we are in: "" for none, NULL if that cannot be told. */
+static const char *own_session(struct cli_context *c)
+{
+	const char *session = "";
+
+	return session_of(c->arena, getpid(), &session) == SESSION_HIDDEN ? NULL : session;
+}
+
 /* Everything that can say no before anything is changed. */
 static int prepare(struct job *j, const struct model *m)
 {
@@ -50,10 +58,21 @@ static int prepare(struct job *j, const struct model *m)
 	if (!j->state.plan)
 		return CLI_USAGE;
 	if (!changes_empty(&j->state.changes) &&
-		session_is_cut(j->k, j->c->arena, getpid(), j->state.plan, forced, &j->c->diag) &&
+		session_is_cut(
+			j->k, j->c->arena, own_session(j->c), j->state.plan, forced, &j->c->diag) &&
 		!forced)
 		return CLI_NO;
 	return CLI_OK;
+}
+
+/* Programs must be told of what changes, and taken off when they are not wanted any more. */
+static void warn_of_fastpath(struct cli_context *c, const struct plan *p)
+{
+	if (!p->fastpaths.len)
+		return;
+	diag_warning(&c->diag, p->model->fastpath_at,
+		"the fast path needs the daemon: without it, all packets take the kernel's own");
+	diag_hint(&c->diag, "portreeve run, or: systemctl start portreeve");
 }
 
 static int make_it_so(struct job *j, const char *text, size_t len)
@@ -108,13 +127,15 @@ static bool leave_to_daemon(
 	struct cli_context *c = j->c;
 	struct diag own = c->diag;
 	struct client_question q = {.post = true, .body = own.text, .len = own.text_len};
+	const char *session;
 	char *path;
 
 	/* The daemon stands elsewhere: the whole path says to it, too, which file that was. */
 	path = realpath(cli_file(c), NULL);
-	q.path = arena_printf(c->arena, "/v1/apply?%s&force=%d&confirm=%u",
+	session = own_session(c);
+	q.path = arena_printf(c->arena, "/v1/apply?%s&force=%d&confirm=%u%s%s",
 		client_param(c, "name", path ? path : cli_file(c)), cli_given(c, "force"),
-		j->seconds);
+		j->seconds, session ? "&" : "", session ? client_param(c, "session", session) : "");
 	free(path);
 	diag_init(&c->diag);
 	diag_source(&c->diag, own.source, own.text, own.text_len);
@@ -144,6 +165,7 @@ static int run(struct cli_context *c)
 		code = j.k ? (enum cli_exit)prepare(&j, m) : CLI_SYSTEM;
 	}
 	if (j.k && code == CLI_OK) {
+		warn_of_fastpath(c, j.state.plan);
 		report_judge(j.k, c->arena, &j.state, &findings);
 		code = (enum cli_exit)make_it_so(&j, c->diag.text, c->diag.text_len);
 	}

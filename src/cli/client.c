@@ -3,10 +3,12 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
@@ -156,6 +158,20 @@ static struct span place_of(const json_t *j)
 	return (struct span){.line = (uint32_t)line, .col = (uint16_t)col, .len = line ? 1 : 0};
 }
 
+/* Places are in the file that the daemon has read: with its lines, if we may read it too. */
+static void take_source(struct cli_context *c, const char *file)
+{
+	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char *text = NULL;
+	size_t len = 0;
+
+	if (fd < 0 || cli_read_fd(c->arena, fd, LIMIT_CONFIG_BYTES, &text, &len) < 0)
+		text = NULL;
+	if (fd >= 0)
+		close(fd);
+	diag_source(&c->diag, arena_strdup(c->arena, file), text, text ? len : 0);
+}
+
 /* The daemon's diagnostics become ours. */
 static void take_diagnostics(struct cli_context *c, const json_t *list)
 {
@@ -165,10 +181,12 @@ static void take_diagnostics(struct cli_context *c, const json_t *list)
 	json_array_foreach(list, i, one)
 	{
 		const char *severity = text_of(one, "severity"), *message = text_of(one, "message");
-		const char *hint = text_of(one, "hint");
+		const char *hint = text_of(one, "hint"), *file = text_of(one, "file");
 
 		if (!severity || !message)
 			continue;
+		if (file && !c->diag.source)
+			take_source(c, file);
 		if (strcmp(severity, "error") == 0)
 			diag_error(&c->diag, place_of(one), "%s", message);
 		else if (strcmp(severity, "warning") == 0)

@@ -20,6 +20,7 @@ extern const struct cli_command command_trace;
 extern const struct cli_command command_import;
 extern const struct cli_command command_doctor;
 extern const struct cli_command command_probe;
+extern const struct cli_command command_fastpath;
 extern const struct cli_command command_status;
 extern const struct cli_command command_reload;
 extern const struct cli_command command_flows;

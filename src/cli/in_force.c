@@ -110,7 +110,7 @@ json_t *in_force_flows(struct cli_context *c, const struct flows_query *q)
 	if (err == -ENOENT)
 		diag_error(&c->diag, NOWHERE, "nothing was applied here");
 	if (!err) {
-		j = report_flows(k, c->arena, s.plan, q, wall_ms(), &e);
+		j = report_flows(k, c->arena, s.plan, NULL, q, wall_ms(), &e);
 		if (!j)
 			cli_kernel_error(c, "show the connections", &e);
 	}

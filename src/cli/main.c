@@ -32,6 +32,7 @@ static const struct cli_command *const commands[] = {
 	&command_import,
 	&command_doctor,
 	&command_probe,
+	&command_fastpath,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

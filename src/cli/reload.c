@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* portreeve reload: have the daemon read its file again. */
+#include <stdio.h>
+
 #include "cli/change.h"
 #include "cli/commands.h"
 #include "report/report.h"
@@ -14,8 +16,10 @@ static int run(struct cli_context *c)
 		client_no_daemon(c, DIAG_ERROR);
 		code = CLI_SYSTEM;
 	}
-	if (!c->json && code == CLI_OK)
+	if (!c->json && code == CLI_OK && report.changed)
 		change_print(&report);
+	else if (!c->json && code == CLI_OK)
+		printf("read; nothing in the kernel had to change\n");
 	return cli_finish(c, c->json ? report_apply(&report) : NULL, code);
 }
 

@@ -3,10 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/fastpath.h"
 #include "cli/in_force.h"
 #include "cli/screen.h"
 #include "cli/table.h"
@@ -44,7 +45,33 @@ struct page {
 	struct arena *arena;
 	struct strbuf out;
 	bool colour;
+	size_t columns; /* of the terminal; SIZE_MAX: there is none, and lines are as long as they are */
 };
+
+/* @text behind @lead, and its further lines below where it began. */
+static void add_text(struct page *p, const char *lead, const char *text)
+{
+	size_t indent = strlen(lead), at = indent;
+
+	strbuf_add(&p->out, lead);
+	while (*text) {
+		size_t len = strcspn(text, " "),
+		       width = table_width(arena_strndup(p->arena, text, len));
+
+		if (at > indent && at + 1 + width > p->columns) {
+			strbuf_addch(&p->out, '\n');
+			strbuf_fill(&p->out, ' ', indent);
+			at = indent;
+		} else if (at > indent) {
+			strbuf_addch(&p->out, ' ');
+			at++;
+		}
+		strbuf_addf(&p->out, "%.*s", (int)len, text);
+		at += width;
+		text += len + (text[len] == ' ');
+	}
+	strbuf_addch(&p->out, '\n');
+}
 
 static void add_verdict(struct page *p, const json_t *status)
 {
@@ -76,7 +103,7 @@ static void add_problems(struct page *p, const json_t *list)
 			strbuf_addf(&p->out, "  and %zu more\n", json_array_size(list) - i);
 			break;
 		}
-		strbuf_addf(&p->out, "  - %s\n", json_string_value(one));
+		add_text(p, "  - ", json_string_value(one));
 	}
 }
 
@@ -129,18 +156,19 @@ static void add_last_change(struct page *p, const json_t *status)
 
 	if (!json_is_object(e))
 		return;
-	strbuf_addf(&p->out, "  last change   %s ago: %s: %s\n", since(p->arena, status, e, "at"),
-		text_of(e, "kind"), text_of(e, "message"));
+	add_text(p, "  last change   ",
+		arena_printf(p->arena, "%s ago: %s: %s", since(p->arena, status, e, "at"),
+			text_of(e, "kind"), text_of(e, "message")));
 }
 
 static void add_trial(struct page *p, const json_t *trial)
 {
 	if (!json_is_object(trial))
 		return;
-	strbuf_addf(&p->out,
-		"  on trial      %s: goes back in %s unless `portreeve confirm` is given\n",
-		text_of(trial, "name"),
-		table_duration(p->arena, (uint64_t)number_of(trial, "left_ms") / 1000));
+	add_text(p, "  on trial      ",
+		arena_printf(p->arena, "%s: goes back in %s unless `portreeve confirm` is given",
+			text_of(trial, "name"),
+			table_duration(p->arena, (uint64_t)number_of(trial, "left_ms") / 1000)));
 }
 
 /* "1 map", "2 maps" */
@@ -151,6 +179,27 @@ static const char *count_of(struct arena *a, const json_t *j, const char *key, c
 	return arena_printf(a, "%" JSON_INTEGER_FORMAT " %s%s", n, what, n == 1 ? "" : "s");
 }
 
+/* "xdp on eth0, off on lan0" */
+static void add_fastpath(struct page *p, const json_t *fastpath)
+{
+	const json_t *list = json_object_get(fastpath, "interfaces"), *one;
+	const char *problem = text_of(fastpath, "problem"), *text = "";
+	size_t i;
+
+	if (!json_is_object(fastpath))
+		return;
+	json_array_foreach(list, i, one)
+	{
+		text = arena_printf(p->arena, "%s%s%s on %s", text, i ? ", " : "",
+			text_of(one, "mode"), text_of(one, "name"));
+	}
+	if (problem[0])
+		text = problem;
+	else if (!json_is_true(json_object_get(fastpath, "on")))
+		text = "switched off by hand: `portreeve fastpath on`";
+	add_text(p, "  fast path     ", text);
+}
+
 static void add_rest(struct page *p, const json_t *status)
 {
 	const json_t *config = json_object_get(status, "config");
@@ -159,10 +208,11 @@ static void add_rest(struct page *p, const json_t *status)
 
 	strbuf_addch(&p->out, '\n');
 	if (config)
-		strbuf_addf(&p->out, "  config        %s: %s, %s; read %s ago\n",
-			text_of(config, "name"), count_of(p->arena, config, "uplinks", "uplink"),
-			count_of(p->arena, config, "maps", "map"),
-			since(p->arena, status, config, "loaded_ms"));
+		add_text(p, "  config        ",
+			arena_printf(p->arena, "%s: %s, %s; read %s ago", text_of(config, "name"),
+				count_of(p->arena, config, "uplinks", "uplink"),
+				count_of(p->arena, config, "maps", "map"),
+				since(p->arena, status, config, "loaded_ms")));
 	add_trial(p, json_object_get(status, "trial"));
 	add_last_change(p, status);
 	if (json_is_integer(json_object_get(status, "backends_watched")))
@@ -173,6 +223,7 @@ static void add_rest(struct page *p, const json_t *status)
 	if (drift)
 		strbuf_addf(&p->out, "  drift         %s that others took away, put back\n",
 			count_of(p->arena, drift, "total", "object"));
+	add_fastpath(p, json_object_get(status, "fastpath"));
 	if (json_is_integer(json_object_get(conntrack, "entries")))
 		strbuf_addf(&p->out,
 			"  connections   %" JSON_INTEGER_FORMAT
@@ -182,8 +233,13 @@ static void add_rest(struct page *p, const json_t *status)
 
 static char *page_of(const json_t *status, bool colour)
 {
-	struct page p = {.arena = arena_new(), .colour = colour};
+	struct page p = {.arena = arena_new(), .colour = colour, .columns = SIZE_MAX};
+	unsigned int rows, columns;
 
+	if (isatty(STDOUT_FILENO)) {
+		screen_size(&rows, &columns);
+		p.columns = columns;
+	}
 	add_verdict(&p, status);
 	add_problems(&p, json_object_get(status, "problems"));
 	add_uplinks(&p, status);
@@ -249,6 +305,8 @@ static int run(struct cli_context *c)
 	enum cli_exit code = CLI_OK;
 	json_t *status;
 
+	if (cli_given(c, "fastpath"))
+		return fastpath_show(c);
 	if (cli_given(c, "watch") && !c->json) {
 		struct watching w = {.c = c};
 
@@ -276,6 +334,7 @@ const struct cli_command command_status = {
 		"Without a daemon it looks at the kernel once, which takes root.\n"
 		"\n"
 		"Exit status 1 if not all is well.\n",
-	.options = {{"watch", NULL, "draw it anew every two seconds; q ends it"}},
+	.options = {{"watch", NULL, "draw it anew every two seconds; q ends it"},
+		{"fastpath", NULL, "of the fast path alone, and all of that"}},
 	.run = run,
 };

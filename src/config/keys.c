@@ -123,6 +123,11 @@ static const struct config_key keys[] = {
 		"port, or address and port, for metrics over HTTP; default: off"},
 	[KEY_GATEWAY_WATCH] = {"gateway.watch", "boolean", false,
 		"`portreeve run` reads the file anew when it changes; default: off"},
+	[KEY_GATEWAY_FASTPATH] = {"gateway.fastpath", "fastpath", false,
+		"packets of known connections bypass most of the kernel: off, auto, xdp or tc, or "
+		"a mapping of interfaces to these; default: off"},
+	[KEY_GATEWAY_FASTPATH_FLOWS] = {"gateway.fastpath-flows", "integer", false,
+		"how many connections the fast path has room for; default: 65536"},
 };
 static_assert(sizeof(keys) / sizeof(keys[0]) == KEY_COUNT_, "a key without a row");
 

@@ -479,6 +479,8 @@ static void load_gateway(
 		{KEY_GATEWAY_HOOK_TIMEOUT, load_hook_timeout},
 		{KEY_GATEWAY_METRICS, load_metrics},
 		{KEY_GATEWAY_WATCH, load_watch},
+		{KEY_GATEWAY_FASTPATH, load_fastpath},
+		{KEY_GATEWAY_FASTPATH_FLOWS, load_fastpath_flows},
 	};
 
 	if (is_mapping(l, key, value, "a mapping"))
@@ -559,6 +561,7 @@ struct model *config_load(struct arena *arena, const char *text, size_t len, str
 	l.m->tables_first = DEFAULT_TABLES_FIRST;
 	l.m->guard = true;
 	l.m->hook_timeout_ms = DEFAULT_HOOK_TIMEOUT;
+	l.m->fastpath_flows = DEFAULT_FASTPATH_FLOWS;
 	for (size_t i = 0; i < KEY_COUNT_; i++) {
 		const char *path = config_key((enum config_key_id)i)->path,
 			   *dot = strrchr(path, '.');

@@ -99,6 +99,9 @@ struct check *load_checks(struct loader *l, const struct yaml_node *key,
 size_t load_word_of(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
 	const char *const *words, size_t n);
 
+/* `gateway.fastpath` and `gateway.fastpath-flows`, into the model. */
+load_fn load_fastpath, load_fastpath_flows;
+
 extern const struct field load_uplink_fields[], load_map_fields[];
 extern const size_t load_uplink_n_fields, load_map_n_fields;
 
@@ -108,6 +111,8 @@ bool value_is(const struct yaml_node *n, const char *s);
 /* The part of a scalar's place that @len bytes of its text from @from stand at. */
 struct span value_part(const struct yaml_node *n, size_t from, size_t len);
 bool value_name(struct loader *l, const struct yaml_node *n, const char *what);
+/* A name that an interface can have (load_uplink.c). */
+bool value_interface(struct loader *l, const struct yaml_node *n);
 bool value_u32(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *n, uint32_t *out);
 bool value_bool(

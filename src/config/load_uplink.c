@@ -22,20 +22,23 @@ static const char *bad_interface(const struct yaml_node *n)
 	return NULL;
 }
 
+bool value_interface(struct loader *l, const struct yaml_node *n)
+{
+	const char *why = bad_interface(n);
+
+	if (why)
+		diag_error(l->d, n->at, "interface name '%s' %s", load_quote(l, n), why);
+	return !why;
+}
+
 static void load_interface(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *value, void *object)
 {
 	struct uplink *u = object;
-	const char *why;
 
 	value = load_scalar(l, key, value, "the name of an interface");
-	if (!value)
+	if (!value || !value_interface(l, value))
 		return;
-	why = bad_interface(value);
-	if (why) {
-		diag_error(l->d, value->at, "interface name '%s' %s", load_quote(l, value), why);
-		return;
-	}
 	u->interface = arena_strndup(l->arena, value->text, value->len);
 	u->interface_at = value->at;
 }

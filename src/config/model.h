@@ -17,19 +17,21 @@
 #include "base/vec.h"
 
 /* Named limits; each has a clear error. */
-#define LIMIT_CONFIG_BYTES (64u << 20)
-#define LIMIT_MAPS	   65535u
-#define LIMIT_ELEMENTS	   1048576u /* kernel map elements that one config may call for */
-#define LIMIT_NAME	   63u
-#define LIMIT_SNAT	   64u	  /* SNAT addresses of one map */
-#define LIMIT_ADDRESSES	   256u	  /* addresses of one uplink */
-#define LIMIT_FROM	   65536u /* prefixes of one from list */
-#define LIMIT_BACKENDS	   64u	  /* backends of one map */
-#define LIMIT_SPREADS	   4096u /* different sets of them: the kernel's time grows with the square */
-#define LIMIT_WEIGHT	   100u
-#define LIMIT_CHECKS	   8u  /* checks of one uplink or map */
-#define LIMIT_TARGETS	   16u /* targets of one check */
-#define LIMIT_HOOK	   16u /* words of the hook command */
+#define LIMIT_CONFIG_BYTES   (64u << 20)
+#define LIMIT_MAPS	     65535u
+#define LIMIT_ELEMENTS	     1048576u /* kernel map elements that one config may call for */
+#define LIMIT_NAME	     63u
+#define LIMIT_SNAT	     64u    /* SNAT addresses of one map */
+#define LIMIT_ADDRESSES	     256u   /* addresses of one uplink */
+#define LIMIT_FROM	     65536u /* prefixes of one from list */
+#define LIMIT_BACKENDS	     64u    /* backends of one map */
+#define LIMIT_SPREADS	     4096u /* different sets of them: the kernel's time grows with the square */
+#define LIMIT_WEIGHT	     100u
+#define LIMIT_CHECKS	     8u	 /* checks of one uplink or map */
+#define LIMIT_TARGETS	     16u /* targets of one check */
+#define LIMIT_HOOK	     16u /* words of the hook command */
+#define LIMIT_FASTPATH_FLOWS 4194304u
+#define LIMIT_FASTPATHS	     256u /* interfaces with a mode of their own */
 
 enum gateway_kind {
 	GATEWAY_AUTO,	 /* what the machine's default route on the interface says */
@@ -171,6 +173,17 @@ static inline uint8_t map_family(const struct map *m)
 	return m->backends.len ? m->backends.items[0].addr.family : IP_NONE;
 }
 
+/* How packets of known connections go through: `gateway.fastpath`. */
+enum fastpath_mode { FASTPATH_OFF, FASTPATH_AUTO, FASTPATH_XDP, FASTPATH_TC };
+#define FASTPATH_MODES 4u
+extern const char *const fastpath_mode_names[FASTPATH_MODES]; /* as the file has them */
+
+struct fastpath_of {
+	const char *interface;
+	enum fastpath_mode mode;
+	struct span at;
+};
+
 struct model {
 	uint32_t mark_mask;    /* the bits of the mark that are ours; contiguous */
 	uint32_t rules_first;  /* preference of the first ip rule */
@@ -180,18 +193,23 @@ struct model {
 	uint32_t hook_timeout_ms;
 	struct ip_addr metrics; /* the read-only TCP listener; IP_NONE: off */
 	uint16_t metrics_port;
-	bool watch; /* `run` reads the file anew when it changes */
+	bool watch;		/* `run` reads the file anew when it changes */
+	enum fastpath_mode fastpath; /* of interfaces that are not named */
+	VEC(struct fastpath_of) fastpaths;
+	uint32_t fastpath_flows; /* connections that the cache has room for */
+	struct span fastpath_at;
 	struct span hook_at, metrics_at;
 	struct span mark_at, rules_at, tables_at;
 	VEC(struct uplink) uplinks;
 	VEC(struct map) maps;
 };
 
-#define DEFAULT_MARK_MASK    0xff000000u
-#define DEFAULT_RULES_FIRST  500u
-#define DEFAULT_TABLES_FIRST 70000u
-#define DEFAULT_METRICS_PORT 9180u
-#define DEFAULT_HOOK_TIMEOUT 10000u /* ms */
+#define DEFAULT_MARK_MASK      0xff000000u
+#define DEFAULT_RULES_FIRST    500u
+#define DEFAULT_TABLES_FIRST   70000u
+#define DEFAULT_METRICS_PORT   9180u
+#define DEFAULT_HOOK_TIMEOUT   10000u /* ms */
+#define DEFAULT_FASTPATH_FLOWS 65536u
 
 /*
  * How the mark's bits are used: the highest bit of the mask says "translated by portreeve", the

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "daemon/change.h"
+#include "daemon/fastpath_keeper.h"
 #include "daemon/http.h"
 #include "daemon/metrics.h"
 #include "daemon/reconcile.h"
@@ -39,6 +40,7 @@
 #define MAPS_DEFAULT	  1000u
 #define MAX_EVENT_ID	  (UINT64_C(1) << 53)
 #define METRICS_TYPE	  "text/plain; version=0.0.4; charset=utf-8"
+#define JSON_TYPE	  "application/json"
 #define TEXT_TYPE	  "text/plain; charset=utf-8"
 
 struct api {
@@ -73,6 +75,11 @@ static void get_probe(const struct ask *q)
 	http_reply_json(q->exchange, 200, status_probe(q->daemon));
 }
 
+static void get_fastpath(const struct ask *q)
+{
+	http_reply_json(q->exchange, 200, fastpath_status(q->daemon));
+}
+
 static void no_plan(const struct ask *q)
 {
 	const struct reconcile_status *s = reconcile_status(q->daemon);
@@ -80,14 +87,43 @@ static void no_plan(const struct ask *q)
 	http_reply_error(q->exchange, 503, "there is no plan in force", s->problem, NULL);
 }
 
+struct plan_answer {
+	struct plan_hold *hold;
+	struct plan_out out;
+};
+
+static bool next_of_plan(struct strbuf *out, void *data)
+{
+	struct plan_answer *answer = data;
+
+	return plan_out_next(&answer->out, out);
+}
+
+static void end_plan(void *data)
+{
+	struct plan_answer *answer = data;
+
+	plan_out_fini(&answer->out);
+	reconcile_let_go(answer->hold);
+	free(answer);
+	malloc_trim(0);
+}
+
 static void get_plan(const struct ask *q)
 {
-	const struct plan *p = reconcile_plan(q->daemon);
+	struct plan_answer *answer;
 
-	if (p)
-		http_reply_json(q->exchange, 200, plan_out_json(p));
-	else
+	if (!reconcile_plan(q->daemon)) {
 		no_plan(q);
+		return;
+	}
+	answer = calloc(1, sizeof(*answer));
+	if (!answer)
+		abort();
+	answer->hold = reconcile_hold(q->daemon);
+	answer->out.plan = answer->hold->plan;
+	http_reply_pieces(
+		q->exchange, 200, JSON_TYPE, &(struct http_pieces){next_of_plan, end_plan, answer});
 }
 
 static bool bad_param(const struct ask *q, const char *error)
@@ -96,17 +132,36 @@ static bool bad_param(const struct ask *q, const char *error)
 	return false;
 }
 
+static void end_maps(void *data)
+{
+	struct status_maps *m = data;
+
+	reconcile_let_go(m->hold);
+	free((char *)m->name);
+	free(m);
+}
+
 static void get_maps(const struct ask *q)
 {
+	const char *name = http_param(q->request, "name");
 	uint64_t offset = 0, limit = MAPS_DEFAULT;
+	struct status_maps *m;
 
 	if (!http_number(q->request, "offset", 0, LIMIT_MAPS, &offset) ||
-		!http_number(q->request, "limit", 0, LIMIT_MAPS, &limit))
+		!http_number(q->request, "limit", 0, LIMIT_MAPS, &limit)) {
 		bad_param(q, "offset and limit are numbers up to 65535");
-	else
-		http_reply_json(q->exchange, 200,
-			status_maps(q->daemon, http_param(q->request, "name"), (size_t)offset,
-				(size_t)limit));
+		return;
+	}
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		abort();
+	*m = (struct status_maps){.daemon = q->daemon,
+		.hold = reconcile_hold(q->daemon),
+		.name = name ? strdup(name) : NULL,
+		.offset = (size_t)offset,
+		.limit = (size_t)limit};
+	http_reply_pieces(
+		q->exchange, 200, JSON_TYPE, &(struct http_pieces){status_maps_next, end_maps, m});
 }
 
 static bool read_flows_query(const struct ask *q, struct flows_query *out)
@@ -139,7 +194,8 @@ static void get_flows(const struct ask *q)
 	if (!read_flows_query(q, &query))
 		return;
 	a = arena_new();
-	j = report_flows(q->daemon->kernel, a, p, &query, daemon_wall_ms(), &e);
+	j = report_flows(q->daemon->kernel, a, p, fastpath_accounts_now(q->daemon, a), &query,
+		daemon_wall_ms(), &e);
 	arena_free(a);
 	if (j)
 		http_reply_json(q->exchange, 200, j);
@@ -166,7 +222,7 @@ static void get_events(const struct ask *q)
 /* A look at everything, which takes its time: only for those who are on this machine. */
 static void get_findings(const struct ask *q)
 {
-	struct gateway_state s = {.learned = &q->daemon->learned};
+	struct gateway_state s = {.learned = &q->daemon->learned.known};
 	struct arena *a = arena_new();
 	struct findings found = {0};
 	struct diag diag;
@@ -286,7 +342,8 @@ static void post_apply(const struct ask *q)
 	struct change_request r = {.name = name ? name : "the request",
 		.text = q->request->body,
 		.len = q->request->body_len,
-		.pid = q->peer->pid};
+		.pid = q->peer->pid,
+		.session = http_param(q->request, "session")};
 	struct apply_report report = {0};
 	uint64_t seconds = 0, force = 0;
 	enum change_outcome outcome;
@@ -351,6 +408,31 @@ static void post_remove(const struct ask *q)
 	post_back(q, change_remove);
 }
 
+static void post_fastpath(const struct ask *q)
+{
+	const char *to = http_param(q->request, "switch");
+	bool on = to && strcmp(to, "on") == 0;
+	struct diag diag;
+	json_t *j;
+	int err;
+
+	if (!on && (!to || strcmp(to, "off") != 0)) {
+		bad_param(q, "switch is on or off");
+		return;
+	}
+	diag_init(&diag);
+	err = fastpath_keeper_switch(q->daemon, on);
+	if (err)
+		diag_warning(&diag, NOWHERE,
+			"that cannot be written down in the run directory, so another daemon will "
+			"not know: %s",
+			strerror(-err));
+	j = fastpath_status(q->daemon);
+	json_object_set_new(j, "diagnostics", report_diag(&diag));
+	http_reply_json(q->exchange, 200, j);
+	diag_fini(&diag);
+}
+
 void api_metrics(const struct daemon *d, struct strbuf *out)
 {
 	if (!d->api)
@@ -383,6 +465,7 @@ static const struct route {
 	{"/v1/flows", HTTP_GET, CHEAP, get_flows},
 	{"/v1/events", HTTP_GET, CHEAP, get_events},
 	{"/v1/probe", HTTP_GET, CHEAP, get_probe},
+	{"/v1/fastpath", HTTP_GET, CHEAP, get_fastpath},
 	{"/v1/plan", HTTP_GET, DEAR, get_plan},
 	{"/v1/findings", HTTP_GET, DEAR, get_findings},
 	{"/v1/explain", HTTP_GET, DEAR, get_explain},
@@ -391,16 +474,26 @@ static const struct route {
 	{"/v1/rollback", HTTP_POST, DEAR, post_rollback},
 	{"/v1/reload", HTTP_POST, DEAR, post_reload},
 	{"/v1/remove", HTTP_POST, DEAR, post_remove},
+	{"/v1/fastpath", HTTP_POST, DEAR, post_fastpath},
 	{"/metrics", HTTP_GET, CHEAP, get_metrics},
 	{"/healthz", HTTP_GET, CHEAP, get_health},
 };
 
-static const struct route *find_route(const char *path)
+static enum http_method method_of(const struct http_request *r)
 {
+	return r->method == HTTP_HEAD ? HTTP_GET : r->method;
+}
+
+/* NULL: there is none; where the path is there with another method only, that one. */
+static const struct route *find_route(const struct http_request *r)
+{
+	const struct route *found = NULL;
+
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
-		if (strcmp(routes[i].path, path) == 0)
-			return &routes[i];
-	return NULL;
+		if (strcmp(routes[i].path, r->path) == 0 &&
+			(!found || routes[i].method == method_of(r)))
+			found = &routes[i];
+	return found;
 }
 
 /* Is it meant for the network that we keep? A socket file does not belong to any. */
@@ -415,7 +508,7 @@ static bool is_our_namespace(const struct ask *q)
 /* True: it was refused. */
 static bool refused(const struct ask *q, const struct route *r)
 {
-	enum http_method method = q->request->method == HTTP_HEAD ? HTTP_GET : q->request->method;
+	enum http_method method = method_of(q->request);
 	const struct http_peer *peer = q->peer;
 
 	if (!peer->local && !http_host_is_ours(q->request->host, q->daemon->api->host))
@@ -430,7 +523,8 @@ static bool refused(const struct ask *q, const struct route *r)
 	else if (!r)
 		http_reply_error(q->exchange, 404, "there is no such thing here",
 			"what there is: /v1/status, /v1/uplinks, /v1/maps, /v1/flows, /v1/events, "
-			"/v1/probe, /v1/plan, /v1/findings, /v1/explain, /metrics, /healthz",
+			"/v1/probe, /v1/fastpath, /v1/plan, /v1/findings, /v1/explain, /metrics, "
+			"/healthz",
 			NULL);
 	else if (r->method != method)
 		http_reply_error(q->exchange, 405,
@@ -455,7 +549,7 @@ static void handle(struct http_exchange *x, const struct http_request *request,
 	const struct http_peer *peer, void *data)
 {
 	struct ask q = {data, x, request, peer};
-	const struct route *r = find_route(request->path);
+	const struct route *r = find_route(request);
 
 	if (refused(&q, r))
 		return;
@@ -542,14 +636,23 @@ void api_update(struct daemon *d)
 		journal_note(d->journal, JOURNAL_ERROR, "metrics-off",
 			"the TCP port for metrics cannot be listened on", "s:s, s:i, s:s",
 			"address", ip_format(&m->metrics, text), "port", (int)m->metrics_port,
-			"error", strerror(-err));
+			"error",
+			err == -EACCES && m->metrics_port < 1024
+				? "the daemon has no right to ports below 1024"
+				: strerror(-err));
+}
+
+gid_t api_group(void)
+{
+	const struct group *group = getgrnam(GROUP);
+
+	return group ? group->gr_gid : 0;
 }
 
 int api_start(struct daemon *d, struct diag *diag)
 {
 	struct http_rules rules = {
 		.judge = judge, .body_limit = body_limit, .handle = handle, .data = d};
-	struct group *group = getgrnam(GROUP);
 	struct api *api = calloc(1, sizeof(*api));
 	char buf[256];
 	const char *path = socket_path(d, buf);
@@ -557,7 +660,7 @@ int api_start(struct daemon *d, struct diag *diag)
 
 	if (!api)
 		abort();
-	api->group = group ? group->gr_gid : 0;
+	api->group = d->group;
 	(void)!gethostname(api->host, sizeof(api->host) - 1);
 	api->http = http_new(d->base, &rules);
 	d->api = api;

@@ -10,6 +10,9 @@
 
 #define API_SOCKET "/run/portreeve/api.sock" /* or $PORTREEVE_RUN_DIR/api.sock */
 
+/* Who may look, beside root; 0: there is no such group. To be asked before the daemon confines itself. */
+gid_t api_group(void);
+
 /* 0, or -errno and @diag says why. Needs a config. */
 int api_start(struct daemon *d, struct diag *diag);
 void api_stop(struct daemon *d); /* fine also where it was not started */

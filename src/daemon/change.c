@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "daemon/fastpath_keeper.h"
 #include "daemon/monitor.h"
 #include "daemon/reconcile.h"
 #include "daemon/returns.h"
@@ -200,6 +201,24 @@ static void report_since(struct daemon *d, uint64_t after, struct apply_report *
 	journal_since(d->journal, after, add_applied, report);
 }
 
+/* NULL: none, or it is not known. */
+static const char *session_asking(
+	struct arena *a, const struct change_request *r, struct diag *diag)
+{
+	const char *session = NULL;
+
+	if (r->session)
+		return r->session;
+	if (session_of(a, r->pid, &session) == SESSION_HIDDEN) {
+		diag_warning(diag, NOWHERE,
+			"whether this cuts the SSH session it was asked from is not known: the "
+			"daemon may not look into the process that asks");
+		diag_hint(diag, "`portreeve apply` says what its session is, as the query's "
+				"`session` does");
+	}
+	return session;
+}
+
 /*
  * What a config would do, without doing it; and may it be done. Wrong configs are found here, so that
  * nothing was written down for them.
@@ -208,7 +227,7 @@ static enum change_outcome foresee(struct daemon *d, struct arena *a,
 	const struct change_request *r, bool *changes, struct diag *diag)
 {
 	const struct plan *now = reconcile_plan(d);
-	struct gateway_state s = {.learned = &d->learned, .running = true};
+	struct gateway_state s = {.learned = &d->learned.known, .running = true};
 	struct model *m;
 	int err;
 
@@ -225,8 +244,9 @@ static enum change_outcome foresee(struct daemon *d, struct arena *a,
 	if (!s.plan)
 		return CHANGE_WRONG;
 	*changes = !changes_empty(&s.changes);
-	if (*changes && r->pid &&
-		session_is_cut(d->kernel, a, r->pid, s.plan, r->force || r->seconds, diag) &&
+	if (*changes && (r->pid || r->session) &&
+		session_is_cut(d->kernel, a, session_asking(a, r, diag), s.plan,
+			r->force || r->seconds, diag) &&
 		!r->force && !r->seconds)
 		return CHANGE_NOT_NOW;
 	return CHANGE_DONE;
@@ -500,9 +520,11 @@ enum change_outcome change_remove(struct daemon *d, struct apply_report *report,
 
 	monitor_stop(d);
 	returns_stop(d);
+	fastpath_keeper_stop(d);
 	reconcile_stop(d); /* it would put everything back */
 	err = gateway_remove(d->kernel, a, report, diag);
 	if (err) {
+		fastpath_keeper_start(d);
 		if (reconcile_start(d) < 0 || monitor_start(d) < 0 || returns_start(d) < 0)
 			daemon_stop(d, "it could not go on after a removal that failed");
 		arena_free(a);

@@ -47,8 +47,10 @@ struct change_request {
 	const char *name, *text;
 	size_t len;
 	uint32_t seconds; /* on trial; 0: for good */
-	bool force;	  /* although it cuts the SSH session of @pid */
+	bool force;	  /* although it cuts the SSH session of who asks */
 	pid_t pid;	  /* who asked; 0: nobody who has a session */
+	/* What he says it is, "" for none; NULL: it is looked for, as far as may be. */
+	const char *session;
 };
 
 /* In all of these the reasons are in @diag, and @report says what was sent to the kernel. */

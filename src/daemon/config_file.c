@@ -98,8 +98,12 @@ int config_file_read(const char *path, struct arena *a, char **text, size_t *len
 			err = read_all(fd, a, (size_t)st.st_size, text, len);
 		close(fd);
 	}
-	if (err && d->errors == errors)
+	if (err && d->errors == errors) {
 		diag_error(d, NOWHERE, "cannot read %s: %s", path, strerror(-err));
+		if (err == -EACCES && geteuid() == 0)
+			diag_hint(d, "the daemon reads what root owns, or everybody may read: it has "
+				     "given up the right to all other files");
+	}
 	return err;
 }
 

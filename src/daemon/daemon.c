@@ -2,8 +2,10 @@
 /*
  * Daemon: its life from the first look to the last word, and the config in force.
  *
- * Theory of operation. Starting: the file is read and checked, the lock taken (it is held until the end:
- * one-shot commands are told by whom), events are listened to, and the first pass puts the config in
+ * Theory of operation. Starting: what needs more rights than the daemon keeps is done or given to helpers
+ * of its own, and it confines itself (but for the fast path's programs, until it is known that the config
+ * does not want them); then the file is read and checked, the lock taken (it is held until the
+ * end: one-shot commands are told by whom), events are listened to, and the first pass puts the config in
  * force. Another config is put in force the same way: it takes the old one's place, a pass is made, and
  * if that fails the old one is back, with nothing changed. Stopping leaves the kernel as it is.
  */
@@ -21,10 +23,13 @@
 #include "daemon/api.h"
 #include "daemon/change.h"
 #include "daemon/config_file.h"
+#include "daemon/confine.h"
+#include "daemon/fastpath_keeper.h"
 #include "daemon/monitor.h"
 #include "daemon/notify.h"
 #include "daemon/reconcile.h"
 #include "daemon/returns.h"
+#include "daemon/spawner.h"
 #include "kernel/memory.h"
 #include "kernel/nft.h"
 
@@ -57,92 +62,39 @@ uint64_t daemon_wall_ms(void)
 
 /* ---- what was learned ---- */
 
-void daemon_copy_learned(struct arena *a, const struct learned *from, struct learned *to)
-{
-	*to = (struct learned){0};
-	VEC_EACH (&from->returns, struct memory_return, r) {
-		struct memory_return one = *r;
-
-		one.reason = r->reason ? arena_strdup(a, r->reason) : NULL;
-		vec_push(a, &to->returns, one);
-	}
-	VEC_EACH (&from->downs, struct memory_down, down) {
-		struct memory_down one = *down;
-
-		one.map = arena_strdup(a, down->map);
-		vec_push(a, &to->downs, one);
-	}
-}
-
-void daemon_remember(struct daemon *d, const struct learned *l)
-{
-	struct arena *a = arena_new();
-	struct learned copy;
-
-	daemon_copy_learned(a, l, &copy);
-	arena_free(d->learned_arena);
-	d->learned_arena = a;
-	d->learned = copy;
-}
-
 void daemon_learn_return(
 	struct daemon *d, const struct ip_addr *backend, enum return_mode mode, const char *reason)
 {
-	struct learned next = {.downs = d->learned.downs};
-	struct arena *a = arena_new();
 	char why[128], text[IP_STRLEN];
-	bool known = false;
 
-	VEC_EACH (&d->learned.returns, struct memory_return, r)
-		if (!ip_equal(&r->backend, backend))
-			vec_push(a, &next.returns, *r);
-		else
-			known = r->mode == mode;
-	if (!known) {
-		*vec_add(a, &next.returns) =
-			(struct memory_return){.backend = *backend, .mode = mode, .reason = reason};
-		daemon_remember(d, &next);
-		snprintf(why, sizeof(why), "replies of %s: %s", ip_format(backend, text), reason);
-		reconcile_wake(d, 0, why);
-	}
-	arena_free(a);
-}
-
-static bool is_down(const struct memory_down *down, const char *map, const struct backend *backend)
-{
-	return strcmp(down->map, map) == 0 && ip_equal(&down->backend, &backend->addr) &&
-	       down->port == backend->port;
+	if (!learning_return(&d->learned, backend, mode, reason))
+		return;
+	snprintf(why, sizeof(why), "replies of %s: %s", ip_format(backend, text), reason);
+	reconcile_learned(d, why);
 }
 
 void daemon_learn_down(struct daemon *d, const char *map, const struct backend *backend, bool down)
 {
-	struct learned next = {.returns = d->learned.returns};
-	struct arena *a = arena_new();
 	char why[128], text[IP_STRLEN];
-	bool was_down = false;
 
-	VEC_EACH (&d->learned.downs, struct memory_down, one)
-		if (!is_down(one, map, backend))
-			vec_push(a, &next.downs, *one);
-		else
-			was_down = true;
-	if (was_down != down) {
-		if (down)
-			*vec_add(a, &next.downs) =
-				(struct memory_down){map, backend->addr, backend->port};
-		daemon_remember(d, &next);
-		snprintf(why, sizeof(why), "backend %s of map '%s' is %s",
-			ip_format(&backend->addr, text), map, down ? "down" : "up");
-		reconcile_wake(d, 0, why);
-	}
-	arena_free(a);
+	if (!learning_down(&d->learned, map, backend, down))
+		return;
+	snprintf(why, sizeof(why), "backend %s of map '%s' is %s", ip_format(&backend->addr, text),
+		map, down ? "down" : "up");
+	reconcile_learned(d, why);
 }
 
 /* ---- the config ---- */
 
-static void config_free(struct daemon_config *c)
+struct daemon_config *daemon_config_hold(struct daemon_config *c)
 {
-	if (c)
+	c->holders++;
+	return c;
+}
+
+void daemon_config_let_go(struct daemon_config *c)
+{
+	if (c && --c->holders == 0)
 		arena_free(c->arena);
 }
 
@@ -157,12 +109,13 @@ static struct daemon_config *config_new(
 		.name = arena_strdup(a, name),
 		.text = arena_strndup(a, text, len),
 		.len = len,
-		.loaded_ms = daemon_wall_ms()};
+		.loaded_ms = daemon_wall_ms(),
+		.holders = 1};
 	/* @name and @text outlive the diag; our own copies need not. */
 	diag_source(diag, name, text, len);
 	c->model = config_load(a, c->text, len, diag);
 	if (!c->model) {
-		config_free(c);
+		daemon_config_let_go(c);
 		return NULL;
 	}
 	return c;
@@ -217,10 +170,10 @@ int daemon_configure(
 	if (err) {
 		tell_refused(d, name, diag);
 		d->config = old;
-		config_free(news);
+		daemon_config_let_go(news);
 		return err;
 	}
-	config_free(old);
+	daemon_config_let_go(old);
 	journal_note(d->journal, JOURNAL_NOTICE, "configured", "the config is in force",
 		"s:s, s:I, s:I", "config", d->config->name, "uplinks",
 		(json_int_t)d->config->model->uplinks.len, "maps",
@@ -247,6 +200,7 @@ int daemon_reload(struct daemon *d, struct diag *diag)
 
 void daemon_planned(struct daemon *d)
 {
+	fastpath_keeper_update(d);
 	if (d->monitor)
 		monitor_update(d);
 	if (d->returns)
@@ -327,6 +281,77 @@ static void ears_close(struct ears *e)
 			event_free(all[i]);
 }
 
+/* ---- rights ---- */
+
+/* The group's number, while all of the system's ways to look it up are open. */
+static void find_group(struct daemon *d)
+{
+	int err;
+
+	d->group = api_group();
+	err = d->group ? confine_join(d->group) : 0;
+	if (err) {
+		journal_note(d->journal, JOURNAL_WARNING, "group-left-out",
+			"the daemon may not give its socket to the group: only root can ask it",
+			"s:i, s:s", "group", (int)d->group, "error", strerror(-err));
+		d->group = 0;
+	}
+}
+
+static void confine(struct daemon *d)
+{
+	struct confinement c = confine_self();
+
+	d->confined = !c.kept;
+	d->loads_programs = true;
+	if (c.kept)
+		journal_note(d->journal, JOURNAL_WARNING, "not-confined",
+			"the daemon keeps more rights than it needs", "s:s, s:s", "kept", c.kept,
+			"why", c.why);
+}
+
+/* Does a config want what takes the right to load programs? */
+static bool wants_programs(const struct model *m)
+{
+	VEC_EACH (&m->fastpaths, const struct fastpath_of, f) {
+		if (f->mode != FASTPATH_OFF)
+			return true;
+	}
+	return m->fastpath != FASTPATH_OFF;
+}
+
+/* Once the first config is known. */
+static void confine_further(struct daemon *d)
+{
+	struct confinement c = {0};
+
+	if (wants_programs(d->config->model))
+		return;
+	d->loads_programs = false;
+	c = confine_programs();
+	if (!c.kept)
+		return;
+	d->confined = false;
+	journal_note(d->journal, JOURNAL_WARNING, "not-confined",
+		"the daemon keeps the right to load programs", "s:s, s:s", "kept", c.kept, "why",
+		c.why);
+}
+
+/* What takes more than the daemon keeps comes first. False: @diag says why not. */
+static bool give_up_rights(struct daemon *d, struct diag *diag)
+{
+	d->hooks = spawner_new("portreeve-hooks");
+	d->tools = d->hooks ? spawner_new("portreeve-tools") : NULL;
+	if (!d->tools) {
+		diag_error(diag, NOWHERE, "cannot start the processes that run commands: %s",
+			strerror(errno));
+		return false;
+	}
+	find_group(d);
+	confine(d);
+	return true;
+}
+
 /* ---- a life ---- */
 
 static int open_kernel(struct daemon *d, struct diag *diag)
@@ -344,6 +369,8 @@ static int open_kernel(struct daemon *d, struct diag *diag)
 	else if (err)
 		diag_error(diag, NOWHERE, "cannot talk to the kernel: %s%s%s", strerror(-err),
 			e.text[0] ? ": " : "", e.text);
+	else
+		d->kernel->runner = spawner_runner(d->tools);
 	return err;
 }
 
@@ -376,12 +403,14 @@ static int start(struct daemon *d, const char *text, size_t len, struct diag *di
 		arena_free(a);
 		return EXIT_SYSTEM;
 	}
+	fastpath_keeper_start(d);
 	change_instead(d, a, &begin);
 	err = daemon_configure(d, begin.name, begin.text, begin.len, diag);
 	diag_source(diag, d->options.file, NULL, 0); /* what it began with goes */
 	arena_free(a);
 	if (err)
 		return err == -EINVAL ? EXIT_CONFIG : EXIT_SYSTEM;
+	confine_further(d);
 	change_begin(d);
 	if (monitor_start(d) < 0 || returns_start(d) < 0) {
 		diag_error(diag, NOWHERE, "checks cannot be started: %s", strerror(errno));
@@ -390,9 +419,9 @@ static int start(struct daemon *d, const char *text, size_t len, struct diag *di
 	if (api_start(d, diag) < 0)
 		return EXIT_SYSTEM;
 	journal_note(d->journal, JOURNAL_NOTICE, "started", "portreeve keeps this gateway",
-		"s:s, s:I, s:b, s:I", "version", PORTREEVE_VERSION, "pid", (json_int_t)getpid(),
-		"held", d->kernel->table_flags != 0, "ms",
-		(json_int_t)(daemon_now_ms() - d->started_ms));
+		"s:s, s:I, s:b, s:b, s:I", "version", PORTREEVE_VERSION, "pid",
+		(json_int_t)getpid(), "held", d->kernel->table_flags != 0, "confined", d->confined,
+		"ms", (json_int_t)(daemon_now_ms() - d->started_ms));
 	return EXIT_STOPPED;
 }
 
@@ -412,16 +441,19 @@ static void daemon_free(struct daemon *d)
 	change_stop(d);
 	returns_stop(d);
 	monitor_stop(d);
+	fastpath_keeper_stop(d);
 	reconcile_stop(d);
 	config_watch_free(d->watch);
-	config_free(d->config);
-	arena_free(d->learned_arena);
+	daemon_config_let_go(d->config);
+	learning_end(&d->learned);
 	if (d->base)
 		event_base_free(d->base);
 	journal_free(d->journal);
 	if (d->lock >= 0)
 		close(d->lock);
 	kernel_close(d->kernel);
+	spawner_free(d->hooks);
+	spawner_free(d->tools);
 	free(d);
 }
 
@@ -439,10 +471,11 @@ int daemon_run(const struct daemon_options *options, struct diag *diag)
 	d->options = *options;
 	d->lock = -1;
 	d->started_ms = daemon_now_ms();
-	d->learned_arena = arena_new();
 	d->journal = journal_new(options->debug);
 	signal(SIGPIPE, SIG_IGN);
-	if (config_file_read(options->file, a, &text, &len, diag) < 0) {
+	if (!give_up_rights(d, diag)) {
+		code = EXIT_SYSTEM;
+	} else if (config_file_read(options->file, a, &text, &len, diag) < 0) {
 		code = EXIT_CONFIG;
 	} else if (open_kernel(d, diag) == 0 && take_lock(d, diag) == 0) {
 		d->base = event_base_new();

@@ -10,10 +10,12 @@
 
 #include <event2/event.h>
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "config/model.h"
 #include "daemon/journal.h"
 #include "kernel/nl.h"
+#include "plan/learning.h"
 #include "plan/plan.h"
 
 /* A config as it was read; replaced as a whole. */
@@ -23,7 +25,8 @@ struct daemon_config {
 	const char *text;
 	size_t len;
 	const struct model *model;
-	uint64_t loaded_ms; /* wall clock */
+	uint64_t loaded_ms;   /* wall clock */
+	unsigned int holders; /* the last one that lets go frees it */
 };
 
 struct daemon_options {
@@ -37,9 +40,11 @@ struct reconcile;
 struct monitor;
 struct returns;
 struct hook;
+struct spawner;
 struct api;
 struct trial;
 struct config_watch;
+struct fastpath_keeper;
 
 struct daemon {
 	struct daemon_options options;
@@ -49,12 +54,16 @@ struct daemon {
 	int lock;
 	struct journal *journal;
 	struct daemon_config *config; /* in force; never NULL while running */
-	struct arena *learned_arena;
-	struct learned learned;
+	struct learning learned;
 	struct reconcile *reconcile;
 	struct monitor *monitor; /* health of uplinks and backends */
 	struct returns *returns; /* return paths */
-	struct hook *hook;	 /* NULL until the first change of health */
+	struct fastpath_keeper *fastpath;
+	struct hook *hook;	       /* NULL until the first change of health */
+	struct spawner *hooks, *tools; /* run the hook, and what reads iptables-legacy */
+	gid_t group;		       /* who may look, of the API; 0: only root */
+	bool confined;		       /* see confine.h */
+	bool loads_programs; /* it has kept the right to: its first config wants the fast path */
 	struct api *api;
 	struct trial *trial;	    /* a change that waits for its confirmation */
 	struct config_watch *watch; /* of the file, while the config asks for it */
@@ -77,14 +86,14 @@ int daemon_configure(
 /* Read the file again and configure. */
 int daemon_reload(struct daemon *d, struct diag *diag);
 
+/* Keep a config while a plan points into it. */
+struct daemon_config *daemon_config_hold(struct daemon_config *c);
+void daemon_config_let_go(struct daemon_config *c); /* NULL is fine */
+
 /* What was learned of one backend; tell reconcile where that is news. Strings are copied. */
 void daemon_learn_return(
 	struct daemon *d, const struct ip_addr *backend, enum return_mode mode, const char *reason);
 void daemon_learn_down(struct daemon *d, const char *map, const struct backend *backend, bool down);
-
-/* All that is known from now on; @l is copied. */
-void daemon_remember(struct daemon *d, const struct learned *l);
-void daemon_copy_learned(struct arena *a, const struct learned *from, struct learned *to);
 
 /* A pass was made: the parts that act on what it saw and planned are told. (Called by reconcile.) */
 void daemon_planned(struct daemon *d);

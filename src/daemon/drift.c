@@ -4,12 +4,32 @@
 
 /* ---- when ---- */
 
-void drift_event(struct drift_clock *c, bool urgent, uint64_t now_ms)
+static void note(struct drift_clock *c, uint64_t now_ms)
 {
 	if (!c->first_ms)
 		c->first_ms = now_ms;
 	c->last_ms = now_ms;
+}
+
+void drift_event(struct drift_clock *c, bool urgent, uint64_t now_ms)
+{
+	note(c, now_ms);
 	c->urgent = c->urgent || urgent;
+	c->pressing = true;
+}
+
+void drift_learned(struct drift_clock *c, uint64_t now_ms)
+{
+	note(c, now_ms);
+	c->urgent = true;
+}
+
+void drift_took(struct drift_clock *c, uint64_t ms, uint64_t now_ms)
+{
+	uint64_t rest_ms = ms * DRIFT_REST;
+
+	c->rest_until_ms =
+		now_ms + (rest_ms < DRIFT_REST_LONGEST_MS ? rest_ms : DRIFT_REST_LONGEST_MS);
 }
 
 uint64_t drift_due(const struct drift_clock *c)
@@ -20,6 +40,8 @@ uint64_t drift_due(const struct drift_clock *c)
 		return UINT64_MAX;
 	if (due > c->first_ms + DRIFT_AT_MOST_MS)
 		due = c->first_ms + DRIFT_AT_MOST_MS;
+	if (!c->pressing && due < c->rest_until_ms)
+		due = c->rest_until_ms;
 	return !c->urgent && due < c->until_ms ? c->until_ms : due;
 }
 
@@ -31,19 +53,20 @@ static bool is_fight(const struct drift_clock *c, uint64_t now_ms)
 	       now_ms - c->repairs_ms[c->n_repairs % DRIFT_MANY] <= DRIFT_WITHIN_MS;
 }
 
+uint64_t drift_fight_until(const struct drift_clock *c)
+{
+	return c->wait_ms ? c->until_ms + DRIFT_WAIT_LONGEST_MS : 0;
+}
+
 bool drift_passed(struct drift_clock *c, bool repaired, uint64_t now_ms)
 {
 	c->first_ms = c->last_ms = 0;
-	c->urgent = false;
-	if (!repaired) {
-		/* Left alone for longer than the longest wait: peace. */
-		if (c->wait_ms && now_ms > c->until_ms + DRIFT_WAIT_LONGEST_MS)
-			c->wait_ms = c->until_ms = 0;
-		return false;
-	}
-	/* A repair that comes long after the last wait was over begins a new count. */
-	if (c->wait_ms && now_ms > c->until_ms + DRIFT_WAIT_LONGEST_MS)
+	c->urgent = c->pressing = false;
+	if (now_ms > drift_fight_until(c) &&
+		c->wait_ms) /* peace; what comes now begins a new count */
 		c->wait_ms = c->until_ms = c->n_repairs = 0;
+	if (!repaired)
+		return false;
 	c->repairs_ms[c->n_repairs++ % DRIFT_MANY] = now_ms;
 	if (!c->wait_ms && !is_fight(c, now_ms))
 		return false;

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Hook: the operator's command, one at a time.
+ * Hook: the operator's command, one at a time, by the spawner.
  *
- * It runs in a process group of its own. When it ends, or its time is up, the whole group is killed,
- * so that nothing that it started outlives its time. What it prints goes to the journal, line by line
- * and up to a limit; what is beyond is read and thrown away, so that it does not block.
+ * What it prints goes to the journal, line by line and up to a limit; what is beyond is read and thrown
+ * away, so that it does not block.
  */
 #include "daemon/hook.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "daemon/spawner.h"
 
 #define HOOK_WAITING	  1024u /* changes that may wait */
 #define HOOK_VARIABLES	  16u
@@ -37,12 +37,11 @@ struct hook {
 	struct daemon *daemon;
 	TAILQ_HEAD(hook_queue, waiting) queue;
 	size_t n_waiting;
-	struct event *child, *output, *limit;
+	struct event *answer, *output;
 
 	struct waiting *running; /* NULL: none */
-	pid_t pid;
-	int pipe; /* its output; -1: none, or at its end */
-	bool late;
+	int pipe;		 /* its output; -1: none, or at its end */
+	uint32_t limit_ms;
 	size_t noted; /* bytes of its output in the journal */
 	char line[HOOK_LINE_BYTES];
 	size_t line_len;
@@ -167,113 +166,85 @@ static void output_ready(evutil_socket_t fd, short what, void *data)
 
 /* ---- the end ---- */
 
-static void ended(struct hook *h, int status)
+static void note_not_started(struct hook *h, const struct waiting *w, int err)
+{
+	const struct model *m = h->daemon->config->model;
+
+	journal_note(h->daemon->journal, JOURNAL_ERROR, "hook-failed",
+		"the hook could not be started", "s:s, s:s, s:s", "subject", w->subject, "command",
+		m->hook.len ? m->hook.items[0] : "", "error",
+		err == EPIPE ? "the process that starts it is gone; restart the daemon"
+			     : strerror(err));
+}
+
+static void note_end(struct hook *h, const struct spawner_answer *a)
 {
 	const char *subject = h->running->subject;
 	struct journal *j = h->daemon->journal;
 
+	if (a->err)
+		note_not_started(h, h->running, a->err);
+	else if (a->late)
+		journal_note(j, JOURNAL_WARNING, "hook-killed",
+			"the hook took too long and was killed", "s:s, s:i", "subject", subject,
+			"after_ms", (int)h->limit_ms);
+	else if (WIFSIGNALED(a->status))
+		journal_note(j, JOURNAL_WARNING, "hook-failed", "the hook was ended by a signal",
+			"s:s, s:i", "subject", subject, "signal", WTERMSIG(a->status));
+	else if (WEXITSTATUS(a->status) != 0)
+		journal_note(j, JOURNAL_WARNING, "hook-failed", "the hook ended with an error",
+			"s:s, s:i", "subject", subject, "status", WEXITSTATUS(a->status));
+	else
+		journal_note(j, JOURNAL_DEBUG, "hook-done", "the hook is done", "s:s", "subject",
+			subject);
+}
+
+static void answered(evutil_socket_t fd, short what, void *data)
+{
+	struct spawner_answer a = {0};
+	struct hook *h = data;
+	int err = spawner_answer(h->daemon->hooks, &a);
+
+	if (err)
+		a.err = -err;
 	/* What it printed just before; not more than may be noted, since others may go on writing. */
 	for (unsigned int i = 0; i < 2 && h->pipe >= 0 && read_some(h); i++)
 		;
 	close_pipe(h);
 	note_line(h);
-	evtimer_del(h->limit);
-	if (h->late)
-		journal_note(j, JOURNAL_WARNING, "hook-killed",
-			"the hook took too long and was killed", "s:s, s:i", "subject", subject,
-			"after_ms", (int)h->daemon->config->model->hook_timeout_ms);
-	else if (WIFSIGNALED(status))
-		journal_note(j, JOURNAL_WARNING, "hook-failed", "the hook was ended by a signal",
-			"s:s, s:i", "subject", subject, "signal", WTERMSIG(status));
-	else if (WEXITSTATUS(status) != 0)
-		journal_note(j, JOURNAL_WARNING, "hook-failed", "the hook ended with an error",
-			"s:s, s:i", "subject", subject, "status", WEXITSTATUS(status));
-	else
-		journal_note(j, JOURNAL_DEBUG, "hook-done", "the hook is done", "s:s", "subject",
-			subject);
+	note_end(h, &a);
 	waiting_free(h->running);
 	h->running = NULL;
 	run_next(h);
 }
 
-/*
- * Is it over? Its group is killed before it is reaped: until then its number cannot be another's.
- */
-static void child_changed(evutil_socket_t fd, short what, void *data)
-{
-	struct hook *h = data;
-	siginfo_t info = {0};
-	int status;
-
-	if (!h->running || waitid(P_PID, (id_t)h->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-		info.si_pid != h->pid)
-		return;
-	kill(-h->pid, SIGKILL);
-	if (waitpid(h->pid, &status, WNOHANG) == h->pid)
-		ended(h, status);
-}
-
-static void too_late(evutil_socket_t fd, short what, void *data)
-{
-	struct hook *h = data;
-
-	h->late = true;
-	kill(-h->pid, SIGKILL); /* SIGCHLD follows */
-}
-
 /* ---- the start ---- */
 
-static int prepare(posix_spawnattr_t *attr, posix_spawn_file_actions_t *files, int output)
-{
-	sigset_t none, all;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_setflags(
-		attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setpgroup(attr, 0);
-	posix_spawnattr_setsigmask(attr, &none);
-	posix_spawnattr_setsigdefault(attr, &all);
-	return posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0) ||
-	       posix_spawn_file_actions_adddup2(files, output, 1) ||
-	       posix_spawn_file_actions_adddup2(files, output, 2) ||
-	       posix_spawn_file_actions_addclosefrom_np(files, 3);
-}
-
-/* The command with its output into @output. 0 or an errno. */
 static int spawn(struct hook *h, const struct waiting *w, int output)
 {
 	const struct model *m = h->daemon->config->model;
-	char *argv[LIMIT_HOOK + 1] = {0};
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int err = ENOMEM;
+	struct spawner_request r = {.limit_ms = m->hook_timeout_ms};
 
+	static_assert(LIMIT_HOOK <= SPAWNER_ARGS, "a hook fits a request");
+	static_assert(HOOK_VARIABLES + 1 <= SPAWNER_ENV, "so does its environment");
 	for (size_t i = 0; i < m->hook.len && i < LIMIT_HOOK; i++)
-		argv[i] = (char *)m->hook.items[i];
-	if (!argv[0] || posix_spawn_file_actions_init(&files) != 0)
-		return err;
-	if (posix_spawnattr_init(&attr) == 0) {
-		if (prepare(&attr, &files, output) == 0)
-			err = posix_spawn(&h->pid, argv[0], &files, &attr, argv, w->env);
-		posix_spawnattr_destroy(&attr);
-	}
-	posix_spawn_file_actions_destroy(&files);
-	return err;
+		r.argv[i] = m->hook.items[i];
+	for (size_t i = 0; w->env[i]; i++)
+		r.env[i] = w->env[i];
+	h->limit_ms = r.limit_ms;
+	return h->daemon->hooks ? spawner_start(h->daemon->hooks, &r, output) : -EPIPE;
 }
 
 static int start(struct hook *h, const struct waiting *w)
 {
-	uint32_t ms = h->daemon->config->model->hook_timeout_ms;
-	const struct timeval limit = {ms / 1000, ms % 1000 * 1000};
 	int ends[2], err;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return errno;
+		return -errno;
 	/* Only our end: a command need not cope with a pipe that does not block. */
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	h->output = event_new(h->daemon->base, ends[0], EV_READ | EV_PERSIST, output_ready, h);
-	err = h->output ? spawn(h, w, ends[1]) : ENOMEM;
+	err = h->output ? spawn(h, w, ends[1]) : -ENOMEM;
 	close(ends[1]);
 	if (err) {
 		if (h->output)
@@ -283,10 +254,9 @@ static int start(struct hook *h, const struct waiting *w)
 		return err;
 	}
 	h->pipe = ends[0];
-	h->late = false;
 	h->noted = h->line_len = 0;
 	event_add(h->output, NULL);
-	evtimer_add(h->limit, &limit);
+	event_add(h->answer, NULL);
 	return 0;
 }
 
@@ -305,9 +275,7 @@ static void run_next(struct hook *h)
 			continue;
 		}
 		if (err)
-			journal_note(h->daemon->journal, JOURNAL_ERROR, "hook-failed",
-				"the hook could not be started", "s:s, s:s, s:s", "subject",
-				w->subject, "command", m->hook.items[0], "error", strerror(err));
+			note_not_started(h, w, -err);
 		waiting_free(w);
 	}
 }
@@ -321,14 +289,10 @@ static struct hook *hook_new(struct daemon *d)
 	h->daemon = d;
 	h->pipe = -1;
 	TAILQ_INIT(&h->queue);
-	h->child = evsignal_new(d->base, SIGCHLD, child_changed, h);
-	h->limit = evtimer_new(d->base, too_late, h);
-	if (h->child && h->limit && event_add(h->child, NULL) == 0)
+	/* Not for good: nothing is to be heard unless something runs. */
+	h->answer = event_new(d->base, d->hooks ? spawner_fd(d->hooks) : -1, EV_READ, answered, h);
+	if (h->answer)
 		return h;
-	if (h->child)
-		event_free(h->child);
-	if (h->limit)
-		event_free(h->limit);
 	free(h);
 	return NULL;
 }
@@ -358,19 +322,13 @@ void hook_stop(struct daemon *d)
 
 	if (!h)
 		return;
-	if (h->running) {
-		kill(-h->pid, SIGKILL);
-		while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-		waiting_free(h->running);
-	}
+	waiting_free(h->running);
 	close_pipe(h);
 	while ((w = TAILQ_FIRST(&h->queue))) {
 		TAILQ_REMOVE(&h->queue, w, link);
 		waiting_free(w);
 	}
-	event_free(h->child);
-	event_free(h->limit);
+	event_free(h->answer);
 	free(h);
 	d->hook = NULL;
 }

@@ -14,6 +14,6 @@ struct hook_variable {
 
 /* Run model->hook, if there is one, with these and PATH in its environment. @subject: what it is about. */
 void hook_run(struct daemon *d, const char *subject, const struct hook_variable *env, size_t n);
-void hook_stop(struct daemon *d); /* kill what runs, forget what waits */
+void hook_stop(struct daemon *d); /* forget what waits; what runs ends with daemon->hooks */
 
 #endif

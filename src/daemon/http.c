@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* HTTP server: connections on a unix socket and on TCP, bounded in every way. */
+/*
+ * HTTP server: connections on a unix socket and on TCP, bounded in every way.
+ *
+ * One file: what a connection may do next, its deadline, its limits and its end depend on each other.
+ */
 #include "daemon/http.h"
 
 #include <errno.h>
@@ -54,6 +58,7 @@ struct http_conn {
 	uint64_t active_ms, deadline_ms;		   /* deadline 0: none */
 	void (*closed)(struct http_stream *s, void *data); /* of a stream */
 	void *closed_data;
+	struct http_pieces pieces; /* that are left of an answer; next NULL: none */
 };
 
 /* Both are a connection, seen by those who may do different things with it. */
@@ -69,7 +74,7 @@ struct http {
 	struct event_base *base;
 	struct http_rules rules;
 	TAILQ_HEAD(conn_list, http_conn) conns; /* the idlest first */
-	size_t n_conns, n_streams;
+	size_t n_conns, n_streams, n_in_pieces;
 	uint64_t refusals, pinged_ms;
 	struct evconnlistener *local, *tcp;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -104,6 +109,15 @@ static void enter(struct http_conn *c, enum conn_state state, uint32_t within_ms
 	c->deadline_ms = within_ms ? now_ms() + within_ms : 0;
 }
 
+static void end_pieces(struct http_conn *c)
+{
+	if (!c->pieces.next)
+		return;
+	c->http->n_in_pieces--;
+	c->pieces.end(c->pieces.data);
+	c->pieces = (struct http_pieces){0};
+}
+
 static void drop(struct http_conn *c)
 {
 	struct http *h = c->http;
@@ -115,6 +129,7 @@ static void drop(struct http_conn *c)
 		if (c->closed)
 			c->closed((struct http_stream *)c, c->closed_data);
 	}
+	end_pieces(c);
 	if (h->n_conns == 0)
 		event_del(h->sweep);
 	bufferevent_free(c->bev);
@@ -261,7 +276,9 @@ static const char *status_words(int status)
 	return "Unknown";
 }
 
-/* The answer's head. @len negative: there is no end. */
+enum { LEN_CHUNKED = -2, LEN_NO_END = -1 };
+
+/* The answer's head. @len: or one of the above. */
 static void send_head(struct http_conn *c, int status, const char *type, ssize_t len, bool closes)
 {
 	struct evbuffer *out = bufferevent_get_output(c->bev);
@@ -272,6 +289,8 @@ static void send_head(struct http_conn *c, int status, const char *type, ssize_t
 		status, status_words(status), type);
 	if (len >= 0)
 		evbuffer_add_printf(out, "Content-Length: %zd\r\n", len);
+	else if (len == LEN_CHUNKED)
+		evbuffer_add_printf(out, "Transfer-Encoding: chunked\r\n");
 	evbuffer_add_printf(out, "%s\r\n", closes ? "Connection: close\r\n" : "");
 }
 
@@ -332,6 +351,78 @@ void http_reply_error(struct http_exchange *x, int status, const char *error, co
 	http_reply_json(x, status, j);
 }
 
+/* ---- answers in pieces ---- */
+
+/* As much as is sent at once. False: that was all. */
+static bool gather(const struct http_pieces *p, struct strbuf *out)
+{
+	while (p->next(out, p->data))
+		if (out->len >= HTTP_PIECE_BYTES)
+			return true;
+	return false;
+}
+
+static void send_piece(struct http_conn *c, const struct strbuf *text, bool last)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	bool chunks = c->request.takes_chunks;
+
+	if (chunks && text->len)
+		evbuffer_add_printf(out, "%zx\r\n", text->len);
+	evbuffer_add(out, strbuf_str(text), text->len);
+	if (chunks)
+		evbuffer_add_printf(out, "%s%s", text->len ? "\r\n" : "", last ? "0\r\n\r\n" : "");
+}
+
+static void go_on(struct http_conn *c)
+{
+	struct strbuf text = STRBUF_INIT;
+	bool last = !gather(&c->pieces, &text);
+
+	send_piece(c, &text, last);
+	strbuf_fini(&text);
+	if (last)
+		end_pieces(c);
+}
+
+/* More than one piece: who knows no chunks reads to the end of the connection. */
+static void begin_pieces(struct http_exchange *x, int status, const char *type,
+	const struct http_pieces *pieces, const struct strbuf *first)
+{
+	struct http_conn *c = x->conn;
+	bool chunks = c->request.takes_chunks, closes = !chunks || !c->request.keep_alive;
+
+	x->answered = true;
+	c->pieces = *pieces;
+	c->http->n_in_pieces++;
+	send_head(c, status, type, chunks ? LEN_CHUNKED : LEN_NO_END, closes);
+	if (c->request.method == HTTP_HEAD)
+		end_pieces(c);
+	else
+		send_piece(c, first, false);
+	enter(c, closes ? CONN_CLOSING : CONN_ANSWER, c->http->rules.answer_ms);
+	if (!closes)
+		bufferevent_disable(c->bev, EV_READ);
+}
+
+void http_reply_pieces(
+	struct http_exchange *x, int status, const char *type, const struct http_pieces *pieces)
+{
+	struct strbuf first = STRBUF_INIT;
+
+	if (!gather(pieces, &first)) {
+		http_reply(x, status, type, strbuf_str(&first), first.len);
+		pieces->end(pieces->data);
+	} else if (x->conn->http->n_in_pieces == HTTP_MAX_IN_PIECES) {
+		http_reply_error(x, 503, "too many large answers are under way already",
+			"try again later, or ask for less", NULL);
+		pieces->end(pieces->data);
+	} else {
+		begin_pieces(x, status, type, pieces, &first);
+	}
+	strbuf_fini(&first);
+}
+
 /* Refuse what cannot be read, or will not be. */
 static void refuse(struct http_conn *c, int status, const char *error)
 {
@@ -357,7 +448,7 @@ struct http_stream *http_stream_start(
 	c->closed = closed;
 	c->closed_data = data;
 	enter(c, CONN_STREAM, 0);
-	send_head(c, 200, "text/event-stream", -1, true);
+	send_head(c, 200, "text/event-stream", LEN_NO_END, true);
 	return (struct http_stream *)c;
 }
 
@@ -482,7 +573,9 @@ static void on_write(struct bufferevent *bev, void *data)
 	if (evbuffer_get_length(bufferevent_get_output(bev)))
 		return;
 	touch(c);
-	if (c->state == CONN_ANSWER) {
+	if (c->pieces.next) {
+		go_on(c);
+	} else if (c->state == CONN_ANSWER) {
 		await_request(c);
 		if (evbuffer_get_length(bufferevent_get_input(bev)))
 			read_head(c);

@@ -21,11 +21,14 @@
 
 #include "base/diag.h"
 #include "base/ip.h"
+#include "base/strbuf.h"
 #include "daemon/http_request.h"
 
 #define HTTP_MAX_CONNECTIONS 256u
 #define HTTP_MAX_STREAMS     64u
 #define HTTP_STREAM_BYTES    (512u << 10) /* not yet taken by the reader of a stream */
+#define HTTP_PIECE_BYTES     (64u << 10)  /* likewise of an answer in pieces */
+#define HTTP_MAX_IN_PIECES   4u		  /* such answers under way */
 
 /* Who is at the other end. Of TCP nothing is known. */
 struct http_peer {
@@ -44,7 +47,7 @@ struct http_rules {
 	void (*judge)(struct http_peer *peer, int fd, void *data);
 	/* How many bytes of body @peer may send. */
 	size_t (*body_limit)(const struct http_peer *peer, void *data);
-	/* Answer, before it returns: by one of the functions below. */
+	/* Answer, or begin to, before it returns: by one of the functions below. */
 	void (*handle)(struct http_exchange *x, const struct http_request *r,
 		const struct http_peer *peer, void *data);
 	void *data;
@@ -73,6 +76,19 @@ uint64_t http_refusals(const struct http *h);
 void http_reply(
 	struct http_exchange *x, int status, const char *type, const char *text, size_t len);
 void http_reply_json(struct http_exchange *x, int status, json_t *body); /* takes @body over */
+/*
+ * A large answer, made as its reader takes it: others are heard in between, and what a slow one leaves
+ * lying is a piece.
+ */
+struct http_pieces {
+	/* Append a little; false: that was all. */
+	bool (*next)(struct strbuf *out, void *data);
+	/* Once, whatever came of it. */
+	void (*end)(void *data);
+	void *data;
+};
+void http_reply_pieces(
+	struct http_exchange *x, int status, const char *type, const struct http_pieces *pieces);
 /* {"error", "hint", "diagnostics"}; @hint and @diagnostics (taken over) may be NULL. */
 void http_reply_error(struct http_exchange *x, int status, const char *error, const char *hint,
 	json_t *diagnostics);

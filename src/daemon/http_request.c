@@ -93,7 +93,7 @@ static int read_request_line(char *line, struct http_request *out)
 	*target++ = '\0';
 	*version++ = '\0';
 	if (strcmp(version, "HTTP/1.1") == 0)
-		out->keep_alive = true;
+		out->keep_alive = out->takes_chunks = true;
 	else if (strcmp(version, "HTTP/1.0") != 0)
 		return strncmp(version, "HTTP/", 5) == 0 ? BAD_VERSION : BAD_REQUEST;
 	if (strcmp(line, "GET") == 0)

@@ -4,7 +4,7 @@
  *
  * A line is logfmt: key=value, quoted where the value has anything but plain characters. Before it the
  * level as sd-daemon(3) has it, where stderr is connected to the journal ($JOURNAL_STREAM names the
- * device and inode of that stream).
+ * device and inode of that stream); elsewhere the time, which the journal keeps by itself.
  */
 #include "daemon/journal.h"
 
@@ -137,6 +137,18 @@ static void print_value(struct strbuf *out, const json_t *value)
 		print_quoted(out, s ? s : "");
 }
 
+static void print_time(struct strbuf *out, uint64_t at_ms)
+{
+	time_t seconds = (time_t)(at_ms / 1000);
+	struct tm utc;
+
+	if (!gmtime_r(&seconds, &utc))
+		return;
+	strbuf_addf(out, "time=%04d-%02d-%02dT%02d:%02d:%02d.%03uZ ", utc.tm_year + 1900,
+		utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+		(unsigned int)(at_ms % 1000));
+}
+
 static void print_line(const struct journal *j, const struct journal_event *e)
 {
 	struct strbuf line = STRBUF_INIT;
@@ -145,6 +157,8 @@ static void print_line(const struct journal *j, const struct journal_event *e)
 
 	if (j->levels)
 		strbuf_addf(&line, "<%c>", level_digits[e->level]);
+	else
+		print_time(&line, e->at_ms);
 	strbuf_addf(&line, "level=%s event=%s", level_names[e->level], e->kind);
 	json_object_foreach(e->fields, key, value)
 	{

@@ -13,6 +13,7 @@
 
 #include "daemon/api.h"
 #include "daemon/change.h"
+#include "daemon/fastpath_keeper.h"
 #include "daemon/monitor.h"
 #include "daemon/reconcile.h"
 #include "kernel/tally.h"
@@ -329,11 +330,13 @@ static void add_flow(const struct mapped_flow *f, void *data)
 static void print_flows(struct daemon *d, const struct plan *p, struct strbuf *out)
 {
 	struct arena *a = arena_new();
+	const struct fastpath_accounts *fast = fastpath_accounts_now(d, a);
 	struct sums s;
 
 	sums_init(&s, a);
-	if (mapped_each(d->kernel, mapped_index(a, p), add_flow, &s, NULL) == 0)
+	if (mapped_each(d->kernel, mapped_index(a, p), fast, add_flow, &s, NULL) == 0)
 		print_sums(out, &s);
+	fastpath_metrics(d, fast, out);
 	arena_free(a);
 }
 

@@ -114,6 +114,14 @@ static struct subject *find(
 	return NULL;
 }
 
+const struct health *monitor_health_of(
+	const struct daemon *d, const char *map, const struct backend *backend)
+{
+	const struct subject *s = d->monitor ? find(d->monitor, NULL, map, backend) : NULL;
+
+	return s ? &s->health : NULL;
+}
+
 static struct subject *subject_new(
 	struct monitor *m, const char *uplink, const char *map, const struct backend *b, size_t n)
 {
@@ -210,7 +218,7 @@ static void put_into_buckets(struct monitor *m)
 /* A backend that is watched no more is taken for up, like all that are not. */
 static void forget_downs(struct monitor *m)
 {
-	struct learned *l = &m->daemon->learned;
+	const struct learned *l = &m->daemon->learned.known;
 
 	for (size_t i = l->downs.len; i-- > 0;) {
 		const struct memory_down *down = &l->downs.items[i];
@@ -274,7 +282,7 @@ static const char *link_problem(const struct plan *p, const struct plan_uplink *
 		return "it has no carrier";
 	if (u->addrs.len == 0)
 		return "it has no address";
-	if (!u->up[0] && !u->up[1])
+	if (!plan_uplink_reaches(u, 0) && !plan_uplink_reaches(u, 1))
 		return "it has no gateway";
 	return NULL;
 }

@@ -22,6 +22,9 @@ struct monitor_subject {
 	uint16_t port;
 	struct health health;
 };
+/* Of one backend of a map; NULL: it is not checked. Valid until the loop goes on. */
+const struct health *monitor_health_of(
+	const struct daemon *d, const char *map, const struct backend *backend);
 void monitor_each(const struct daemon *d, void (*each)(const struct monitor_subject *s, void *data),
 	void *data);
 

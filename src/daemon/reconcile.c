@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "daemon/drift.h"
+#include "daemon/fastpath_keeper.h"
 #include "kernel/events.h"
 #include "kernel/nft.h"
 #include "kernel/route.h"
@@ -42,7 +43,7 @@ struct reconcile {
 	char who[64];			/* changed something of ours since; "" */
 	char why[128];			/* the first reason of the pass to come */
 	/* Of the last pass that succeeded. */
-	struct arena *arena;
+	struct plan_hold *hold;
 	const struct plan *plan;
 	char *warned; /* the warnings said last; malloc */
 };
@@ -163,6 +164,18 @@ void reconcile_wake(struct daemon *d, unsigned int what, const char *why)
 	arm(d);
 }
 
+void reconcile_learned(struct daemon *d, const char *why)
+{
+	struct reconcile *r = d->reconcile;
+
+	if (!r)
+		return;
+	if (!r->clock.first_ms)
+		snprintf(r->why, sizeof(r->why), "%s", why);
+	drift_learned(&r->clock, daemon_now_ms());
+	arm(d);
+}
+
 static void on_event(const struct kernel_event *e, void *data)
 {
 	struct daemon *d = data;
@@ -238,24 +251,28 @@ static void tell_warnings(struct daemon *d, const struct diag *diag)
 	strbuf_fini(&text);
 }
 
+/* The same again is not said again. */
 static void tell_failure(struct daemon *d, const char *why, int err, const struct diag *diag)
 {
 	struct reconcile *r = d->reconcile;
+	char problem[sizeof(r->status.problem)];
 	struct strbuf text = STRBUF_INIT;
+	bool known;
 
 	summarize(diag, DIAG_ERROR, &text);
+	snprintf(problem, sizeof(problem), "%s", text.len ? strbuf_str(&text) : strerror(-err));
+	strbuf_fini(&text);
+	known = strcmp(problem, r->status.problem) == 0;
+	memcpy(r->status.problem, problem, sizeof(problem));
 	r->doubt = true;
 	r->status.in_force = false;
 	r->status.failures++;
-	snprintf(r->status.problem, sizeof(r->status.problem), "%s",
-		text.len ? strbuf_str(&text) : strerror(-err));
-	strbuf_fini(&text);
 	r->retry_ms = r->retry_ms ? r->retry_ms * 2 : RETRY_FIRST_MS;
 	if (r->retry_ms > RETRY_LONGEST_MS)
 		r->retry_ms = RETRY_LONGEST_MS;
 	r->retry_at_ms = daemon_now_ms() + r->retry_ms;
-	journal_note(
-		d->journal, JOURNAL_ERROR, "not-applied", r->status.problem, "s:s", "why", why);
+	journal_note(d->journal, known ? JOURNAL_DEBUG : JOURNAL_ERROR, "not-applied", problem,
+		"s:s", "why", why);
 }
 
 /* The lines of what was put back, the first few of them, on one. */
@@ -323,7 +340,7 @@ static int look_and_apply(struct daemon *d, struct arena *a, struct gateway_stat
 	int err;
 
 	/* A copy: the plan points into it, and more may be learned while the plan is in force. */
-	daemon_copy_learned(a, &d->learned, learned);
+	learned_copy(a, &d->learned.known, learned);
 	s->running = true;
 	/* At first, what an earlier one learned is remembered in the kernel. */
 	s->learned = before ? learned : NULL;
@@ -340,15 +357,34 @@ static int look_and_apply(struct daemon *d, struct arena *a, struct gateway_stat
 	return gateway_apply(d->kernel, a, s, report, diag);
 }
 
+struct plan_hold *reconcile_hold(struct daemon *d)
+{
+	struct plan_hold *h = d->reconcile ? d->reconcile->hold : NULL;
+
+	if (h)
+		h->holders++;
+	return h;
+}
+
+void reconcile_let_go(struct plan_hold *h)
+{
+	if (!h || --h->holders)
+		return;
+	daemon_config_let_go(h->config);
+	arena_free(h->arena);
+}
+
 /* The state that this pass left is the one that is kept. */
 static void keep(struct daemon *d, struct arena *a, const struct gateway_state *s)
 {
 	struct reconcile *r = d->reconcile;
 
 	if (!r->plan)
-		daemon_remember(d, &s->memory.learned);
-	arena_free(r->arena);
-	r->arena = a;
+		learning_begin(&d->learned, &s->memory.learned);
+	reconcile_let_go(r->hold);
+	r->hold = arena_new_of(a, struct plan_hold);
+	*r->hold = (struct plan_hold){
+		.plan = s->plan, .arena = a, .config = daemon_config_hold(d->config), .holders = 1};
 	r->plan = s->plan;
 	r->doubt = false;
 	r->status.in_force = true;
@@ -372,8 +408,7 @@ static void tell(struct daemon *d, const char *why, const struct changes *drift,
 	if (drift_passed(&r->clock, repaired, now))
 		tell_fight(d);
 	r->status.backing_off_until_ms = r->clock.until_ms > now ? r->clock.until_ms : 0;
-	if (!r->clock.wait_ms)
-		r->status.opponent[0] = '\0';
+	r->status.fight_until_ms = drift_fight_until(&r->clock);
 	r->links = false;
 	r->who[0] = '\0';
 }
@@ -395,6 +430,7 @@ static int pass(struct daemon *d, const char *why, struct apply_report *report, 
 	r->status.last_us = daemon_now_us() - began;
 	r->status.last_ms = daemon_wall_ms();
 	if (err) {
+		fastpath_keeper_changed(d);
 		tell_failure(d, why, err, diag);
 		drift_passed(&r->clock, false, daemon_now_ms());
 		arena_free(a);
@@ -403,6 +439,7 @@ static int pass(struct daemon *d, const char *why, struct apply_report *report, 
 		keep(d, a, s);
 		daemon_planned(d);
 	}
+	drift_took(&r->clock, r->status.last_us / 1000, daemon_now_ms());
 	malloc_trim(0);
 	arm(d);
 	return err;
@@ -518,7 +555,7 @@ void reconcile_stop(struct daemon *d)
 		if (all[i])
 			event_free(all[i]);
 	kernel_events_close(r->events);
-	arena_free(r->arena);
+	reconcile_let_go(r->hold);
 	free(r->warned);
 	free(r);
 	d->reconcile = NULL;

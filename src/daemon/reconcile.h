@@ -18,8 +18,9 @@ struct reconcile_status {
 	uint64_t failures;	   /* passes in which the kernel refused */
 	uint64_t last_ms, last_us; /* when the last pass ended (wall clock), and how long it took */
 	uint64_t backing_off_until_ms; /* monotonic; 0: not */
-	char opponent[64]; /* who takes our things away again and again: "nft (pid 4711)"; "" */
-	char problem[256]; /* why it is not in force; "" */
+	uint64_t fight_until_ms; /* monotonic; ours is taken away again and again; 0: it is not */
+	char opponent[64];	 /* by whom: "nft (pid 4711)"; "": the kernel does not tell */
+	char problem[256];	 /* why it is not in force; "" */
 };
 
 /* Listen; where there is a config already, with a pass soon. 0, or -errno and the journal says why. */
@@ -27,9 +28,11 @@ int reconcile_start(struct daemon *d);
 /* The kernel is left as it is. While it is stopped, waking does nothing and there is no plan. */
 void reconcile_stop(struct daemon *d);
 
-/* Something changed (an enum kernel_event_what, or 0: something learned or configured): a pass soon, one
- * for all that comes at once. @why for the log. */
+/* Something changed (an enum kernel_event_what, or 0: something configured): a pass soon, one for all that
+ * comes at once. @why for the log. */
 void reconcile_wake(struct daemon *d, unsigned int what, const char *why);
+/* Something was learned of a backend: likewise, but passes leave time for others between them. */
+void reconcile_learned(struct daemon *d, const char *why);
 
 /* A pass now. 0, or -errno with the reasons in @diag (NULL: only in the journal). @report may be NULL. */
 int reconcile_now(
@@ -39,5 +42,15 @@ const struct reconcile_status *reconcile_status(const struct daemon *d);
 
 /* The plan of the last pass, as it is in force; NULL: none. Valid until the loop goes on. */
 const struct plan *reconcile_plan(struct daemon *d);
+
+/* The same, to be kept for longer with all that it points to, also when another is in force. */
+struct plan_hold {
+	const struct plan *plan;
+	struct arena *arena;
+	struct daemon_config *config;
+	unsigned int holders;
+};
+struct plan_hold *reconcile_hold(struct daemon *d); /* NULL: there is none */
+void reconcile_let_go(struct plan_hold *h);	    /* NULL is fine */
 
 #endif

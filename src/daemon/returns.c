@@ -19,12 +19,19 @@
 #include "daemon/reconcile.h"
 
 #define RETURNS_EVERY_MS 30000u
-#define RETURNS_FAST_MS	 2000u
+/* Where replies come back by themselves: if they cease to, new connections are dead until it is seen. */
+#define RETURNS_DIRECT_MS 5000u
+#define RETURNS_FAST_MS	  2000u
+/* While rounds say something else than what was decided. */
+#define RETURNS_DOUBT_MS 250u
 /* While nothing is decided, so many rounds at the fast pace; who is silent for longer is dead. */
 #define RETURNS_FAST_ROUNDS 10u
 /* Rounds begun per second, whatever the number of backends: beyond EVERY_MS times that they are measured
  * less often each. */
 #define RETURNS_PER_SECOND 50u
+/* Ticks are no closer than this, and each begins its share. */
+#define RETURNS_TICK_MS	 250u
+#define RETURNS_PER_TICK (RETURNS_PER_SECOND * RETURNS_TICK_MS / 1000)
 
 struct entry {
 	struct returns *returns;
@@ -57,12 +64,20 @@ static uint64_t jittered(struct returns *r, uint64_t ms)
 	return ms - ms / 10 + (r->random >> 8) % (ms / 5 + 1);
 }
 
+static uint64_t pace(const struct return_path *p)
+{
+	if (p->mode == RETURN_AUTO)
+		return p->leaning != RETURN_AUTO || p->rounds < RETURNS_FAST_ROUNDS
+			       ? RETURNS_FAST_MS
+			       : RETURNS_EVERY_MS;
+	if (p->leaning != p->mode)
+		return RETURNS_DOUBT_MS;
+	return p->mode == RETURN_DIRECT ? RETURNS_DIRECT_MS : RETURNS_EVERY_MS;
+}
+
 static uint64_t interval(struct returns *r, const struct return_path *p)
 {
-	uint64_t many = (uint64_t)r->n_entries * 1000 / RETURNS_PER_SECOND;
-	bool undecided = p->mode == RETURN_AUTO && p->rounds < RETURNS_FAST_ROUNDS;
-	bool changing = p->leaning != RETURN_AUTO && p->leaning != p->mode;
-	uint64_t ms = undecided || changing ? RETURNS_FAST_MS : RETURNS_EVERY_MS;
+	uint64_t many = (uint64_t)r->n_entries * 1000 / RETURNS_PER_SECOND, ms = pace(p);
 
 	return jittered(r, ms > many ? ms : many);
 }
@@ -107,7 +122,7 @@ static void tick(evutil_socket_t fd, short what, void *data)
 	unsigned int begun = 0;
 	struct timeval tv;
 
-	for (size_t i = 0; i < r->n_entries && begun < RETURNS_PER_SECOND; i++) {
+	for (size_t i = 0; i < r->n_entries && begun < RETURNS_PER_TICK; i++) {
 		struct entry *e = r->entries[i];
 
 		if (e->probe || e->due_ms > now)
@@ -118,7 +133,8 @@ static void tick(evutil_socket_t fd, short what, void *data)
 	for (size_t i = 0; i < r->n_entries; i++)
 		if (r->entries[i]->due_ms < next)
 			next = r->entries[i]->due_ms;
-	wait = next > now + 1000 ? next - now : 1000; /* probes under way set theirs within that */
+	/* Probes under way set theirs within that. */
+	wait = next > now + RETURNS_TICK_MS ? next - now : RETURNS_TICK_MS;
 	if (r->n_entries == 0)
 		return; /* until the next config or plan */
 	tv.tv_sec = (time_t)(wait / 1000);
@@ -163,9 +179,11 @@ static void rehash(struct returns *r, size_t n)
 /* What earlier runs have found out. */
 static void remember(struct entry *e)
 {
-	VEC_EACH (&e->returns->daemon->learned.returns, struct memory_return, m)
-		if (ip_equal(&m->backend, &e->target.backend))
-			e->path.mode = e->path.leaning = m->mode;
+	const struct memory_return *m =
+		learning_return_of(&e->returns->daemon->learned, &e->target.backend);
+
+	if (m)
+		e->path.mode = e->path.leaning = m->mode;
 }
 
 static struct entry *entry_new(struct returns *r, const struct ip_addr *backend)

@@ -3,8 +3,10 @@
  * Returns: measures, for maps whose return is `auto`, whether their backends' replies come back
  * through this gateway, and tells the plan where that is news.
  *
- * A backend is measured every half minute; every two seconds while nothing is decided, or while the
- * rounds say something else than what was decided. Many backends are measured less often each.
+ * A backend is measured every half minute; every five seconds where replies come back by themselves,
+ * since what ceases to is dead until it is seen; every two seconds while nothing is decided, and at once
+ * again while rounds say something else than what was decided. Many backends are measured less often
+ * each.
  */
 #ifndef DAEMON_RETURNS_H
 #define DAEMON_RETURNS_H

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/change.h"
+#include "daemon/fastpath_keeper.h"
 #include "daemon/monitor.h"
 #include "daemon/reconcile.h"
 #include "daemon/returns.h"
@@ -42,6 +43,7 @@ static json_t *subject_json(const struct monitor_subject *s)
 	json_object_set_new(
 		j, "reason", report_text(s->health.reason[0] ? s->health.reason : NULL));
 	json_object_set_new(j, "since_ms", json_integer((json_int_t)s->health.since_ms));
+	json_object_set_new(j, "history", report_history(&s->health));
 	return j;
 }
 
@@ -83,22 +85,46 @@ static json_t *time_json(uint64_t ms)
 	return ms ? json_integer((json_int_t)ms) : json_null();
 }
 
+/* Since when the daemon's file has held what was refused; 0: it does not. */
+struct refusal {
+	const char *file;
+	uint64_t at_ms;
+};
+
+static bool keep_refusal(const struct journal_event *e, void *data)
+{
+	struct refusal *r = data;
+
+	if (strcmp(e->kind, "configured") == 0)
+		r->at_ms = 0;
+	else if (strcmp(e->kind, "config-refused") == 0 &&
+		 strcmp(json_string_value(json_object_get(e->fields, "config")), r->file) == 0)
+		r->at_ms = e->at_ms;
+	return true;
+}
+
 static json_t *config_json(const struct daemon *d)
 {
 	const struct daemon_config *c = d->config;
+	struct refusal refusal = {.file = d->options.file};
 
-	return json_pack("{s:o, s:o, s:I, s:I}", "name", report_text(c->name), "loaded_ms",
-		time_json(c->loaded_ms), "uplinks", (json_int_t)c->model->uplinks.len, "maps",
-		(json_int_t)c->model->maps.len);
+	journal_since(d->journal, 0, keep_refusal, &refusal);
+	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}", "name", report_text(c->name),
+		"loaded_ms", time_json(c->loaded_ms), "file", report_text(d->options.file),
+		"refused_ms", time_json(refusal.at_ms), "uplinks",
+		(json_int_t)c->model->uplinks.len, "maps", (json_int_t)c->model->maps.len);
 }
 
 static json_t *drift_json(const struct reconcile_status *s)
 {
 	uint64_t now = daemon_now_ms();
-	bool waits = s->backing_off_until_ms > now;
+	bool waits = s->backing_off_until_ms > now, fights = s->fight_until_ms > now;
 
 	return json_pack("{s:I, s:o, s:o}", "total", (json_int_t)s->drifts, "opponent",
-		report_text(s->opponent[0] ? s->opponent : NULL), "backing_off_ms",
+		report_text(!fights	     ? NULL
+			    : s->opponent[0] ? s->opponent
+					     : "somebody"),
+		"backing_off_ms",
 		waits ? json_integer((json_int_t)(s->backing_off_until_ms - now)) : json_null());
 }
 
@@ -160,6 +186,7 @@ json_t *status_json(struct daemon *d)
 	json_object_set_new(j, "now_ms", json_integer((json_int_t)daemon_wall_ms()));
 	json_object_set_new(
 		j, "up_ms", json_integer((json_int_t)(daemon_now_ms() - d->started_ms)));
+	json_object_set_new(j, "confined", json_boolean(d->confined));
 	json_object_set_new(j, "config", config_json(d));
 	json_object_set_new(j, "in_force", json_boolean(r->in_force));
 	json_object_set_new(j, "problem", report_text(r->problem[0] ? r->problem : NULL));
@@ -170,6 +197,7 @@ json_t *status_json(struct daemon *d)
 	json_object_set_new(j, "drift", drift_json(r));
 	json_object_set_new(j, "last_change", last_change(d));
 	json_object_set_new(j, "trial", trial_json(d));
+	json_object_set_new(j, "fastpath", fastpath_keeper_brief(d));
 	json_object_set_new(j, "conntrack", report_conntrack(&conntrack));
 	report_verdict(j);
 	arena_free(found.arena);
@@ -188,76 +216,53 @@ json_t *status_uplinks(struct daemon *d)
 	return json_pack("{s:o}", "uplinks", list);
 }
 
-static void set_health(json_t *backend, const json_t *subject)
+static void set_health(json_t *backend, const struct health *h)
 {
-	static const struct {
-		const char *key, *from;
-	} members[] = {{"state", "state"}, {"state_reason", "reason"}, {"since_ms", "since_ms"}};
-
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-		json_object_set_new(backend, members[i].key,
-			subject ? json_incref(json_object_get(subject, members[i].from))
-				: json_null());
+	json_object_set_new(backend, "state", h ? json_string(health_name(h->state)) : json_null());
+	json_object_set_new(
+		backend, "state_reason", report_text(h && h->reason[0] ? h->reason : NULL));
+	json_object_set_new(
+		backend, "since_ms", h ? json_integer((json_int_t)h->since_ms) : json_null());
+	json_object_set_new(backend, "history", h ? report_history(h) : json_null());
 }
 
-/* @data: the maps that are told of, by name. */
-static void add_health(const struct monitor_subject *s, void *data)
-{
-	json_t *map = s->map ? json_object_get(data, s->map) : NULL, *subject, *backend;
-	char ip[IP_STRLEN];
-	size_t i;
-
-	if (!map)
-		return;
-	subject = subject_json(s);
-	ip_format(&s->backend, ip);
-	json_array_foreach(json_object_get(map, "backends"), i, backend)
-	{
-		const json_t *port = json_object_get(backend, "port");
-
-		/* One without a port of its own is asked at the listening one. */
-		if (strcmp(json_string_value(json_object_get(backend, "address")), ip) == 0 &&
-			(json_is_null(port) || json_integer_value(port) == s->port))
-			set_health(backend, subject);
-	}
-	json_decref(subject);
-}
-
-static json_t *one_map(const struct plan_map *first, size_t n)
+static json_t *one_map(const struct daemon *d, const struct plan_map *first, size_t n)
 {
 	json_t *map = report_map(first, n), *backend;
 	size_t i;
 
 	json_array_foreach(json_object_get(map, "backends"), i, backend)
 	{
-		set_health(backend, NULL);
+		set_health(backend,
+			monitor_health_of(d, first->map->name, &first->map->backends.items[i]));
 	}
 	return map;
 }
 
-json_t *status_maps(struct daemon *d, const char *name, size_t offset, size_t limit)
+bool status_maps_next(struct strbuf *out, void *data)
 {
-	const struct plan *p = reconcile_plan(d);
-	json_t *list = json_array(), *by_name = json_object();
-	size_t total = 0;
+	struct status_maps *m = data;
+	const struct plan *p = m->hold ? m->hold->plan : NULL;
 
-	for (size_t i = 0, n; p && i < p->maps.len; i += n) {
-		const struct plan_map *first = &p->maps.items[i];
-		json_t *map;
+	if (!m->begun)
+		strbuf_add(out, "{\"maps\":[");
+	m->begun = true;
+	while (p && m->at < p->maps.len) {
+		const struct plan_map *first = &p->maps.items[m->at];
+		size_t n = report_map_backends(p, first);
 
-		n = report_map_backends(p, first);
-		if (name && strcmp(first->map->name, name) != 0)
+		m->at += n;
+		if (m->name && strcmp(first->map->name, m->name) != 0)
 			continue;
-		if (total++ < offset || total > offset + limit)
+		if (m->total++ < m->offset || m->total > m->offset + m->limit)
 			continue;
-		map = one_map(first, n);
-		json_object_set(by_name, first->map->name, map);
-		json_array_append_new(list, map);
+		if (m->total > m->offset + 1)
+			strbuf_addch(out, ',');
+		report_add(out, one_map(m->daemon, first, n));
+		return true;
 	}
-	if (d->monitor)
-		monitor_each(d, add_health, by_name);
-	json_decref(by_name);
-	return json_pack("{s:o, s:I}", "maps", list, "total", (json_int_t)total);
+	strbuf_addf(out, "],\"total\":%zu}", m->total);
+	return false;
 }
 
 static const char *return_name(enum return_mode mode)

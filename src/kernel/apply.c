@@ -24,6 +24,8 @@
 
 #include "kernel/applied.h"
 #include "kernel/contradicted.h"
+#include "kernel/fastpath.h"
+#include "kernel/fastpath_off.h"
 #include "kernel/memory.h"
 #include "kernel/nft.h"
 #include "kernel/observe.h"
@@ -132,6 +134,40 @@ static int refused(
 	return err;
 }
 
+static bool is_replaced(const struct changes *c)
+{
+	VEC_EACH (&c->nft, struct nft_change, it)
+		if (it->kind == NFT_DEL_TABLE)
+			return true;
+	return false;
+}
+
+/* A table that takes the place of another keeps the old replies out that the other did (make_blocked() in
+ * plan/table.c), each for its full time again. */
+static int keep_blocked(
+	struct kernel *k, struct arena *a, struct gateway_state *g, struct kernel_error *e)
+{
+	const struct nft_table *want = own_table(&g->plan->want);
+
+	VEC_EACH (&own_table(&g->seen)->sets, struct nft_set *, it) {
+		struct nft_set *s = *it;
+		const struct nft_set *next = nft_set_find_named(want, s->name);
+		int err;
+
+		if (!(s->flags & SET_TIMEOUT) || !next || !nft_set_same_declaration(s, next))
+			continue;
+		err = kernel_nft_elements(k, a, FAMILY_INET, PORTREEVE_TABLE, s, e);
+		if (err)
+			return err;
+		if (s->len)
+			*vec_add(a, &g->changes.nft) = (struct nft_change){.kind = NFT_ADD_ELEMENTS,
+				.family = FAMILY_INET,
+				.table = PORTREEVE_TABLE,
+				.set = s};
+	}
+	return 0;
+}
+
 int gateway_look(struct kernel *k, struct arena *a, const struct model *m,
 	struct gateway_state *out, struct diag *d)
 {
@@ -163,6 +199,11 @@ int gateway_look(struct kernel *k, struct arena *a, const struct model *m,
 		own_table(&out->plan->want)->flags = k->table_flags;
 	}
 	plan_diff(a, &out->seen, out->plan ? &out->plan->want : NULL, &out->memory, &out->changes);
+	if (out->plan && is_replaced(&out->changes)) {
+		err = keep_blocked(k, a, out, &e);
+		if (err)
+			return refused(d, NOWHERE, "to show what is kept out", err, &e);
+	}
 	return 0;
 }
 
@@ -280,6 +321,10 @@ static int do_changes(struct run *r, const struct change *items, size_t n, size_
 
 		if (!err)
 			err = do_change(r, c, true, &e);
+		if (err == -EEXIST && c->kind == CHANGE_ROUTE)
+			kernel_error_set(&e, EEXIST,
+				"somebody else's route stands there; it has to go, or 'tables' of "
+				"'gateway' has to name numbers that nobody else uses");
 		if (err) {
 			struct strbuf what = STRBUF_INIT;
 
@@ -597,10 +642,26 @@ int gateway_apply(struct kernel *k, struct arena *a, struct gateway_state *s,
 	return err;
 }
 
+/* The fast path's, with that it was switched off by hand. */
+static int take_off_programs(struct kernel *k, struct diag *d)
+{
+	struct kernel_error e = {0};
+	size_t n;
+	int err = fastpath_remove(k, &n, &e);
+
+	if (err)
+		diag_error(d, NOWHERE, "the fast path's programs cannot be taken off: %s",
+			e.text[0] ? e.text : strerror(-err));
+	fastpath_keep_off(k, false);
+	return err;
+}
+
 int gateway_remove(struct kernel *k, struct arena *a, struct apply_report *report, struct diag *d)
 {
 	struct gateway_state s = {0};
-	int err = gateway_look(k, a, NULL, &s, d);
+	int off = take_off_programs(k, d), err = gateway_look(k, a, NULL, &s, d);
 
-	return err ? err : gateway_apply(k, a, &s, report, d);
+	if (!err)
+		err = gateway_apply(k, a, &s, report, d);
+	return err ? err : off;
 }

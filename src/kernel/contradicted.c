@@ -9,6 +9,7 @@
  */
 #include "kernel/contradicted.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,9 +35,11 @@ struct sweep {
 	size_t ended;
 	enum { SWEEP_CONTRADICTED, SWEEP_INVERTED } pass;
 	VEC(struct old_reply)
-	replies;	/* of contradicted connections that could come back by them */
-	size_t blocked; /* so many of them are blocked, and sorted */
-	bool hurry;	/* the last round: nothing waits for the next */
+	replies;	  /* of contradicted connections that could come back by them */
+	size_t blocked;	  /* so many of them are blocked, as far as there was room, and sorted */
+	size_t unblocked; /* there was none for so many */
+	struct kernel_error refusal; /* what else the kernel had against it */
+	bool hurry;		     /* the last round: nothing waits for the next */
 };
 
 static bool contradicted(const struct sweep *s, const struct flow *f)
@@ -96,8 +99,12 @@ static bool judge(const struct flow *f, void *data)
 		if (!contradicted(s, f))
 			return false;
 		if (!comes_back(f) || !s->state->plan || is_blocked(s, f->proto, &f->reply) ||
-			s->hurry || s->replies.len == PLAN_BLOCKED_SIZE)
+			s->hurry)
 			return true;
+		if (s->replies.len == PLAN_BLOCKED_SIZE) {
+			s->unblocked++;
+			return true;
+		}
 		vec_push(s->a, &s->replies, ((struct old_reply){f->proto, f->reply}));
 		return false;
 	case SWEEP_INVERTED: /* a connection that a backend made of a reply */
@@ -106,52 +113,78 @@ static bool judge(const struct flow *f, void *data)
 	return false;
 }
 
-/* Keep old replies out for a while, those that are not yet: see make_blocked() in plan/table.c. */
-static void block(struct sweep *s)
+/* What keeps old replies of one family out, those that are not yet: see make_blocked() in plan/table.c. */
+static struct nft_set *new_elements(const struct sweep *s, bool v6)
+{
+	const struct nft_set *declared = nft_set_find_named(
+		s->state->plan->want.ruleset.tables.items[0], v6 ? PLAN_BLOCKED6 : PLAN_BLOCKED4);
+	struct nft_set *set = arena_new_of(s->a, struct nft_set);
+	unsigned int n = v6 ? 16 : 4;
+
+	*set = *declared;
+	for (size_t i = s->blocked; i < s->replies.len; i++) {
+		const struct old_reply *old = &s->replies.items[i];
+		const struct flow_tuple *t = &old->tuple;
+		uint8_t *e;
+
+		if (t->src.family != (v6 ? IP_V6 : IP_V4))
+			continue;
+		e = nft_set_add(s->a, set, NOWHERE);
+		*e = old->proto;
+		memcpy(e + 4, t->src.bytes, n);
+		be16_put(e + 4 + n, t->sport);
+		memcpy(e + 8 + n, t->dst.bytes, n);
+		be16_put(e + 8 + 2 * n, t->dport);
+	}
+	set->timeouts_ms = arena_alloc(s->a, set->len * sizeof(uint32_t));
+	for (size_t i = 0; i < set->len; i++)
+		set->timeouts_ms[i] = BLOCK_MS;
+	return set;
+}
+
+static int commit_elements(struct sweep *s, struct nft_set *const sets[2], struct nft_set **full,
+	struct nft_failure *f)
 {
 	struct changes c = {0};
-	struct nft_failure f;
 	uint32_t generation;
+	int err;
 
-	for (unsigned int i = 0; i < 2; i++) {
-		const struct nft_set *declared =
-			nft_set_find_named(s->state->plan->want.ruleset.tables.items[0],
-				i ? PLAN_BLOCKED6 : PLAN_BLOCKED4);
-		struct nft_set *set = arena_new_of(s->a, struct nft_set);
-		unsigned int n = i ? 16 : 4;
+	for (unsigned int i = 0; i < 2; i++)
+		if (sets[i]->len)
+			*vec_add(s->a, &c.nft) = (struct nft_change){.kind = NFT_ADD_ELEMENTS,
+				.family = FAMILY_INET,
+				.table = PORTREEVE_TABLE,
+				.set = sets[i]};
+	err = kernel_nft_commit(s->k, c.nft.items, c.nft.len, 0, &generation, f);
+	if (!err) /* whether others committed in between cannot be told */
+		s->generation = generation == s->generation + 1 ? generation : 0;
+	*full = err == -ENFILE && f->change >= 0
+			? sets[c.nft.items[f->change].set == sets[0] ? 0 : 1]
+			: NULL;
+	return err;
+}
 
-		*set = *declared;
-		for (size_t j = s->blocked; j < s->replies.len; j++) {
-			const struct old_reply *old = &s->replies.items[j];
-			const struct flow_tuple *t = &old->tuple;
-			uint8_t *e;
+/* Keep old replies out for a while. A help, not a condition: what there is no room for beside those of
+ * an earlier apply is still deleted, and counted. */
+static void block(struct sweep *s)
+{
+	struct nft_set *const sets[] = {new_elements(s, false), new_elements(s, true)};
+	size_t wanted = s->replies.len - s->blocked;
+	struct nft_set *full;
+	struct nft_failure f;
+	int err;
 
-			if (t->src.family != (i ? IP_V6 : IP_V4))
-				continue;
-			e = nft_set_add(s->a, set, NOWHERE);
-			*e = old->proto;
-			memcpy(e + 4, t->src.bytes, n);
-			be16_put(e + 4 + n, t->sport);
-			memcpy(e + 8 + n, t->dst.bytes, n);
-			be16_put(e + 8 + 2 * n, t->dport);
-		}
-		if (!set->len)
-			continue;
-		set->timeouts_ms = arena_alloc(s->a, set->len * sizeof(uint32_t));
-		for (size_t j = 0; j < set->len; j++)
-			set->timeouts_ms[j] = BLOCK_MS;
-		*vec_add(s->a, &c.nft) = (struct nft_change){.kind = NFT_ADD_ELEMENTS,
-			.family = FAMILY_INET,
-			.table = PORTREEVE_TABLE,
-			.set = set};
+	/* The kernel takes all or nothing; it names the first that does not fit, or before Linux 6.0 the
+	 * set alone. */
+	while ((err = commit_elements(s, sets, &full, &f)) && full)
+		full->len = f.element >= 0 ? (size_t)f.element : full->len / 2;
+	if (err) {
+		s->refusal = f.error;
+		s->refusal.err = -err;
 	}
+	s->unblocked += wanted - (err ? 0 : sets[0]->len + sets[1]->len);
 	qsort(s->replies.items, s->replies.len, sizeof(struct old_reply), compare_replies);
 	s->blocked = s->replies.len;
-	/* A help, not a condition: without it the deletion still is what must be done. */
-	if (kernel_nft_commit(s->k, c.nft.items, c.nft.len, 0, &generation, &f) < 0)
-		return;
-	/* Whether others committed in between cannot be told. */
-	s->generation = generation == s->generation + 1 ? generation : 0;
 }
 
 /* Without a plan it is about what we translated, and only that is asked for. */
@@ -167,6 +200,19 @@ static int sweep(struct sweep *s, struct kernel_error *e)
 		err = kernel_conntrack_sweep_marked(s->k, ours, ours, judge, s, &deleted, e);
 	s->ended += deleted;
 	return err;
+}
+
+static void tell_unblocked(const struct sweep *s, struct diag *d)
+{
+	diag_warning(d, NOWHERE,
+		"%zu of %zu connections that were ended may come back, if their backends go on "
+		"sending: %s",
+		s->unblocked, s->ended,
+		!s->refusal.err	     ? "there is no room to block more old replies"
+		: s->refusal.text[0] ? s->refusal.text
+				     : strerror(s->refusal.err));
+	diag_hint(d, "%u are blocked at a time, each for %u minutes", PLAN_BLOCKED_SIZE,
+		BLOCK_MS / 60000);
 }
 
 int kernel_end_contradicted(struct kernel *k, struct arena *a, const struct gateway_state *state,
@@ -187,6 +233,8 @@ int kernel_end_contradicted(struct kernel *k, struct arena *a, const struct gate
 		err = sweep(&s, e);
 	if (err)
 		diag_warning(d, NOWHERE, "not all connections were looked at: %s", e->text);
+	if (s.unblocked)
+		tell_unblocked(&s, d);
 	*generation = s.generation;
 	*ended = s.ended;
 	return 0;

@@ -168,17 +168,18 @@ static bool on_rule(const struct nlmsghdr *nlh, struct kernel_event *out)
 static bool on_neighbour(const struct nlmsghdr *nlh, struct kernel_event *out)
 {
 	const struct ndmsg *m = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *t[NDA_DST + 1];
-	struct ip_addr addr;
+	const struct nlattr *t[NDA_LLADDR + 1];
 	char text[IP_STRLEN];
 
-	kernel_attrs_of(t, NDA_DST, nlh, sizeof(*m));
+	kernel_attrs_of(t, NDA_LLADDR, nlh, sizeof(*m));
 	out->what = EVENT_NEIGHBOUR;
 	out->gone = nlh->nlmsg_type == RTM_DELNEIGH || m->ndm_state & NUD_FAILED;
 	out->interface = (uint32_t)m->ndm_ifindex;
 	out->family = family_of(m->ndm_family);
-	addr = addr_of(out->family, t[NDA_DST]);
-	snprintf(out->text, sizeof(out->text), "neighbour %s%s", ip_format(&addr, text),
+	out->addr = addr_of(out->family, t[NDA_DST]);
+	if (t[NDA_LLADDR] && mnl_attr_get_payload_len(t[NDA_LLADDR]) == sizeof(out->mac))
+		memcpy(out->mac, mnl_attr_get_payload(t[NDA_LLADDR]), sizeof(out->mac));
+	snprintf(out->text, sizeof(out->text), "neighbour %s%s", ip_format(&out->addr, text),
 		out->gone ? " gone" : "");
 	return true;
 }
@@ -187,6 +188,7 @@ static bool on_netconf(const struct nlmsghdr *nlh, struct kernel_event *out)
 {
 	const struct netconfmsg *m = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *t[NETCONFA_RP_FILTER + 1];
+	const char *what;
 
 	kernel_attrs_of(t, NETCONFA_RP_FILTER, nlh, sizeof(*m));
 	out->what = EVENT_SYSCTL;
@@ -200,8 +202,18 @@ static bool on_netconf(const struct nlmsghdr *nlh, struct kernel_event *out)
 	/* The interface's own messages tell that it has gone; other switches do not matter here. */
 	if (out->gone || (out->rp_filter < 0 && out->forwarding < 0))
 		return false;
-	snprintf(out->text, sizeof(out->text), "sysctl %s of interface %d",
-		out->rp_filter >= 0 ? "rp_filter" : "forwarding", (int32_t)out->interface);
+	what = out->rp_filter >= 0 ? "rp_filter" : "forwarding";
+	switch ((int32_t)out->interface) {
+	case NETCONFA_IFINDEX_ALL:
+		snprintf(out->text, sizeof(out->text), "sysctl %s of all interfaces", what);
+		break;
+	case NETCONFA_IFINDEX_DEFAULT:
+		snprintf(out->text, sizeof(out->text), "sysctl %s of interfaces to come", what);
+		break;
+	default:
+		snprintf(out->text, sizeof(out->text), "sysctl %s of interface %u", what,
+			out->interface);
+	}
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #ifndef KERNEL_EVENTS_H
 #define KERNEL_EVENTS_H
 
+#include "base/ip.h"
 #include "kernel/nl.h"
 
 enum kernel_event_what {
@@ -34,6 +35,8 @@ struct kernel_event {
 	uint32_t table;	     /* ROUTE */
 	uint8_t prefix_len;  /* ROUTE: of its destination; 0: a default route */
 	uint8_t family;	     /* enum ip_family; IP_NONE: of neither */
+	struct ip_addr addr; /* NEIGHBOUR: whose */
+	uint8_t mac[6];	     /* NEIGHBOUR: where; zeros: not known, or no Ethernet */
 	int32_t rp_filter, forwarding; /* SYSCTL: what they are now; -1: not told */
 	char text[96]; /* for the log: "link eth0 down", "route 10.0.0.0/8 table 70001" */
 };

@@ -9,22 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/legacy.h"
 #include "kernel/nft.h"
 
 /* ---- systemd-networkd ---- */
-
-static bool same_namespace(const struct kernel *k, const char *pid)
-{
-	char path[PATH_MAX];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
-	return stat(path, &st) == 0 && st.st_ino == k->netns;
-}
 
 static bool is_called(const char *pid, const char *comm)
 {
@@ -51,7 +41,7 @@ static bool networkd_runs(const struct kernel *k)
 	while (d && !found && (e = readdir(d)))
 		/* The kernel keeps 15 characters of a name. */
 		found = isdigit((unsigned char)e->d_name[0]) &&
-			is_called(e->d_name, "systemd-network") && same_namespace(k, e->d_name);
+			is_called(e->d_name, "systemd-network") && kernel_has_process(k, e->d_name) == 1;
 	if (d)
 		closedir(d);
 	return found;
@@ -183,14 +173,14 @@ static bool has_filter(const char *tables)
 	return tables && (strncmp(tables, "filter\n", 7) == 0 || strstr(tables, "\nfilter\n"));
 }
 
-static void look_at_legacy(struct arena *a, struct foreign_facts *out)
+static void look_at_legacy(struct kernel *k, struct arena *a, struct foreign_facts *out)
 {
 	static const uint8_t families[] = {IP_V4, IP_V6};
 
 	for (unsigned int i = 0; i < 2; i++) {
 		out->legacy_filter[i] = has_filter(kernel_legacy_tables(a, families[i]));
 		if (out->legacy_filter[i])
-			out->legacy_filter_text[i] = kernel_legacy_text(a, families[i], "filter");
+			out->legacy_filter_text[i] = kernel_legacy_text(k, a, families[i], "filter");
 	}
 }
 
@@ -217,7 +207,7 @@ void kernel_facts(struct kernel *k, struct arena *a, struct foreign_facts *out)
 	if (out->networkd_running)
 		kernel_networkd_settings(
 			"", &out->networkd_keeps_rules, &out->networkd_keeps_routes);
-	look_at_legacy(a, out);
+	look_at_legacy(k, a, out);
 	out->netfilter_persistent = any_of(persistent, X_OK);
 	out->docker_service = any_of(docker, F_OK);
 }

@@ -3,8 +3,10 @@
 #include "kernel/legacy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/strbuf.h"
 #include "netstate/dump/dump.h"
@@ -41,12 +43,28 @@ const char *kernel_legacy_tables(struct arena *a, uint8_t family)
 	return names;
 }
 
-const char *kernel_legacy_text(struct arena *a, uint8_t family, const char *only)
+static const char *run_by(const struct kernel_runner *r, struct arena *a, const char *command)
 {
-	const char *command =
-		arena_printf(a, "PATH=/usr/sbin:/sbin:/usr/bin:/bin %s-legacy-save %s 2>/dev/null",
-			family == IP_V6 ? "ip6tables" : "iptables",
-			only ? arena_printf(a, "-t %s", only) : "-c");
+	const char *text = NULL;
+	int ends[2], err;
+	FILE *f;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return NULL;
+	f = fdopen(ends[0], "r");
+	if (!f)
+		close(ends[0]);
+	err = f ? r->start(r->data, command, ends[1]) : -ENOMEM;
+	close(ends[1]);
+	if (!err)
+		text = read_all(a, f);
+	if (f)
+		fclose(f); /* what is still written to it is not wanted */
+	return !err && r->finish(r->data) == 0 ? text : NULL;
+}
+
+static const char *run_here(struct arena *a, const char *command)
+{
 	/* NOLINTNEXTLINE(cert-env33-c): of constants, with a PATH of its own */
 	FILE *f = popen(command, "re");
 	const char *text;
@@ -54,7 +72,19 @@ const char *kernel_legacy_text(struct arena *a, uint8_t family, const char *only
 	if (!f)
 		return NULL;
 	text = read_all(a, f);
-	return pclose(f) == 0 && text && *text ? text : NULL;
+	return pclose(f) == 0 ? text : NULL;
+}
+
+const char *kernel_legacy_text(
+	const struct kernel *k, struct arena *a, uint8_t family, const char *only)
+{
+	const char *command =
+		arena_printf(a, "PATH=/usr/sbin:/sbin:/usr/bin:/bin %s-legacy-save %s 2>/dev/null",
+			family == IP_V6 ? "ip6tables" : "iptables",
+			only ? arena_printf(a, "-t %s", only) : "-c");
+	const char *text = k->runner ? run_by(k->runner, a, command) : run_here(a, command);
+
+	return text && *text ? text : NULL;
 }
 
 int kernel_observe_legacy(
@@ -75,7 +105,7 @@ int kernel_observe_legacy(
 			out->have |= have;
 		if (!tables || !*tables)
 			continue;
-		text = kernel_legacy_text(a, families[i], NULL);
+		text = kernel_legacy_text(k, a, families[i], NULL);
 		if (!text)
 			continue;
 		f = (struct dump_file){.name = families[i] == IP_V6 ? "ip6tables-legacy-save"

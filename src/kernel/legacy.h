@@ -9,9 +9,18 @@
 /* The tables that the kernel has in the caller's namespace ("filter\nnat\n", "" for none), enum
  * ip_family; NULL: it cannot be told. Looking does not make any. */
 const char *kernel_legacy_tables(struct arena *a, uint8_t family);
-/* What iptables-legacy-save says of them, of table @only or (NULL, and with counters) of all; NULL: it could not be had
- * as a whole. It is called only for tables that are there, since it would make them. */
-const char *kernel_legacy_text(struct arena *a, uint8_t family, const char *only);
+/* What iptables-legacy-save says of them, of table @only or (NULL, and with counters) of all; NULL: it
+ * could not be had as a whole. It is called only for tables that are there, since it would make them. */
+const char *kernel_legacy_text(
+	const struct kernel *k, struct arena *a, uint8_t family, const char *only);
+
+/* Runs a command for a process that may not. */
+struct kernel_runner {
+	/* For a shell, with its output to @output, which stays the caller's. 0 or -errno. */
+	int (*start)(void *data, const char *command, int output);
+	int (*finish)(void *data); /* wait; 0: it succeeded. Once for each that was started */
+	void *data;
+};
 
 /* All tables of both families into @out, with HAVE_LEGACY4 and 6 where it is certain that there are no
  * others. The caller must be at home (kernel_at_home()). */

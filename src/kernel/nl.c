@@ -168,6 +168,30 @@ bool kernel_at_home(const struct kernel *k)
 	return this_netns(&inode) == 0 && inode == k->netns;
 }
 
+/* Who may not look at another's namespaces may still see its network, whose files in /proc have other
+ * numbers than ours unless it is the same. */
+static int shares_our_files(const char *pid)
+{
+	struct stat own, its;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/net/dev", pid);
+	if (stat(path, &its) < 0 || stat("/proc/thread-self/net/dev", &own) < 0)
+		return -errno;
+	return own.st_ino == its.st_ino && own.st_dev == its.st_dev;
+}
+
+int kernel_has_process(const struct kernel *k, const char *pid)
+{
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
+	if (stat(path, &st) == 0)
+		return st.st_ino == k->netns;
+	return errno == EACCES && kernel_at_home(k) ? shares_our_files(pid) : -errno;
+}
+
 /* Text and offset of an extended ack, whose attributes start at @offset of the message. */
 static void decode_extack(const struct nlmsghdr *nlh, size_t offset, struct kernel_error *e)
 {

@@ -24,7 +24,8 @@ struct kernel {
 	uint64_t
 		netns_cookie; /* never given to another namespace until the next boot (an inode is) */
 	int proc_sys;	      /* directory /proc/sys; see above */
-	uint32_t table_flags; /* that our table is to have; see kernel_nft_hold() */
+	uint32_t table_flags;		    /* that our table is to have; see kernel_nft_hold() */
+	const struct kernel_runner *runner; /* NULL: may run commands itself; see legacy.h */
 };
 
 struct kernel_error {
@@ -42,6 +43,8 @@ void kernel_close(struct kernel *k); /* NULL is fine */
 
 /* Is the calling thread in the namespace of @k? */
 bool kernel_at_home(const struct kernel *k);
+/* Is the process @pid ("1")? 1 yes, 0 no; negative: it cannot be told, or there is no such process. */
+int kernel_has_process(const struct kernel *k, const char *pid);
 
 /*
  * Send one request on a socket and feed every answer to @cb (may be NULL) until the ack or the end

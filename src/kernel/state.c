@@ -32,11 +32,9 @@ static const char *const file_names[] = {
  * may not be looked at, the kernel's own first namespace is known by its cookie. */
 static bool is_first_namespace(const struct kernel *k)
 {
-	struct stat st;
+	int same = kernel_has_process(k, "1");
 
-	if (stat("/proc/1/ns/net", &st) == 0)
-		return st.st_ino == k->netns;
-	return k->netns_cookie == 1;
+	return same < 0 ? k->netns_cookie == 1 : same;
 }
 
 static int open_dir(const struct kernel *k, bool make)

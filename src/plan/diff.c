@@ -73,20 +73,36 @@ static bool wants_rule(const struct netstate *s, const struct net_rule *r)
 	return false;
 }
 
-static bool is_our_table(const struct netstate *seen, uint8_t family, uint32_t table)
+/* Does it lead the packets of an uplink of ours, whoever made it? */
+static bool like_wanted(const struct netstate *want, const struct net_rule *r)
 {
-	VEC_EACH (&seen->routes, struct net_route, r)
-		if (ours_route(r) && r->family == family && r->table == table)
+	VEC_EACH (&want->rules, struct net_rule, w)
+		if (w->family == r->family && w->preference == r->preference &&
+			w->mark == r->mark && w->mask == r->mask)
 			return true;
 	return false;
 }
 
-/* The route that stands where @r is wanted: an earlier one of ours, or anybody's in a table that has
- * routes of ours. (One without is another's, and stays.) */
+/* It has routes of ours, or had them: then there still is a rule that leads to it. */
+static bool is_our_table(
+	const struct netstate *seen, const struct netstate *want, uint8_t family, uint32_t table)
+{
+	VEC_EACH (&seen->routes, struct net_route, r)
+		if (ours_route(r) && r->family == family && r->table == table)
+			return true;
+	VEC_EACH (&seen->rules, struct net_rule, r)
+		if (r->family == family && r->action == RULE_LOOKUP && r->table == table &&
+			(ours_rule(r) || like_wanted(want, r)))
+			return true;
+	return false;
+}
+
+/* The route that stands where @r is wanted: an earlier one of ours, or anybody's in a table that is ours.
+ * (In another it is another's, and stays.) */
 static const struct net_route *in_place_of(
 	const struct netstate *seen, const struct netstate *want, const struct net_route *r)
 {
-	if (!is_our_table(seen, r->family, r->table))
+	if (!is_our_table(seen, want, r->family, r->table))
 		return NULL;
 	VEC_EACH (&seen->routes, struct net_route, have)
 		if (have->family == r->family && have->table == r->table && have->tos == r->tos &&
@@ -171,7 +187,34 @@ struct nft_diff {
 	struct arena *a;
 	struct changes *out;
 	const struct nft_table *have, *want;
+	struct names have_chains, want_chains; /* there are thousands, where many maps spread */
 };
+
+static void index_chains(struct arena *a, const struct nft_table *t, struct names *out)
+{
+	names_init(out, a, t ? t->chains.len : 0);
+	for (size_t i = 0; t && i < t->chains.len; i++)
+		names_enter(out, t->chains.items[i]->name, strlen(t->chains.items[i]->name),
+			(uint32_t)i);
+}
+
+static const struct nft_chain *chain_of(
+	const struct nft_table *t, const struct names *chains, const char *name)
+{
+	uint32_t i = names_find(chains, name, strlen(name));
+
+	return i == NAME_UNKNOWN ? NULL : t->chains.items[i];
+}
+
+static const struct nft_chain *old_chain(const struct nft_diff *d, const struct nft_chain *c)
+{
+	return chain_of(d->have, &d->have_chains, c->name);
+}
+
+static bool is_wanted(const struct nft_diff *d, const struct nft_chain *c)
+{
+	return chain_of(d->want, &d->want_chains, c->name);
+}
 
 static struct nft_change *add_change(struct nft_diff *d, enum nft_change_kind kind)
 {
@@ -251,18 +294,19 @@ static bool wrong_flags(const struct nft_table *have, const struct nft_table *wa
 	return want->flags & TABLE_PERSIST && !(have->flags & TABLE_PERSIST);
 }
 
-static bool must_replace(const struct nft_table *have, const struct nft_table *want)
+static bool must_replace(const struct nft_diff *d)
 {
-	if (wrong_flags(have, want))
+	if (wrong_flags(d->have, d->want))
 		return true;
-	VEC_EACH (&want->sets, struct nft_set *, s) {
-		const struct nft_set *old = named(*s) ? nft_set_find_named(have, (*s)->name) : NULL;
+	VEC_EACH (&d->want->sets, struct nft_set *, s) {
+		const struct nft_set *old =
+			named(*s) ? nft_set_find_named(d->have, (*s)->name) : NULL;
 
 		if (old && !nft_set_same_declaration(old, *s))
 			return true;
 	}
-	VEC_EACH (&want->chains, struct nft_chain *, c) {
-		const struct nft_chain *old = nft_chain_find(have, (*c)->name);
+	VEC_EACH (&d->want->chains, struct nft_chain *, c) {
+		const struct nft_chain *old = old_chain(d, *c);
 
 		if (old && !same_hook(old, *c))
 			return true;
@@ -368,11 +412,12 @@ static void diff_sets(struct nft_diff *d)
 	VEC(struct nft_set *) gone = {0}, added = {0};
 
 	VEC_EACH (&d->want->sets, struct nft_set *, s) {
-		const struct nft_set *old = nft_set_find_named(d->have, (*s)->name);
 		struct nft_set *minus = NULL, *plus = NULL;
+		const struct nft_set *old;
 
 		if (!named(*s) || (*s)->flags & SET_TIMEOUT)
 			continue;
+		old = nft_set_find_named(d->have, (*s)->name);
 		if (!old) {
 			if ((*s)->len)
 				vec_push(d->a, &added, *s);
@@ -413,14 +458,14 @@ static void diff_table(struct nft_diff *d)
 		if (named(*s) && !nft_set_find_named(d->have, (*s)->name))
 			change_set(d, NFT_ADD_SET, *s);
 	VEC_EACH (&d->want->chains, struct nft_chain *, c)
-		if (!nft_chain_find(d->have, (*c)->name))
+		if (!old_chain(d, *c))
 			change_chain(d, NFT_ADD_CHAIN, *c);
 	diff_sets(d);
 	VEC_EACH (&d->have->chains, struct nft_chain *, c)
-		if (!nft_chain_find(d->want, (*c)->name))
+		if (!is_wanted(d, *c))
 			change_chain(d, NFT_FLUSH_CHAIN, *c);
 	VEC_EACH (&d->want->chains, struct nft_chain *, c) {
-		const struct nft_chain *old = nft_chain_find(d->have, (*c)->name);
+		const struct nft_chain *old = old_chain(d, *c);
 
 		if (old && same_rules(old, *c))
 			continue;
@@ -429,7 +474,7 @@ static void diff_table(struct nft_diff *d)
 		add_rules(d, *c);
 	}
 	VEC_EACH (&d->have->chains, struct nft_chain *, c)
-		if (!nft_chain_find(d->want, (*c)->name))
+		if (!is_wanted(d, *c))
 			change_chain(d, NFT_DEL_CHAIN, *c);
 	VEC_EACH (&d->have->sets, struct nft_set *, s)
 		if (named(*s) && !nft_set_find_named(d->want, (*s)->name))
@@ -443,15 +488,19 @@ void plan_diff(struct arena *a, const struct netstate *seen, const struct netsta
 	const struct memory *memory, struct changes *out)
 {
 	struct nft_diff d = {.a = a, .out = out};
+	bool replace;
 
 	*out = (struct changes){0};
 	d.have = nft_table_find(&seen->ruleset, FAMILY_INET, PORTREEVE_TABLE);
 	d.want = want ? nft_table_find(&want->ruleset, FAMILY_INET, PORTREEVE_TABLE) : NULL;
 	diff_routing(a, seen, want, out);
 	diff_sysctls(a, seen, want, memory, out);
-	if (d.have && (!d.want || must_replace(d.have, d.want)))
+	index_chains(a, d.have, &d.have_chains);
+	index_chains(a, d.want, &d.want_chains);
+	replace = d.have && d.want && must_replace(&d);
+	if (d.have && (!d.want || replace))
 		add_change(&d, NFT_DEL_TABLE);
-	if (d.want && (!d.have || must_replace(d.have, d.want)))
+	if (d.want && (!d.have || replace))
 		add_everything(&d);
 	else if (d.want)
 		diff_table(&d);

@@ -28,15 +28,21 @@ void plan_settle_uplinks(
 	struct arena *a, struct plan *p, const struct memory *memory, struct diag *d);
 /* Return, SNAT address and interface of all enabled maps. */
 void plan_settle_maps(struct arena *a, struct plan *p, const struct memory *memory, struct diag *d);
+/* After both: the interfaces whose packets may take the fast path. */
+void plan_make_fastpaths(struct arena *a, struct plan *p, struct diag *d);
 bool plan_is_uplink_interface(const struct plan *p, const char *interface);
 
 /* ---- what was learned ---- */
 
 struct plan_learned {
 	const struct learned *learned;
-	struct names returns, downs; /* of backends; of maps: to the first of each */
+	struct names returns, downs; /* of backends; of backends of maps */
 	bool *used;		     /* which of the returns: those are remembered again */
 };
+/* What a backend of a map is looked up by: its length, of the bytes in @out. */
+#define DOWN_KEY_BYTES (sizeof(struct ip_addr) + sizeof(uint16_t) + LIMIT_MEMORY_LINE)
+size_t plan_down_key(
+	char out[DOWN_KEY_BYTES], const char *map, const struct ip_addr *backend, uint16_t port);
 void plan_learned_index(struct arena *a, const struct learned *l, struct plan_learned *out);
 /* NULL: nothing was. */
 const struct memory_return *plan_learned_return(

@@ -9,6 +9,17 @@
 
 #include "plan/internal.h"
 
+size_t plan_down_key(
+	char out[DOWN_KEY_BYTES], const char *map, const struct ip_addr *backend, uint16_t port)
+{
+	size_t len = strnlen(map, LIMIT_MEMORY_LINE);
+
+	memcpy(out, backend, sizeof(*backend));
+	memcpy(out + sizeof(*backend), &port, sizeof(port));
+	memcpy(out + sizeof(*backend) + sizeof(port), map, len);
+	return sizeof(*backend) + sizeof(port) + len;
+}
+
 void plan_learned_index(struct arena *a, const struct learned *l, struct plan_learned *out)
 {
 	out->learned = l;
@@ -18,9 +29,13 @@ void plan_learned_index(struct arena *a, const struct learned *l, struct plan_le
 	for (size_t i = 0; i < l->returns.len; i++)
 		names_enter(&out->returns, (const char *)&l->returns.items[i].backend,
 			sizeof(struct ip_addr), (uint32_t)i);
-	for (size_t i = 0; i < l->downs.len; i++)
-		names_enter(&out->downs, l->downs.items[i].map, strlen(l->downs.items[i].map),
-			(uint32_t)i);
+	for (size_t i = 0; i < l->downs.len; i++) {
+		const struct memory_down *d = &l->downs.items[i];
+		char key[DOWN_KEY_BYTES];
+		size_t len = plan_down_key(key, d->map, &d->backend, d->port);
+
+		names_enter(&out->downs, arena_strndup(a, key, len), len, (uint32_t)i);
+	}
 }
 
 const struct memory_return *plan_learned_return(
@@ -31,20 +46,30 @@ const struct memory_return *plan_learned_return(
 	return i == NAME_UNKNOWN ? NULL : &l->learned->returns.items[i];
 }
 
-/* Those of one map mostly stand together, and there are few. */
 const struct memory_down *plan_learned_down(
 	const struct plan_learned *l, const struct map *m, const struct backend *b)
 {
-	size_t i = names_find(&l->downs, m->name, strlen(m->name));
+	char key[DOWN_KEY_BYTES];
+	uint32_t i = names_find(&l->downs, key, plan_down_key(key, m->name, &b->addr, b->port));
 
-	for (; i < l->learned->downs.len; i++) {
-		const struct memory_down *it = &l->learned->downs.items[i];
+	return i == NAME_UNKNOWN ? NULL : &l->learned->downs.items[i];
+}
 
-		if (it->port == b->port && ip_equal(&it->backend, &b->addr) &&
-			strcmp(it->map, m->name) == 0)
-			return it;
+void learned_copy(struct arena *a, const struct learned *from, struct learned *to)
+{
+	*to = (struct learned){0};
+	VEC_EACH (&from->returns, const struct memory_return, r) {
+		struct memory_return one = *r;
+
+		one.reason = r->reason ? arena_strdup(a, r->reason) : NULL;
+		vec_push(a, &to->returns, one);
 	}
-	return NULL;
+	VEC_EACH (&from->downs, const struct memory_down, down) {
+		struct memory_down one = *down;
+
+		one.map = arena_strdup(a, down->map);
+		vec_push(a, &to->downs, one);
+	}
 }
 
 /* ---- lines ---- */

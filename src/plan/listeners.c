@@ -15,10 +15,12 @@
  *
  * A restricted listener (`from:`) has an element in the map `from` besides, which leads to a chain
  * for its combination of lists: each client list that matches goes to that list's own listeners
- * (two maps may share a listener if their clients are disjoint), everybody else is dropped there.
+ * (two maps may share a listener, or a part of it, if their clients are disjoint), everybody else is
+ * dropped there.
  */
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "plan/internal.h"
 
 struct plan_key plan_key(uint8_t proto, const struct ip_addr *addr, uint16_t port)
@@ -215,8 +217,8 @@ static struct from_list *list_of(struct arena *a, struct nft_table *t, struct li
 
 /* A restricted listener before grouping: which list it takes its clients from. */
 struct restricted {
-	struct plan_key first, last;
-	bool range;
+	struct plan_key key; /* of its first port */
+	uint16_t first, last;
 	size_t list;
 	struct span at;
 };
@@ -224,20 +226,16 @@ struct restricted {
 static int restricted_cmp(const void *va, const void *vb)
 {
 	const struct restricted *x = va, *y = vb;
-	int c = memcmp(x->first.bytes, y->first.bytes, x->first.len);
+	int c = memcmp(x->key.bytes, y->key.bytes, x->key.len);
 
-	if (c == 0)
-		c = memcmp(x->last.bytes, y->last.bytes, x->last.len);
-	if (c == 0)
-		c = (x->list > y->list) - (x->list < y->list);
-	return c;
+	return c ? c : (x->list > y->list) - (x->list < y->list);
 }
 
 typedef VEC(struct restricted) restricted_vec;
 
 /* The chain for one combination of lists: the client goes to the list that knows it, or away. */
 static const char *combination_chain(struct arena *a, struct nft_table *t,
-	struct listener_maps *maps, const char *suffix, const struct restricted *r, size_t n)
+	struct listener_maps *maps, const char *suffix, struct restricted *const *r, size_t n)
 {
 	struct strbuf name = STRBUF_INIT;
 	uint8_t family = map_family(maps->lists.items[0].map);
@@ -247,7 +245,7 @@ static const char *combination_chain(struct arena *a, struct nft_table *t,
 
 	strbuf_addf(&name, "from%u", family);
 	for (size_t i = 0; i < n; i++)
-		strbuf_addf(&name, "_%zu", r[i].list + 1);
+		strbuf_addf(&name, "_%zu", r[i]->list + 1);
 	strbuf_add(&name, suffix);
 	kept = arena_strdup(a, strbuf_str(&name));
 	strbuf_fini(&name);
@@ -255,46 +253,107 @@ static const char *combination_chain(struct arena *a, struct nft_table *t,
 		return kept;
 	chain = nft_chain_new(a, t, kept);
 	for (size_t i = 0; i < n; i++) {
-		struct from_list *l = &maps->lists.items[r[i].list];
+		struct from_list *l = &maps->lists.items[r[i]->list];
 		struct nft_rule *rule = plan_family_rule(a, chain, family, l->map->from_at);
 
 		nft_match_set(a, rule, nft_sel(a, saddr), OP_IN, l->clients);
 		nft_verdict(a, rule, VERDICT_GOTO, l->chain);
 	}
-	nft_verdict(a, nft_rule_new(a, chain, r->at), VERDICT_DROP, NULL);
+	nft_verdict(a, nft_rule_new(a, chain, r[0]->at), VERDICT_DROP, NULL);
 	return kept;
 }
 
-/* One element per distinct restricted listener, leading to the chain of its combination. */
+/* Those that stand at one stretch of ports, in the order of their lists. */
+typedef VEC(struct restricted *) restricted_at;
+
+static void put_restricted(struct arena *a, struct nft_table *t, struct listener_maps *maps,
+	const char *suffix, const restricted_at *at, uint16_t first, uint16_t last)
+{
+	const struct restricted *r = at->items[0];
+	uint8_t family = r->key.len > 12 ? IP_V6 : IP_V4;
+	bool range = first != last;
+	struct nft_set **set = range ? &maps->from_ranges : &maps->from;
+	const char *chain = combination_chain(a, t, maps, suffix, at->items, at->len);
+	uint8_t *e;
+
+	if (!*set)
+		*set = verdict_map(a, t, range ? "from_ranges" : "from", suffix, family,
+			range ? SET_INTERVAL : 0);
+	e = nft_set_add(a, *set, r->at);
+	memcpy(e, r->key.bytes, r->key.len);
+	be16_put(e + r->key.len - 4, first);
+	if (range) {
+		memcpy(e + r->key.len, r->key.bytes, r->key.len);
+		be16_put(e + 2 * r->key.len - 4, last);
+	}
+	plan_put_verdict(a, *set, VERDICT_GOTO, chain);
+}
+
+static bool same_place(const struct restricted *x, const struct restricted *y)
+{
+	return x->key.len == y->key.len && memcmp(x->key.bytes, y->key.bytes, x->key.len - 4) == 0;
+}
+
+static void enter_list(struct arena *a, restricted_at *at, struct restricted *r)
+{
+	size_t i = at->len;
+
+	(void)vec_add(a, at);
+	for (; i && at->items[i - 1]->list > r->list; i--)
+		at->items[i] = at->items[i - 1];
+	at->items[i] = r;
+}
+
+/* Where the stretch ends that begins at @first: another begins behind it, or one of them ends. */
+static uint16_t stretch_end(const restricted_at *at, const struct restricted *next)
+{
+	uint16_t last = next ? (uint16_t)(next->first - 1) : UINT16_MAX;
+
+	VEC_EACH (at, struct restricted *, r)
+		if ((*r)->last < last)
+			last = (*r)->last;
+	return last;
+}
+
+static void leave_lists(restricted_at *at, uint16_t last)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < at->len; i++)
+		if (at->items[i]->last > last)
+			at->items[kept++] = at->items[i];
+	at->len = kept;
+}
+
+/*
+ * One element per stretch of ports at which the same lists stand, leading to the chain of their
+ * combination: listeners may overlap in part, if their clients do not.
+ */
 static void group_restricted(struct arena *a, struct nft_table *t, struct listener_maps *maps,
 	const char *suffix, restricted_vec *all)
 {
-	if (!all->len)
-		return;
-	qsort(all->items, all->len, sizeof(*all->items), restricted_cmp);
-	for (size_t i = 0, n; i < all->len; i += n) {
-		struct restricted *r = &all->items[i];
-		uint8_t family = r->first.len > 12 ? IP_V6 : IP_V4;
-		struct nft_set **set = r->range ? &maps->from_ranges : &maps->from;
-		const char *chain;
-		uint8_t *e;
+	restricted_at at = {0};
+	uint32_t port = 0;
 
-		for (n = 1; i + n < all->len; n++) {
-			struct restricted *next = &all->items[i + n];
+	if (all->len)
+		qsort(all->items, all->len, sizeof(*all->items), restricted_cmp);
+	for (size_t i = 0; i < all->len || at.len;) {
+		struct restricted *next = i < all->len ? &all->items[i] : NULL;
+		uint16_t last;
 
-			if (memcmp(next->first.bytes, r->first.bytes, r->first.len) != 0 ||
-				memcmp(next->last.bytes, r->last.bytes, r->last.len) != 0)
-				break;
+		if (!at.len)
+			port = next->first;
+		else if (next && !same_place(next, at.items[0]))
+			next = NULL;
+		if (next && next->first == port) {
+			enter_list(a, &at, next);
+			i++;
+			continue;
 		}
-		if (!*set)
-			*set = verdict_map(a, t, r->range ? "from_ranges" : "from", suffix, family,
-				r->range ? SET_INTERVAL : 0);
-		chain = combination_chain(a, t, maps, suffix, r, n);
-		e = nft_set_add(a, *set, r->at);
-		memcpy(e, r->first.bytes, r->first.len);
-		if (r->range)
-			memcpy(e + r->first.len, r->last.bytes, r->last.len);
-		plan_put_verdict(a, *set, VERDICT_GOTO, chain);
+		last = stretch_end(&at, next);
+		put_restricted(a, t, maps, suffix, &at, (uint16_t)port, last);
+		leave_lists(&at, last);
+		port = last + 1u;
 	}
 }
 
@@ -304,13 +363,12 @@ static void note_restricted(struct arena *a, restricted_vec *all, size_t list, c
 	bool range = l->first != l->last && keeps_ports(l, m->backends.items);
 
 	for (uint32_t port = l->first; port <= l->last; port++) {
-		struct restricted *r = vec_add(a, all);
-
-		r->first = plan_key(l->proto, addr, (uint16_t)port);
-		r->last = range ? plan_key(l->proto, addr, l->last) : r->first;
-		r->range = range;
-		r->list = list;
-		r->at = l->at;
+		vec_push(a, all,
+			((struct restricted){.key = plan_key(l->proto, addr, (uint16_t)port),
+				.first = (uint16_t)port,
+				.last = range ? l->last : (uint16_t)port,
+				.list = list,
+				.at = l->at}));
 		if (range)
 			break;
 	}

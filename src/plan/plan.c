@@ -64,6 +64,7 @@ struct plan *plan_make(struct arena *a, const struct model *m, const struct nets
 	plan_settle_maps(a, p, memory, d);
 	if (d->errors != errors)
 		return NULL;
+	plan_make_fastpaths(a, p, d);
 	plan_make_routes(a, p);
 	plan_make_sysctls(a, p, memory);
 	make_memory(a, p, memory);

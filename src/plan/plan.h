@@ -82,6 +82,12 @@ struct plan_uplink {
 	bool shares_address;   /* with another uplink: its maps are looked up in a map of its own */
 };
 
+/* Has it a way out in family @f just now? */
+static inline bool plan_uplink_reaches(const struct plan_uplink *u, unsigned int f)
+{
+	return u->up[f] && u->nexthop[f].interface;
+}
+
 /* One backend of one map; a map with three backends has three of these, one after the other. */
 struct plan_map {
 	const struct map *map;
@@ -96,12 +102,25 @@ struct plan_map {
 	VEC(struct plan_uplink *) uplinks; /* on which it listens */
 };
 
+/* An interface on which packets may take the fast path: an uplink's, or one towards backends. */
+struct plan_fastpath {
+	const char *interface;
+	enum fastpath_mode mode; /* never FASTPATH_OFF */
+};
+
+/*
+ * What the fast path needs of conntrack: it does not see the packets that pass it by, so its TCP windows
+ * stay behind, and what it sees again would be invalid to it.
+ */
+#define PLAN_TCP_LIBERAL "net.netfilter.nf_conntrack_tcp_be_liberal"
+
 struct plan {
 	const struct model *model;
 	const struct netstate *seen;
 	bool running; /* see struct memory */
 	VEC(struct plan_uplink) uplinks;
 	VEC(struct plan_map) maps; /* enabled maps only */
+	VEC(struct plan_fastpath) fastpaths;
 	struct netstate want; /* only what is ours; its one nft table is want.ruleset.tables[0] */
 	struct memory memory; /* what must be remembered once this plan is in force */
 	size_t elements;      /* kernel map elements called for */
@@ -206,6 +225,7 @@ struct changes {
 /* Memory from the comments of the set PLAN_MEMORY of a table that was read. Lines that are not
  * understood are left out. */
 void plan_read_memory(struct arena *a, const struct nft_table *t, struct memory *out);
+void learned_copy(struct arena *a, const struct learned *from, struct learned *to);
 /* One line each for what was learned, of at most LIMIT_MEMORY_LINE bytes, and back: false, where the
  * @len bytes of @s are none of these. A reason is cut to what fits. */
 #define LIMIT_MEMORY_LINE 128u /* what nft 1.0.6 takes as a comment */

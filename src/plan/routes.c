@@ -265,11 +265,33 @@ static bool is_inside(const struct plan *p, const char *interface, uint8_t famil
 	return false;
 }
 
+static bool is_remembered(const struct memory *memory, const char *key)
+{
+	VEC_EACH (&memory->sysctls, const struct memory_sysctl, s) {
+		if (strcmp(s->key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where conntrack is not loaded yet it has no sysctls: a daemon's next pass finds them. Once set it stays
+ * until removal: the windows of connections that have used the fast path stay behind for as long as they
+ * live.
+ */
+static void want_liberal(struct arena *a, struct plan *p, const struct memory *memory)
+{
+	if ((p->fastpaths.len || is_remembered(memory, PLAN_TCP_LIBERAL)) &&
+		original(p, memory, PLAN_TCP_LIBERAL, 1) == 0)
+		want_sysctl(a, p, PLAN_TCP_LIBERAL, 1, p->model->fastpath_at);
+}
+
 void plan_make_sysctls(struct arena *a, struct plan *p, const struct memory *memory)
 {
 	const struct plan_map *first6 = NULL;
 	bool force6 = false;
 
+	want_liberal(a, p, memory);
 	VEC_EACH (&p->model->uplinks, struct uplink, u) {
 		if (p->running && !netstate_link(p->seen, u->interface))
 			continue; /* it may be remembered, and yet there is nothing to set */

@@ -10,6 +10,13 @@
  *
  * Priorities are our own, a little beside the standard ones: at equal priority the chain registered
  * last runs first, so two tools would swap places at every reload.
+ *
+ * When this table is replaced by another, in one transaction, there is a moment (some 100 us, 6.18) in
+ * which the old one's chains still run, after the new one's: the kernel takes the hooks of chains that
+ * are deleted away after it has switched to the new generation, and leaves them their rules until then
+ * (nf_tables_commit). The elements of their maps are gone at the switch (nft_map_deactivate), those of
+ * their sets are not. So a map of ours that finds nothing must do no harm to what the new table has
+ * done, and what a reply with a home must be spared asks the set `numbers`.
  */
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <netinet/tcp.h>
@@ -167,11 +174,28 @@ static struct nft_set *home_by_address(
 	return s;
 }
 
+/*
+ * A packet that meets the switch between the new table's chain and the old one's is given a home by
+ * neither. It is lost, and sent again, so that no connection begins whose replies would leave by any
+ * line. (Where uplinks share an interface, what is for none of their addresses has no home and passes.)
+ */
+static void refuse_homeless(
+	struct arena *a, const struct plan *p, struct nft_chain *c, struct nft_set *interfaces)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u32(a, r, plan_number_of(a, p, SEL_CT_MARK), OP_EQ, 0);
+	nft_match_set(a, r, nft_sel(a, SEL_META_IIFNAME), OP_IN, interfaces);
+	nft_verdict(a, r, VERDICT_DROP, NULL);
+}
+
 /* A new connection gets the number of the uplink that it comes in on. */
-static void make_home(struct arena *a, struct plan *p, struct nft_table *t, struct nft_chain *c)
+static void make_home(struct arena *a, struct plan *p, struct nft_table *t, struct nft_chain *c,
+	struct nft_set *interfaces)
 {
 	struct nft_set *by_interface = NULL;
 	uint32_t numbers = mark_number_mask(p->model->mark_mask);
+	bool by_address = false;
 
 	VEC_EACH (&p->uplinks, struct plan_uplink, u) {
 		const char *name = arena_printf(a, "home_%s", u->uplink->name);
@@ -179,6 +203,7 @@ static void make_home(struct arena *a, struct plan *p, struct nft_table *t, stru
 
 		nft_set_mark(a, nft_rule_new(a, own, u->uplink->at), true,
 			nft_masked32(a, SEL_CT_MARK, ~numbers, u->mark));
+		by_address = by_address || u->shares_interface;
 		if (u->shares_interface)
 			continue;
 		if (!by_interface)
@@ -203,6 +228,30 @@ static void make_home(struct arena *a, struct plan *p, struct nft_table *t, stru
 		r = plan_family_rule(a, c, family, NOWHERE);
 		nft_vmap(a, r, nft_concat(a, parts, 2), s);
 	}
+	if (!by_address)
+		refuse_homeless(a, p, c, interfaces);
+}
+
+/* The numbers of all uplinks. */
+static struct nft_set *make_numbers(struct arena *a, struct plan *p, struct nft_table *t)
+{
+	const enum nft_type key[] = {NFT_T_MARK, NFT_T_NONE};
+	struct nft_set *s = nft_set_new(a, t, "numbers", 0, key, NULL, 0);
+
+	VEC_EACH (&p->uplinks, struct plan_uplink, u)
+		memcpy(nft_set_add(a, s, u->uplink->at), &u->mark, sizeof(u->mark));
+	plan_finish_set(a, p, s);
+	return s;
+}
+
+/* Replies with a home leave @c here, if they have not by a map that is no more (see above). */
+static void spare_replies(
+	struct arena *a, const struct plan *p, struct nft_chain *c, struct nft_set *numbers)
+{
+	struct nft_rule *r = direction_rule(a, c, CT_REPLY);
+
+	nft_match_set(a, r, plan_number_of(a, p, SEL_CT_MARK), OP_IN, numbers);
+	nft_verdict(a, r, VERDICT_ACCEPT, NULL);
 }
 
 /* Replies get their connection's number, so that the ip rules see it. */
@@ -300,7 +349,8 @@ static void make_strays(struct arena *a, struct plan *p, struct nft_table *t, st
 	}
 }
 
-static void make_marks(struct arena *a, struct plan *p, struct nft_table *t)
+static void make_marks(struct arena *a, struct plan *p, struct nft_table *t,
+	struct nft_set *interfaces, struct nft_set *numbers)
 {
 	struct nft_chain *in =
 		nft_base_chain_new(a, t, "prerouting", CHAIN_FILTER, HOOK_PREROUTING, PRIO_HOME);
@@ -312,6 +362,7 @@ static void make_marks(struct arena *a, struct plan *p, struct nft_table *t)
 
 	/* A reply with a home leaves this chain here; what comes further is a request, or is nobody's. */
 	nft_vmap(a, direction_rule(a, in, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), replies);
+	spare_replies(a, p, in, numbers);
 	r = nft_rule_new(a, in, NOWHERE);
 	nft_match_u32(a, r, nft_masked32(a, SEL_META_MARK, p->model->mark_mask, 0), OP_NE, 0);
 	nft_set_mark(a, r, false, nft_masked32(a, SEL_META_MARK, ~p->model->mark_mask, 0));
@@ -323,7 +374,7 @@ static void make_marks(struct arena *a, struct plan *p, struct nft_table *t)
 	fresh = nft_chain_new(a, t, "new");
 	make_jumps_to_blocked(a, fresh);
 	make_blocked(a, t);
-	make_home(a, p, t, fresh);
+	make_home(a, p, t, fresh, interfaces);
 
 	/* Services on the gateway itself answer by home too. */
 	nft_vmap(a, direction_rule(a, out, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), replies);
@@ -433,8 +484,8 @@ static void make_guard(
  * would leave by another uplink, because somebody took a rule or a route of ours away, end here: the
  * provider there would drop them or, worse, would not.
  */
-static void make_away(
-	struct arena *a, struct plan *p, struct nft_table *t, struct nft_set *interfaces)
+static void make_away(struct arena *a, struct plan *p, struct nft_table *t,
+	struct nft_set *interfaces, struct nft_set *numbers)
 {
 	struct nft_chain *c =
 		nft_base_chain_new(a, t, "postrouting", CHAIN_FILTER, HOOK_POSTROUTING, PRIO_AWAY);
@@ -459,6 +510,7 @@ static void make_away(
 	plan_finish_set(a, p, map);
 	nft_vmap(a, direction_rule(a, c, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), map);
 	nft_vmap(a, stray_rule(a, c), plan_number_of(a, p, SEL_META_MARK), map);
+	spare_replies(a, p, c, numbers);
 	/* Home has gone with its interface. */
 	r = direction_rule(a, c, CT_REPLY);
 	nft_match_u32(a, r, plan_number_of(a, p, SEL_CT_MARK), OP_NE, 0);
@@ -503,17 +555,18 @@ static void make_memory(struct arena *a, struct plan *p, struct nft_table *t)
 void plan_make_table(struct arena *a, struct plan *p)
 {
 	struct nft_table *t = nft_table_new(a, FAMILY_INET, PORTREEVE_TABLE);
-	struct nft_set *interfaces;
+	struct nft_set *interfaces, *numbers;
 
 	vec_push(a, &p->want.ruleset.tables, t);
 	make_memory(a, p, t);
-	make_marks(a, p, t);
+	numbers = make_numbers(a, p, t);
+	interfaces = make_uplinks(a, p, t);
+	make_marks(a, p, t, interfaces, numbers);
 	make_nat_hooks(a, p, t);
 	plan_make_listeners(a, p, t);
 	plan_make_sources(a, p, t);
 	plan_make_refusals(a, p, t);
-	interfaces = make_uplinks(a, p, t);
 	if (p->model->guard)
 		make_guard(a, p, t, interfaces);
-	make_away(a, p, t, interfaces);
+	make_away(a, p, t, interfaces, numbers);
 }

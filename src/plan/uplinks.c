@@ -229,11 +229,11 @@ static void check_way_out(const struct plan_uplink *u, enum diag_severity severi
 	for (unsigned int i = 0; i < 2; i++) {
 		uint8_t family = i ? IP_V6 : IP_V4;
 
-		if (u->up[i] || !has_family(u, family))
+		if (plan_uplink_reaches(u, i) || !has_family(u, family))
 			continue;
 		/* A second family without a way out is common (a lone IPv6 address); say it only when
 		 * nothing works, or when a map asks for it (plan_settle_maps). */
-		if (u->up[!i])
+		if (plan_uplink_reaches(u, !i))
 			continue;
 		diag_add(d, severity, file->at,
 			"the gateway of uplink '%s' is not known: no default route by %s",

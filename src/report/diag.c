@@ -32,6 +32,18 @@ json_t *report_text(const char *s)
 	return j;
 }
 
+static int add_bytes(const char *bytes, size_t len, void *data)
+{
+	strbuf_addn(data, bytes, len);
+	return 0;
+}
+
+void report_add(struct strbuf *out, json_t *j)
+{
+	json_dump_callback(j, add_bytes, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+	json_decref(j);
+}
+
 json_t *report_addr(const struct ip_addr *a)
 {
 	char ip[IP_STRLEN];

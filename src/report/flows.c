@@ -38,6 +38,7 @@ json_t *report_flow(const struct mapped_flow *f, uint64_t now_ms)
 		j, "age_s", c->start_ms ? json_integer((json_int_t)(age_ms / 1000)) : json_null());
 	json_object_set_new(j, "bytes", pair(c->counted, c->bytes));
 	json_object_set_new(j, "packets", pair(c->counted, c->packets));
+	json_object_set_new(j, "bypassed", pair(f->fast, f->bypassed));
 	json_object_set_new(j, "offloaded", json_boolean(n->offloaded));
 	return j;
 }
@@ -99,13 +100,13 @@ json_t *report_conntrack(const struct tally_conntrack *c)
 }
 
 json_t *report_flows(struct kernel *k, struct arena *a, const struct plan *p,
-	const struct flows_query *q, uint64_t now_ms, struct kernel_error *e)
+	const struct fastpath_accounts *fast, const struct flows_query *q, uint64_t now_ms, struct kernel_error *e)
 {
 	struct listing l = {.q = q, .list = json_array(), .now_ms = now_ms};
 	struct tally_conntrack conntrack;
 	json_t *j;
 
-	if (mapped_each(k, mapped_index(a, p), list_flow, &l, e) != 0) {
+	if (mapped_each(k, mapped_index(a, p), fast, list_flow, &l, e) != 0) {
 		json_decref(l.list);
 		return NULL;
 	}

@@ -137,24 +137,47 @@ void mapped_find(const struct mapped_index *x, const struct net_flow *f, struct 
 
 struct walk {
 	const struct mapped_index *x;
+	const struct fastpath_accounts *fast;
 	void (*each)(const struct mapped_flow *f, void *data);
 	void *data;
 };
 
+void mapped_add_bypassed(struct mapped_flow *f, struct flow_account *account,
+	const struct fastpath_accounts *fast)
+{
+	const struct flow_tuple *tuples[] = {&f->flow->original, &f->flow->reply};
+
+	f->fast = true;
+	for (int i = 0; i < 2; i++) {
+		const struct fastpath_account *a =
+			fastpath_account_find(fast, f->flow->proto, tuples[i]);
+
+		if (!a)
+			continue;
+		f->bypassed[i] = a->packets;
+		account->packets[i] += a->packets;
+		account->bytes[i] += a->bytes;
+	}
+}
+
 static void on_flow(const struct net_flow *f, const struct flow_account *account, void *data)
 {
 	const struct walk *w = data;
+	struct flow_account whole = *account;
 	struct mapped_flow found;
 
 	mapped_find(w->x, f, &found);
-	found.account = account;
+	if (w->fast)
+		mapped_add_bypassed(&found, &whole, w->fast);
+	found.account = &whole;
 	w->each(&found, w->data);
 }
 
 int mapped_each(struct kernel *k, const struct mapped_index *x,
+	const struct fastpath_accounts *fast,
 	void (*each)(const struct mapped_flow *f, void *data), void *data, struct kernel_error *e)
 {
-	struct walk w = {x, each, data};
+	struct walk w = {x, fast, each, data};
 	uint32_t ours = mark_ours_bit(x->plan->model->mark_mask);
 
 	return kernel_conntrack_each(k, ours, ours, on_flow, &w, e);

@@ -4,10 +4,13 @@
 #define REPORT_MAPPED_H
 
 #include "kernel/conntrack.h"
+#include "kernel/fastpath.h"
 
 struct mapped_flow {
 	const struct net_flow *flow;
-	const struct flow_account *account;
+	const struct flow_account *account; /* what went by the fast path is in it */
+	bool fast;			    /* there is a fast path: the next is known */
+	uint64_t bypassed[2];		    /* packets of these that took it: [0] of requests, [1] replies */
 	/* The map and the backend of it; NULL: no map listens there any more. */
 	const struct plan_map *map;
 	const struct plan_uplink *home; /* NULL: it began inside, or that uplink is gone */
@@ -21,8 +24,14 @@ struct mapped_index *mapped_index(struct arena *a, const struct plan *p);
 /* Which map and home one connection has. */
 void mapped_find(const struct mapped_index *x, const struct net_flow *f, struct mapped_flow *out);
 
-/* Each connection that portreeve translated. 0 or -errno. */
+/* Add to @account, which is @f's, what @fast has of it. */
+void mapped_add_bypassed(struct mapped_flow *f, struct flow_account *account,
+	const struct fastpath_accounts *fast);
+
+/* Each connection that portreeve translated. @fast: what conntrack did not see; NULL: there is no fast
+ * path. 0 or -errno. */
 int mapped_each(struct kernel *k, const struct mapped_index *x,
+	const struct fastpath_accounts *fast,
 	void (*each)(const struct mapped_flow *f, void *data), void *data, struct kernel_error *e);
 
 #endif

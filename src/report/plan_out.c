@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "report/report.h"
+
 #define MARK_STRLEN	11 /* "0xff000000" */
 #define MAX_NAME_COLUMN 20
 
@@ -189,6 +191,16 @@ static int name_column(const struct plan *p)
 	return width < MAX_NAME_COLUMN ? (int)width : MAX_NAME_COLUMN;
 }
 
+static void add_fastpaths(struct strbuf *out, const struct plan *p, int width)
+{
+	if (!p->fastpaths.len)
+		return;
+	strbuf_add(out, "# fast path, by `portreeve run`\n");
+	VEC_EACH (&p->fastpaths, struct plan_fastpath, f)
+		strbuf_addf(out, "#   %-*s  %s\n", width, f->interface,
+			fastpath_mode_names[f->mode]);
+}
+
 void plan_out_summary(struct strbuf *out, const struct plan *p)
 {
 	int width = name_column(p);
@@ -205,6 +217,7 @@ void plan_out_summary(struct strbuf *out, const struct plan *p)
 		add_map(out, &p->maps.items[i], width);
 	if (disabled > 0)
 		strbuf_addf(out, "#   (and %zu disabled)\n", disabled);
+	add_fastpaths(out, p, width);
 }
 
 void plan_out_commands(struct strbuf *out, const struct plan *p)
@@ -383,26 +396,134 @@ static json_t *rules_json(const struct netstate *w)
 	return list;
 }
 
-json_t *plan_out_json(const struct plan *p)
+static json_t *uplinks_json(const struct plan *p)
 {
-	json_t *j = json_object(), *uplinks = json_array(), *maps = json_array(),
-	       *sysctls = json_object();
-	struct strbuf nft = STRBUF_INIT;
+	json_t *list = json_array();
 
 	VEC_EACH (&p->uplinks, struct plan_uplink, u)
-		json_array_append_new(uplinks, uplink_json(u, p->model->mark_mask));
+		json_array_append_new(list, uplink_json(u, p->model->mark_mask));
+	return list;
+}
+
+static json_t *sysctls_json(const struct netstate *w)
+{
+	json_t *j = json_object();
+
+	VEC_EACH (&w->sysctls, struct net_sysctl, s)
+		json_object_set_new(j, s->key, string_json(s->value));
+	return j;
+}
+
+static json_t *fastpaths_json(const struct plan *p)
+{
+	json_t *list = json_array();
+
+	VEC_EACH (&p->fastpaths, struct plan_fastpath, f)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "interface", f->interface,
+						    "mode", fastpath_mode_names[f->mode]));
+	return list;
+}
+
+/* The members behind the ones that may be large. */
+static void set_rest(json_t *j, const struct plan *p)
+{
+	json_object_set_new(j, "routes", routes_json(&p->want));
+	json_object_set_new(j, "rules", rules_json(&p->want));
+	json_object_set_new(j, "sysctls", sysctls_json(&p->want));
+	json_object_set_new(j, "fastpaths", fastpaths_json(p));
+}
+
+json_t *plan_out_json(const struct plan *p)
+{
+	json_t *j = json_object(), *maps = json_array();
+	struct strbuf nft = STRBUF_INIT;
+
 	for (size_t i = 0; i < p->maps.len; i += p->maps.items[i].map->backends.len)
 		json_array_append_new(maps, map_json(&p->maps.items[i]));
-	VEC_EACH (&p->want.sysctls, struct net_sysctl, s)
-		json_object_set_new(sysctls, s->key, string_json(s->value));
 	plan_out_nft(&nft, p);
-	json_object_set_new(j, "uplinks", uplinks);
+	json_object_set_new(j, "uplinks", uplinks_json(p));
 	json_object_set_new(j, "maps", maps);
 	json_object_set_new(j, "elements", json_integer((json_int_t)p->elements));
 	json_object_set_new(j, "nft", text_json(&nft));
-	json_object_set_new(j, "routes", routes_json(&p->want));
-	json_object_set_new(j, "rules", rules_json(&p->want));
-	json_object_set_new(j, "sysctls", sysctls);
+	set_rest(j, p);
 	strbuf_fini(&nft);
 	return j;
+}
+
+/* ---- JSON in pieces ---- */
+
+#define NFT_BYTES 8192u /* and up to the line's end, in one piece */
+
+static void next_map(struct plan_out *o, struct strbuf *out)
+{
+	const struct plan *p = o->plan;
+
+	if (o->at < p->maps.len) {
+		if (o->at)
+			strbuf_addch(out, ',');
+		report_add(out, map_json(&p->maps.items[o->at]));
+		o->at += p->maps.items[o->at].map->backends.len;
+		return;
+	}
+	strbuf_addf(out, "],\"elements\":%zu,\"nft\":\"", p->elements);
+	plan_out_nft(&o->nft, p);
+	o->part = PLAN_OUT_NFT;
+	o->at = 0;
+}
+
+/* A string's escapes are those of its parts. */
+static void next_lines(struct plan_out *o, struct strbuf *out)
+{
+	const char *s = strbuf_str(&o->nft) + o->at;
+	size_t left = o->nft.len - o->at, len = left < NFT_BYTES ? left : NFT_BYTES;
+	struct strbuf quoted = STRBUF_INIT;
+
+	while (len < left && s[len - 1] != '\n')
+		len++;
+	o->at += len;
+	report_add(&quoted, json_stringn(s, len));
+	strbuf_addn(out, quoted.s + 1, quoted.len - 2);
+	strbuf_fini(&quoted);
+	if (o->at < o->nft.len)
+		return;
+	strbuf_fini(&o->nft);
+	o->part = PLAN_OUT_TAIL;
+}
+
+static void add_rest(struct plan_out *o, struct strbuf *out)
+{
+	struct strbuf object = STRBUF_INIT;
+	json_t *rest = json_object();
+
+	set_rest(rest, o->plan);
+	report_add(&object, rest);
+	strbuf_addf(out, "\",%s", object.s + 1); /* without its brace */
+	strbuf_fini(&object);
+}
+
+bool plan_out_next(struct plan_out *o, struct strbuf *out)
+{
+	switch (o->part) {
+	case PLAN_OUT_HEAD:
+		strbuf_add(out, "{\"uplinks\":");
+		report_add(out, uplinks_json(o->plan));
+		strbuf_add(out, ",\"maps\":[");
+		o->part = PLAN_OUT_MAPS;
+		return true;
+	case PLAN_OUT_MAPS:
+		next_map(o, out);
+		return true;
+	case PLAN_OUT_NFT:
+		next_lines(o, out);
+		return true;
+	case PLAN_OUT_TAIL:
+		add_rest(o, out);
+		return false;
+	}
+	return false;
+}
+
+void plan_out_fini(struct plan_out *o)
+{
+	strbuf_fini(&o->nft);
 }

@@ -4,6 +4,7 @@
 #define REPORT_PLAN_OUT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "plan/plan.h"
 
@@ -15,5 +16,15 @@ void plan_out_commands(struct strbuf *out, const struct plan *p);
 void plan_out_nft(struct strbuf *out, const struct plan *p);
 /* All of it. Members are only ever added to this, never renamed. */
 json_t *plan_out_json(const struct plan *p);
+
+/* The same as text, as compact as the API sends it, in pieces of some kilobytes each. */
+struct plan_out {
+	const struct plan *plan; /* all that is to be set before the first piece */
+	enum { PLAN_OUT_HEAD, PLAN_OUT_MAPS, PLAN_OUT_NFT, PLAN_OUT_TAIL } part;
+	size_t at;
+	struct strbuf nft;
+};
+bool plan_out_next(struct plan_out *o, struct strbuf *out); /* false: that was all */
+void plan_out_fini(struct plan_out *o);
 
 #endif

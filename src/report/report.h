@@ -16,6 +16,8 @@
 /* A string, null for NULL. Text of files may hold any bytes: what is not UTF-8 becomes '?', so that the
  * message is not lost. */
 json_t *report_text(const char *s);
+/* @j, which is taken over, as compact as the API sends it. */
+void report_add(struct strbuf *out, json_t *j);
 /* Null for IP_NONE. */
 json_t *report_addr(const struct ip_addr *a);
 

@@ -2,6 +2,7 @@
 /* The SSH session that a process was started over, and whether a plan would cut it. */
 #include "report/session.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,20 +70,30 @@ static long parent_of(struct arena *a, long pid)
 }
 
 /* sudo and su drop the variable, so ancestors are asked too. */
-static bool find_connection(struct arena *a, long pid, struct flow *f)
+enum session_look session_of(struct arena *a, pid_t of, const char **session)
 {
 	static const char name[] = "SSH_CONNECTION=";
+	enum session_look look = SESSION_NONE;
+	long pid = of;
+	struct flow f;
 
 	for (int i = 0; i < MAX_ANCESTORS && pid > 1; i++, pid = parent_of(a, pid)) {
-		size_t len;
-		char *env = read_proc(a, pid, "environ", &len);
+		size_t len = 0;
+		char *env;
 
-		for (size_t at = 0; env && at < len; at += strlen(env + at) + 1)
-			if (strncmp(env + at, name, sizeof(name) - 1) == 0 &&
-				parse_connection(env + at + sizeof(name) - 1, f))
-				return true;
+		errno = 0;
+		env = read_proc(a, pid, "environ", &len);
+		if (!env && (errno == EACCES || errno == EPERM))
+			look = SESSION_HIDDEN;
+		for (size_t at = 0; env && at < len; at += strlen(env + at) + 1) {
+			if (strncmp(env + at, name, sizeof(name) - 1) != 0 ||
+				!parse_connection(env + at + sizeof(name) - 1, &f))
+				continue;
+			*session = env + at + sizeof(name) - 1;
+			return SESSION_FOUND;
+		}
 	}
-	return false;
+	return look;
 }
 
 struct search {
@@ -104,7 +115,7 @@ static bool match_session(const struct flow *f, void *data)
 	return false;
 }
 
-bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct plan *p,
+bool session_is_cut(struct kernel *k, struct arena *a, const char *text, const struct plan *p,
 	bool allowed, struct diag *d)
 {
 	struct flow session, tracked;
@@ -114,7 +125,7 @@ bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct p
 	char client[IP_STRLEN], server[IP_STRLEN];
 	struct span at;
 
-	if (!find_connection(a, pid, &session))
+	if (!text || !parse_connection(text, &session))
 		return false;
 	/* Conntrack knows what the session looked like on the wire, if it tracks it already. */
 	if (kernel_conntrack_sweep(k, match_session, &s, &none, &e) == 0 && s.found)

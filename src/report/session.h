@@ -8,9 +8,18 @@
 #include "kernel/nl.h"
 #include "plan/plan.h"
 
-/* Would @p cut the SSH session that the process @pid was started over? Says so in the diag (as an error,
- * or as a warning where @allowed) and returns true. False also where that cannot be told. */
-bool session_is_cut(struct kernel *k, struct arena *a, pid_t pid, const struct plan *p,
+enum session_look {
+	SESSION_NONE,
+	SESSION_FOUND,
+	SESSION_HIDDEN, /* not all of the processes may be looked into */
+};
+
+/* The session that a process was started over, "CLIENT PORT SERVER PORT", in @a. */
+enum session_look session_of(struct arena *a, pid_t of, const char **session);
+
+/* Would @p cut the SSH session? Says so in the diag (as an error, or as a warning where @allowed) and
+ * returns true. False also where that cannot be told. @text: as above; NULL and "" are none. */
+bool session_is_cut(struct kernel *k, struct arena *a, const char *text, const struct plan *p,
 	bool allowed, struct diag *d);
 
 #endif

@@ -20,7 +20,7 @@ static enum health_state state_without_checks(const struct plan_uplink *u, const
 		*why = "its interface has no address, or is not there";
 		return HEALTH_DOWN;
 	}
-	if (!u->up[0] && !u->up[1]) {
+	if (!plan_uplink_reaches(u, 0) && !plan_uplink_reaches(u, 1)) {
 		*why = "there is no way out by it: no gateway is known";
 		return HEALTH_DOWN;
 	}
@@ -39,6 +39,22 @@ const char *report_check_kind(enum check_kind kind)
 		[CHECK_DNS] = "dns"};
 
 	return names[kind];
+}
+
+json_t *report_history(const struct health *h)
+{
+	json_t *list = json_array();
+
+	for (uint64_t i = h->n_changes > HEALTH_HISTORY ? h->n_changes - HEALTH_HISTORY : 0;
+		i < h->n_changes; i++) {
+		const struct health_change *c = &h->history[i % HEALTH_HISTORY];
+
+		json_array_append_new(
+			list, json_pack("{s:I, s:s, s:o}", "at_ms", (json_int_t)c->at_ms, "state",
+				      health_name(c->state), "reason",
+				      report_text(c->reason[0] ? c->reason : NULL)));
+	}
+	return list;
 }
 
 json_t *report_checks(const struct health *h, const struct check *checks, size_t n)
@@ -73,12 +89,13 @@ json_t *report_uplink(
 	json_object_set_new(j, "name", report_text(u->uplink->name));
 	json_object_set_new(j, "interface", report_text(u->uplink->interface));
 	json_object_set_new(j, "addresses", addresses);
-	json_object_set_new(j, "ipv4", json_boolean(u->up[0]));
-	json_object_set_new(j, "ipv6", json_boolean(u->up[1]));
+	json_object_set_new(j, "ipv4", json_boolean(plan_uplink_reaches(u, 0)));
+	json_object_set_new(j, "ipv6", json_boolean(plan_uplink_reaches(u, 1)));
 	json_object_set_new(j, "number", json_integer(u->number));
 	json_object_set_new(j, "state", json_string(health_name(state)));
 	json_object_set_new(j, "reason", report_text(why[0] ? why : NULL));
 	json_object_set_new(j, "since_ms", h ? json_integer((json_int_t)h->since_ms) : json_null());
+	json_object_set_new(j, "history", h ? report_history(h) : json_array());
 	json_object_set_new(
 		j, "misrouted", counted ? json_integer((json_int_t)misrouted) : json_null());
 	json_object_set_new(j, "checks",
@@ -205,6 +222,7 @@ void report_verdict(json_t *status)
 	struct verdict v = {.problems = json_array()};
 	const json_t *drift = json_object_get(status, "drift");
 	const json_t *in_force = json_object_get(status, "in_force");
+	const json_t *config = json_object_get(status, "config");
 	const json_t *one;
 	size_t i;
 
@@ -213,6 +231,11 @@ void report_verdict(json_t *status)
 			text_of(status, "problem")[0] ? ": " : "", text_of(status, "problem"));
 	else if (!json_is_true(in_force))
 		v.unknown = true;
+	if (json_is_integer(json_object_get(config, "refused_ms")))
+		problem(&v,
+			"%s was refused, and what was in force before stays; `portreeve check` "
+			"says why",
+			text_of(config, "file"));
 	if (text_of(drift, "opponent")[0])
 		problem(&v, "%s takes away again and again what portreeve puts in",
 			text_of(drift, "opponent"));

@@ -102,6 +102,28 @@ gateway: {hook: notify, metrics: 99999}
         assert f"{file}:{place}: error: {says}" in r.err, r.err
 
 
+def test_fastpath(run, tmp_path):
+    """Words, interfaces and sizes, all in one run."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text("""\
+uplinks:
+  telecom: {interface: pr-none0}
+maps:
+  web: {listen: 80/tcp, to: 192.168.0.2}
+gateway:
+  fastpath: {pr-none0: dxp, "a/b": tc, lo: xdp}
+  fastpath-flows: 0
+""")
+    r = run("check", file)
+    assert r.code == 1
+    for place, says in (("6:24", "'pr-none0' must be off, auto, xdp or tc, not 'dxp'"),
+                        ("6:29", "interface name 'a/b' may not hold '/'"),
+                        ("6:40", "no packet of a map passes through lo"),
+                        ("7:19", "'fastpath-flows' must be from 1024 to 4194304")):
+        assert f"{file}:{place}: error: {says}" in r.err, r.err
+    assert "did you mean 'xdp'?" in r.err
+
+
 def test_endless_input_is_refused(run):
     r = run("check", "/dev/zero")
     assert r.code == 2 and "larger than 64 MiB" in r.err

@@ -130,6 +130,26 @@ def test_several_backends_json(run, tmp_path):
     assert one["all_down"] == "refuse" and len(one["backends"]) == 1
 
 
+def test_fastpath(run, tmp_path):
+    file = tmp_path / "fast.yaml"
+    file.write_text("""\
+uplinks:
+  telecom: {interface: pr-none0}
+  unicom: {interface: pr-none1}
+maps:
+  web: {listen: 80/tcp, to: 192.168.0.2}
+gateway:
+  fastpath: {pr-none0: xdp, lan0: tc, pr-none1: off, pr-none2: tc}
+""")
+    r = run("show", "--paper", file)
+    assert r.code == 0
+    assert "# fast path, by `portreeve run`\n#   pr-none0  xdp\n#   lan0     tc\n" in r.out, r.out
+    assert "sysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=1\n" in r.out
+    assert f"{file}:7:54: warning: fastpath: packets of maps do not use pr-none2" in r.err, r.err
+    assert run("show", "--paper", "--as", "json", file).json["fastpaths"] == [
+        {"interface": "pr-none0", "mode": "xdp"}, {"interface": "lan0", "mode": "tc"}]
+
+
 def test_mistakes_are_bad_input(run, tmp_path):
     file = tmp_path / "gateway.yaml"
     file.write_text("maps: {}\nuplink: {}\n")

@@ -11,7 +11,7 @@ from conftest import PROGRAM
 
 COMMANDS = ["check", "show", "diff", "apply", "confirm", "rollback", "remove", "run", "rehearse",
             "status", "top", "flows", "events", "reload", "snapshot", "explain", "trace",
-            "import", "doctor", "probe"]
+            "import", "doctor", "probe", "fastpath"]
 
 
 def test_help_lists_every_command(run):

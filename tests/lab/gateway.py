@@ -36,7 +36,8 @@ class Portreeve:
     def environment(self, **more):
         # The test's own session must not look like the admin's of the gateway.
         ours = {key: value for key, value in os.environ.items() if not key.startswith("SSH_")}
-        return {**ours, "NO_COLOR": "1", "PORTREEVE_RUN_DIR": self.run_dir,
+        # A daemon that makes a system call which is not on its list dies of it.
+        return {"PORTREEVE_SECCOMP": "kill", **ours, "NO_COLOR": "1", "PORTREEVE_RUN_DIR": self.run_dir,
                 "PORTREEVE_STATE_DIR": self.state_dir, **more}
 
     def write(self, config):

@@ -3,6 +3,7 @@
 connects can harm it."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -117,6 +118,9 @@ def test_every_path_is_as_described(site):
     called("POST", "/v1/confirm", status=409)
     called("POST", "/v1/rollback")
     called("POST", "/v1/reload")
+    assert called("GET", "/v1/fastpath").json["wanted"] is False
+    called("POST", "/v1/fastpath", status=400)
+    assert called("POST", "/v1/fastpath", switch="off").json["switched_off"] is True
     called("POST", "/v1/remove")
     assert asked == set(description()["paths"])
 
@@ -238,7 +242,15 @@ def test_a_wrong_config_changes_nothing(site):
     for words in (("apply", file), ("reload",)):
         done = cli(site, *words, check=False)
         assert done.returncode == 2 and "nowhere" in done.stderr, done
+        assert f"{file}:6:29: error: " in done.stderr and "    6 | " in done.stderr, done
     assert answers(site, 80) and site.api.status()["in_force"] is True
+    # What stands in the file would not start again: that is not well.
+    status = site.api.status()
+    assert not status["well"] and status["problems"][0].startswith(f"{file} was refused"), status
+    site.portreeve.write(ARTICLE)
+    done = cli(site, "reload")
+    assert done.stdout == "read; nothing in the kernel had to change\n"
+    assert site.api.status()["well"]
 
 
 def test_unconfirmed_goes_back(site):
@@ -315,6 +327,8 @@ def test_remove_ends_the_daemon(site):
     daemon = Daemon(site.portreeve, ARTICLE)
     cli(site, "remove")
     assert daemon.process.wait(5) == 0
+    # Or the service manager would start it again.
+    assert "Restart=on-failure" in (REPO / "share/systemd/portreeve.service.in").read_text()
     assert "portreeve" not in site.gw.run("nft list tables").stdout
     assert "180" not in site.gw.run("ip rule show").stdout
 
@@ -545,3 +559,46 @@ def test_status_of_a_thousand_maps_is_quick(site):
     assert maps["total"] == 1001 and [m["name"] for m in maps["maps"]] == ["m998", "m999"]
     print(f"status at 1,001 maps: median {statistics.median(times):.1f} ms")
     assert statistics.median(times) < 20, times
+
+
+def ask_for(api, path):
+    """A client that has read nothing but the head of the answer yet."""
+    sock = api.raw(timeout=60)
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    answer = http.client.HTTPResponse(sock)
+    answer.begin()
+    return sock, answer
+
+
+def test_a_large_answer_is_read_while_others_are_heard(site):
+    """It is made as it is read, and of the plan that was in force when it was asked for."""
+    many = ARTICLE.rstrip() + "\n" + "".join(
+        f"      m{i}: {{listen: {10000 + i}/tcp, to: 192.168.0.2}}\n" for i in range(20000))
+    daemon = Daemon(site.portreeve, many)
+    shown = json.loads(site.portreeve.show(many, "--as", "json").stdout)
+    before = daemon.rss_kib()
+    clients = [ask_for(site.api, path) for path in
+               ("/v1/plan", "/v1/maps?limit=65535", "/v1/plan", "/v1/maps?limit=65535")]
+    assert all(answer.status == 200 for _, answer in clients)
+    assert clients[0][1].getheader("Transfer-Encoding") == "chunked"
+    assert daemon.rss_kib() - before < 4096  # a plan is 10 MiB as JSON
+    assert site.api.get("/v1/maps", limit=20000).status == 503
+    assert site.api.get("/v1/maps", limit=20).status == 200
+
+    # The plan goes, and its config with it; who reads goes on.
+    beginnings = [answer.read(100000) for _, answer in clients]
+    daemon.write(ARTICLE)
+    daemon.reload()
+    daemon.wait_event("configured", after=1)
+    site.gw.run("ip rule del pref 501")
+    daemon.wait_event("drift")
+    assert site.api.status()["config"]["maps"] == 1
+    for beginning, (sock, answer), name in zip(beginnings, clients, ("plan", "maps") * 2):
+        whole = json.loads(beginning + answer.read())
+        assert len(whole["maps"]) == 20001
+        if name == "plan":
+            assert all(whole[key] == shown[key] for key in whole if key != "nft")
+        else:
+            assert whole["total"] == 20001
+        sock.close()
+    assert len(site.api.get("/v1/plan").json["maps"]) == 1

@@ -285,3 +285,28 @@ def test_connections_from_before_the_first_apply(lab):
     Portreeve(site.gw).apply(ARTICLE)
     assert old.alive()
     assert not dead(site.world, "2.2.2.2", 2222)
+
+
+def blocked(site):
+    """The old replies that are kept out, as nft prints them."""
+    text = site.gw.run("nft list set inet portreeve blocked4").stdout
+    return re.findall(r"udp \. 192\.168\.0\.2 \. 53 \. [\d.]+ \. \d+", text)
+
+
+def test_no_room_to_block_all(site):
+    """The set of old replies is nearly full from an apply before: what fits is blocked, how many are
+    not is said, and every contradicted connection ends."""
+    size, room, many = 65536, 40, 60
+    filling = (f"tcp . 10.{i >> 16}.{i >> 8 & 255}.{i & 255} . 1 . 192.0.2.1 . 1 timeout 180s"
+               for i in range(size - room))
+    site.gw.nft("add element inet portreeve blocked4 { " + ", ".join(filling) + " }")
+    clients = [site.world.udp_connect("2.2.2.2", 53) for _ in range(many)]
+    for client in clients:
+        client.send(b"x")
+        assert client.recv(100)
+    done = site.portreeve.apply_json(MAPS.replace("53/udp, to: 192.168.0.2",
+                                                  "53/udp, to: 192.168.0.3"))
+    assert done["connections_deleted"] == many
+    assert len(blocked(site)) == room
+    warning, = [d for d in done["diagnostics"] if d["severity"] == "warning"]
+    assert warning["message"].startswith(f"{many - room} of {many} ")

@@ -6,11 +6,13 @@ Nothing here measures time: what must come back is waited for.
 
 import json
 import os
+import signal
 import socket
 import time
 
 import pytest
 
+from api import Api
 from daemon import Daemon
 from gateway import ARTICLE, BINARY, Portreeve
 from lab import wait_for
@@ -97,6 +99,21 @@ def test_a_deleted_rule_is_put_back_and_its_taker_named(site, daemon):
     assert drift["changes"].startswith("+ ip rule pref 501 fwmark 0x1000000/0x7f000000")
 
 
+def test_a_line_without_a_gateway_is_down(site):
+    """Where the file leaves the gateway to the system's default route, and that goes and comes."""
+    site.gw.ip("route add default via 2.2.2.254 dev eth1 metric 500")
+    daemon = Daemon(Portreeve(site.gw), ARTICLE.replace(", gateway: 2.2.2.254", ""))
+    assert answers(site, TELECOM, UNICOM)
+    site.gw.ip("route del default via 2.2.2.254 dev eth1 metric 500")
+    assert daemon.wait_event("uplink-down")["reason"] == "it has no gateway"
+    assert "gateway of uplink 'unicom' is not known" in daemon.wait_event("incomplete")["message"]
+    assert answers(site, TELECOM)
+    site.gw.ip("route add default via 2.2.2.254 dev eth1 metric 500")
+    daemon.wait_event("uplink-up", lambda e: e["was"] == "down")
+    daemon.wait_event("complete")
+    comes_back(site, UNICOM)
+
+
 # RTM_DELRULE for preference 501, by hand.
 DELETE_RULE = """
 import socket, struct, time
@@ -137,6 +154,61 @@ def test_routes_of_others_in_our_place_go(site, daemon):
     drift = daemon.wait_event("drift", after=1)
     assert "via 2.2.2.254" not in routes(site, 70001)
     assert "- ip route default via 2.2.2.254 dev eth1 table 70001" in drift["changes"]
+    assert answers(site, TELECOM, UNICOM)
+
+
+def behind_its_back(daemon, *commands):
+    """All of them before it can put anything back."""
+    daemon.process.send_signal(signal.SIGSTOP)
+    daemon.portreeve.host.ip(*commands)
+    daemon.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("commands", (
+    ["rule del pref 501", "rule add pref 501 fwmark 0x1000000/0x7f000000 lookup 70001"],
+    ["route flush table 70001", "route add default via 1.1.1.254 dev eth0 table 70001"],
+    ["route flush table 70001", "rule del pref 501",
+     "route add default via 1.1.1.254 dev eth0 table 70001",
+     "route add unreachable default metric 4294967295 table 70001",
+     "rule add pref 501 fwmark 0x1000000/0x7f000000 lookup 70001"]))
+def test_ours_made_again_without_our_number(site, daemon, commands):
+    """As a script does that saves and restores: ours takes its place again, at once and once."""
+    behind_its_back(daemon, *commands)
+    api = Api(daemon.portreeve)
+    daemon.wait_event("drift")
+    wait_for(lambda: RULE in rules(site) and api.status()["in_force"], "ours to be back")
+    assert "default via 1.1.1.254 dev eth0 proto 180" in routes(site, 70001)
+    assert "unreachable default proto 180" in routes(site, 70001)
+    assert answers(site, TELECOM, UNICOM)
+    assert not daemon.events("not-applied")
+    passes = api.status()["passes"]["total"]
+    time.sleep(1.5)
+    assert api.status()["passes"]["total"] == passes
+    # What is left of theirs stays when ours goes.
+    daemon.stop()
+    daemon.portreeve.remove()
+    assert "proto 180" not in rules(site) + routes(site, 70001)
+
+
+def test_in_anothers_table_it_says_so_once(site):
+    """A table that another uses, by a number that would be ours: nothing is taken; there is a remedy, and
+    the daemon does not go on about it."""
+    site.gw.ip("route add default via 1.1.1.254 dev eth0 table 70001")
+    daemon = Daemon(Portreeve(site.gw), ARTICLE, ready=False)
+    assert daemon.process.wait(10) == 3
+    assert "somebody else's route stands there" in daemon.text()
+    site.gw.ip("route del default table 70001")
+    daemon.start()
+    before = len(daemon.events("not-applied"))
+    behind_its_back(daemon, "rule flush", "route flush table 70001",
+                    "rule add pref 32766 table main",
+                    "route add default via 1.1.1.254 dev eth0 table 70001")
+    first = daemon.wait_event("not-applied", after=before)
+    assert first["level"] == "error" and "'tables' of 'gateway'" in first["message"]
+    daemon.wait_event("not-applied", after=before + 1)
+    assert {e["level"] for e in daemon.events("not-applied")[before + 1:]} == {"debug"}
+    site.gw.ip("route del default table 70001")
+    wait_for(lambda: Api(daemon.portreeve).status()["in_force"], "it to be put back", timeout=20)
     assert answers(site, TELECOM, UNICOM)
 
 
@@ -198,6 +270,8 @@ def test_a_fight_is_named_and_backed_off_from(site, daemon):
     fight = daemon.wait_event("fight")
     assert fight["by"] == f"python3 (pid {fighter.pid})"
     assert int(fight["wait_ms"]) >= 1000
+    status = json.loads(daemon.portreeve.run("status", "--json", check=False).stdout)
+    assert status["drift"]["opponent"] == fight["by"] and not status["well"]
     second = daemon.wait_event("fight", after=1)
     assert int(second["wait_ms"]) == 2 * int(fight["wait_ms"])
     # What is no repair does not wait.
@@ -207,6 +281,15 @@ def test_a_fight_is_named_and_backed_off_from(site, daemon):
     fighter.kill()
     fighter.wait()
     wait_for(lambda: RULE in rules(site), "peace", timeout=30)
+
+
+def test_a_fight_with_nobody_known_is_told_too(site, daemon):
+    for _ in range(5):
+        site.gw.ip("route replace default via 2.2.2.253 dev eth1 table 70002")
+        wait_for(lambda: "via 2.2.2.254" in routes(site, 70002), "the route to be back")
+    assert daemon.wait_event("fight")["by"] == "unknown"
+    status = json.loads(daemon.portreeve.run("status", "--json", check=False).stdout)
+    assert status["drift"]["opponent"] == "somebody" and not status["well"]
 
 
 FIGHT = """

@@ -5,9 +5,10 @@ service on that port."""
 import pytest
 
 from gateway import Portreeve
+from lab import Lab
 from state import misrouted
 from topology import Machine, Site, lan, telecom6, unicom6
-from traffic import ask, dead, serve, together
+from traffic import DEAD_S, Conversation, ask, dead, serve, together
 
 FRIEND, FRIEND2, STRANGER = "198.51.100.7", "203.0.113.77", "198.51.101.7"
 FRIEND6, STRANGER6 = "2001:db8:aaaa::7", "2001:db8:aaab::7"
@@ -85,3 +86,54 @@ def test_the_inside_is_asked_too(site):
 def test_nothing_was_misrouted(site):
     assert not any(misrouted(site.gw).values())
     assert site.foreign("telecom") == site.foreign("unicom") == 0
+
+
+SHARED = """
+    uplinks:
+      telecom: {interface: eth0, gateway: 1.1.1.254}
+      unicom:  {interface: eth1, gateway: 2.2.2.254}
+    maps:
+      all: {listen: 7000-7010/tcp, to: 192.168.0.2, from: [198.51.100.0/24]}
+      few: {listen: 7005-7020/tcp, to: 192.168.0.3, from: [203.0.113.0/24]}
+      port: {listen: 7005/tcp, to: "192.168.0.4:8005", from: [198.51.101.0/24]}
+    """
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """Listeners that overlap in part, for clients that do not."""
+    with Lab() as own:
+        made = Site(own, inside=[lan(Machine("one", ["192.168.0.2/24"]),
+                                     Machine("two", ["192.168.0.3/24"]),
+                                     Machine("three", ["192.168.0.4/24"]))])
+        made.add_client(FRIEND, FRIEND2, STRANGER)
+        for name in ("one", "two", "three"):
+            serve(made.hosts[name], tcp=[7000, 7004, 7005, 7006, 7010, 7015, 7020, 8005])
+        made.portreeve = Portreeve(made.gw)
+        made.portreeve.apply(SHARED)
+        yield made
+
+
+@pytest.mark.parametrize("address", ("1.1.1.1", "2.2.2.2"))
+@pytest.mark.parametrize("client, reached", (
+    (FRIEND, {7000: "one", 7004: "one", 7005: "one", 7006: "one", 7010: "one"}),
+    (FRIEND2, {7005: "two", 7006: "two", 7010: "two", 7015: "two", 7020: "two"}),
+    (STRANGER, {7005: "three"})))
+def test_listeners_that_overlap_in_part(shared, address, client, reached):
+    """At each port each client reaches what the file says for it, or nobody."""
+    ports = (7000, 7004, 7005, 7006, 7010, 7015, 7020)
+    answers = together(*(lambda port=port: ask(shared.world, address, port, source=client,
+                                               timeout=5 if port in reached else DEAD_S)
+                         for port in ports))
+    assert {port: answer.server for port, answer in zip(ports, answers) if answer} == reached
+    assert not any(misrouted(shared.gw).values())
+
+
+def test_connections_of_listeners_that_overlap_in_part(shared):
+    """They stay when others change; one whose list is taken away ends."""
+    talks = {(client, port): Conversation(shared.world, "2.2.2.2", port, source=client)
+             for client, port in ((FRIEND, 7005), (FRIEND2, 7005), (FRIEND2, 7020),
+                                  (STRANGER, 7005))}
+    shared.portreeve.apply(SHARED.replace("7000-7010", "7000-7004"))
+    assert {which for which, talk in talks.items() if talk.alive(1)} == \
+        set(talks) - {(FRIEND, 7005)}

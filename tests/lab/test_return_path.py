@@ -18,8 +18,8 @@ from traffic import Capture, Conversation, ask, serve
 
 BACKEND, GATEWAY = "192.168.0.2", "192.168.0.1"
 # A round that was silent takes a second, the pause between two at most 2.2, and three must agree;
-# once decided a backend is asked every half minute, give or take a tenth.
-FIRST_S, LATER_S = 15, 50
+# once it is direct a backend is asked every five seconds, give or take a tenth, and in doubt at once.
+FIRST_S, LATER_S = 15, 20
 
 
 def site_of(lab, gateway, inside=None, **more):

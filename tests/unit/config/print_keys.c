@@ -21,6 +21,9 @@ int main(void)
 		{"checks", LIMIT_CHECKS},
 		{"targets", LIMIT_TARGETS},
 		{"hook", LIMIT_HOOK},
+		{"fastpath", LIMIT_FASTPATHS},
+		{"fastpath-flows", LIMIT_FASTPATH_FLOWS},
+		{"fastpath-flows-default", DEFAULT_FASTPATH_FLOWS},
 	};
 	size_t n;
 	const struct config_key *keys = config_keys(&n);

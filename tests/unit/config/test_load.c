@@ -263,6 +263,38 @@ static void test_daemon(void **state)
 	}
 }
 
+static void test_fastpath(void **state)
+{
+	struct loaded l = good(UPLINKS);
+
+	assert_int_equal(l.model->fastpath, FASTPATH_OFF);
+	assert_int_equal(l.model->fastpaths.len, 0);
+	assert_int_equal(l.model->fastpath_flows, 65536);
+	unload(&l);
+
+	l = good(UPLINKS "gateway: {fastpath: auto, fastpath-flows: 4194304}");
+	assert_int_equal(l.model->fastpath, FASTPATH_AUTO);
+	assert_int_equal(l.model->fastpaths.len, 0);
+	assert_int_equal(l.model->fastpath_flows, 4194304);
+	assert_int_equal(l.model->fastpath_at.line, 4);
+	unload(&l);
+
+	l = good(UPLINKS "gateway:\n"
+			 "  fastpath: {eth0: xdp, eth2: tc,\n"
+			 "    eth3: off}\n"
+			 "  fastpath-flows: 1024\n");
+	assert_int_equal(l.model->fastpath, FASTPATH_OFF);
+	assert_int_equal(l.model->fastpath_flows, 1024);
+	assert_int_equal(l.model->fastpaths.len, 3);
+	assert_string_equal(l.model->fastpaths.items[0].interface, "eth0");
+	assert_int_equal(l.model->fastpaths.items[0].mode, FASTPATH_XDP);
+	assert_int_equal(l.model->fastpaths.items[1].mode, FASTPATH_TC);
+	assert_string_equal(l.model->fastpaths.items[2].interface, "eth3");
+	assert_int_equal(l.model->fastpaths.items[2].mode, FASTPATH_OFF);
+	assert_int_equal(l.model->fastpaths.items[2].at.line, 6);
+	unload(&l);
+}
+
 static void test_backends(void **state)
 {
 	struct loaded l = good(UPLINKS
@@ -464,6 +496,7 @@ int main(void)
 		cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_gateway),
 		cmocka_unit_test(test_daemon),
+		cmocka_unit_test(test_fastpath),
 		cmocka_unit_test(test_backends),
 		cmocka_unit_test(test_uplink_checks),
 		cmocka_unit_test(test_map_checks),

@@ -41,6 +41,7 @@ TYPES = {
     "duration": "#/$defs/duration",
     "command": "#/$defs/command",
     "metrics": "#/$defs/metrics",
+    "fastpath": "#/$defs/fastpath",
     "return": "#/$defs/return",
     "prefix or list": "#/$defs/prefixes",
 }
@@ -48,7 +49,7 @@ TYPES = {
 REJECTED = ["root-is-a-list", "no-uplinks", "uplinks-empty", "unknown-keys", "missing-keys", "wrong-types",
             "wrong-types-gateway", "names", "interface-names", "listeners", "returns", "snat-too-many",
             "rules-zero", "tables-zero", "mark-zero", "yaml-bare-v6-in-brackets", "backends", "checks-uplink",
-            "checks-map", "gateway-daemon", "gateway-daemon-more"]
+            "checks-map", "gateway-daemon", "gateway-daemon-more", "fastpath", "fastpath-empty"]
 
 program, top = sys.argv[1], pathlib.Path(sys.argv[2])
 lines = [line.split("\t") for line in
@@ -147,6 +148,10 @@ class Schema(unittest.TestCase):
         for what in ("pings", "endpoints", "urls", "servers"):
             self.assertEqual(defs[what]["anyOf"][1]["maxItems"], LIMITS["targets"])
         self.assertEqual(defs["command"]["anyOf"][1]["maxItems"], LIMITS["hook"])
+        self.assertEqual(defs["fastpath"]["anyOf"][1]["maxProperties"], LIMITS["fastpath"])
+        flows = SCHEMA["properties"]["gateway"]["properties"]["fastpath-flows"]
+        self.assertEqual((flows["maximum"], flows["default"]),
+                         (LIMITS["fastpath-flows"], LIMITS["fastpath-flows-default"]))
         self.assertEqual(defs["return"]["anyOf"][1]["properties"]["snat"]["maxItems"], LIMITS["snat"])
 
     def test_takes_the_examples(self):

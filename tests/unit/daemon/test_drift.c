@@ -112,16 +112,43 @@ static void test_a_repair_waits_and_news_do_not(void **state)
 	assert_int_equal(drift_due(&c), 4397);
 }
 
+/* What is learned of many backends comes together; the kernel's events do not wait for it. */
+static void test_learned_waits_for_a_rest(void **state)
+{
+	struct drift_clock c = {0};
+
+	drift_learned(&c, 1000);
+	assert_int_equal(drift_due(&c), 1010); /* the first does not wait */
+	drift_passed(&c, false, 1500);
+	drift_took(&c, 490, 1500);
+	assert_int_equal(drift_due(&c), UINT64_MAX);
+	for (uint64_t ms = 1500; ms < 2900; ms++)
+		drift_learned(&c, ms);
+	assert_int_equal(drift_due(&c), 1500 + 490 * DRIFT_REST);
+	drift_event(&c, false, 2900);
+	assert_int_equal(drift_due(&c), 1530);
+	drift_passed(&c, false, 2910);
+	drift_took(&c, 9000, 2910);
+	drift_learned(&c, 2911);
+	assert_int_equal(drift_due(&c), 2910 + DRIFT_REST_LONGEST_MS);
+	drift_passed(&c, false, 5000);
+	/* Long after, it does not wait either. */
+	drift_learned(&c, 9000);
+	assert_int_equal(drift_due(&c), 9010);
+}
+
 static void test_peace(void **state)
 {
 	size_t fights;
 	struct drift_clock c = repairs(6, 100, &fights);
 
 	assert_int_equal(c.until_ms, 1500 + 2000);
+	assert_int_equal(drift_fight_until(&c), 3500 + DRIFT_WAIT_LONGEST_MS);
 	assert_false(drift_passed(&c, false, 3500 + DRIFT_WAIT_LONGEST_MS));
 	assert_int_equal(c.wait_ms, 2000);
 	assert_false(drift_passed(&c, false, 3501 + DRIFT_WAIT_LONGEST_MS));
 	assert_int_equal(c.wait_ms, 0);
+	assert_int_equal(drift_fight_until(&c), 0);
 
 	/* A repair long after is the first of a new count. */
 	c = repairs(6, 100, &fights);
@@ -253,6 +280,7 @@ int main(void)
 		cmocka_unit_test(test_a_pass_clears),
 		cmocka_unit_test(test_fights),
 		cmocka_unit_test(test_a_repair_waits_and_news_do_not),
+		cmocka_unit_test(test_learned_waits_for_a_rest),
 		cmocka_unit_test(test_peace),
 		cmocka_unit_test(test_nothing_is_no_drift),
 		cmocka_unit_test(test_another_config_is_no_drift),

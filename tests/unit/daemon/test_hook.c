@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/hook.h"
+#include "daemon/spawner.h"
 
 /* ---- a daemon of which there is just enough ---- */
 
@@ -32,6 +33,8 @@ struct fixture {
 static void start(struct fixture *f, uint32_t timeout_ms)
 {
 	memset(f, 0, sizeof(*f));
+	f->daemon.hooks = spawner_new("hooks");
+	assert_non_null(f->daemon.hooks);
 	f->daemon.base = event_base_new();
 	f->daemon.journal = journal_new(true);
 	f->daemon.config = &f->config;
@@ -58,6 +61,7 @@ static void stop(struct fixture *f)
 
 	hook_stop(&f->daemon);
 	assert_null(f->daemon.hook);
+	spawner_free(f->daemon.hooks);
 	journal_free(f->daemon.journal);
 	event_base_free(f->daemon.base);
 	snprintf(command, sizeof(command), "rm -r %s", f->dir);
@@ -233,12 +237,9 @@ static void test_failures(void **state)
 	stop(&f);
 }
 
-static bool alive(struct fixture *f, const char *name)
+/* Within a second. */
+static bool ends(pid_t pid)
 {
-	char text[4096];
-	pid_t pid = (pid_t)strtol(file(f, name, text), NULL, 10);
-
-	assert_int_not_equal(pid, 0);
 	/* A killed one may take a moment, and may be nobody's child: then it is a zombie of init. */
 	for (int i = 0; i < 100; i++) {
 		char path[64], stat[256] = "";
@@ -247,15 +248,24 @@ static bool alive(struct fixture *f, const char *name)
 		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 		in = fopen(path, "r");
 		if (!in)
-			return false;
+			return true;
 		if (!fgets(stat, sizeof(stat), in))
 			stat[0] = '\0';
 		fclose(in);
 		if (strstr(stat, ") Z "))
-			return false;
+			return true;
 		usleep(10000);
 	}
-	return true;
+	return false;
+}
+
+static bool alive(struct fixture *f, const char *name)
+{
+	char text[4096];
+	pid_t pid = (pid_t)strtol(file(f, name, text), NULL, 10);
+
+	assert_int_not_equal(pid, 0);
+	return !ends(pid);
 }
 
 /* One that hangs is killed with all that it started, and the next one has its turn. */
@@ -375,9 +385,24 @@ static void test_stop_kills(void **state)
 		loop_for(&f, 10);
 	pid = (pid_t)strtol(file(&f, "pid", text), NULL, 10);
 	assert_int_not_equal(pid, 0);
+	assert_int_equal(kill(pid, 0), 0);
 	stop(&f);
-	assert_int_equal(kill(pid, 0), -1);
-	assert_int_equal(errno, ESRCH);
+	assert_true(ends(pid));
+}
+
+/* The process that starts it is gone: that is said, and nothing else breaks. */
+static void test_no_spawner(void **state)
+{
+	struct fixture f;
+
+	start(&f, 5000);
+	script(&f, "kill -9 $PPID; sleep 0.2");
+	run(&f, "unicom", "down");
+	loop_until(&f, 1);
+	run(&f, "telecom", "down");
+	run(&f, "telecom", "up");
+	assert_int_equal(journal_count(f.daemon.journal, "hook-failed"), 3);
+	stop(&f);
 }
 
 static unsigned int open_files(void)
@@ -422,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_too_many_wait),
 		cmocka_unit_test(test_stop_kills),
+		cmocka_unit_test(test_no_spawner),
 		cmocka_unit_test(test_nothing_leaks),
 	};
 

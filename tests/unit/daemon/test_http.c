@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@ struct fixture {
 	char last[128]; /* path and body of the last request */
 	struct http_peer peer;
 	struct http_stream *stream;
+	/* of /pieces: lines to come, lines made, answers that ended; and lines made as the last other
+	 * request was handled */
+	unsigned int lines, made, ended, made_then;
 };
 
 static void judge(struct http_peer *peer, int fd, void *data)
@@ -45,16 +49,34 @@ static void on_closed(struct http_stream *s, void *data)
 	f->stream = NULL;
 }
 
+/* Numbered lines of 1,000 bytes. */
+static bool next_line(struct strbuf *out, void *data)
+{
+	struct fixture *f = data;
+
+	strbuf_addf(out, "%0999u\n", f->made++);
+	return f->made < f->lines;
+}
+
+static void end_lines(void *data)
+{
+	((struct fixture *)data)->ended++;
+}
+
 static void handle(struct http_exchange *x, const struct http_request *r,
 	const struct http_peer *peer, void *data)
 {
 	struct fixture *f = data;
 
 	f->handled++;
+	f->made_then = f->made;
 	f->peer = *peer;
 	snprintf(f->last, sizeof(f->last), "%s %.*s", r->path, (int)r->body_len, r->body);
 	if (strcmp(r->path, "/stream") == 0)
 		f->stream = http_stream_start(x, on_closed, f);
+	else if (strcmp(r->path, "/pieces") == 0)
+		http_reply_pieces(
+			x, 200, "text/plain", &(struct http_pieces){next_line, end_lines, f});
 	else if (strcmp(r->path, "/error") == 0)
 		http_reply_error(x, 409, "no", "try", NULL);
 	else
@@ -64,6 +86,7 @@ static void handle(struct http_exchange *x, const struct http_request *r,
 static void begin(struct fixture *f, struct http_rules rules)
 {
 	*f = (struct fixture){0};
+	signal(SIGPIPE, SIG_IGN); /* as the daemon does */
 	strcpy(f->dir, "/tmp/portreeve-http-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->path, sizeof(f->path), "%s/api.sock", f->dir);
@@ -280,6 +303,177 @@ static void test_streams(void **state)
 	end(&f);
 }
 
+/* ---- answers in pieces ---- */
+
+#define ASK_PIECES "GET /pieces HTTP/1.1\r\n\r\n"
+
+/* Read what is there, and again, until nothing comes; up to @most bytes. */
+static void take(const struct fixture *f, int fd, struct strbuf *all, size_t most)
+{
+	char buf[8192];
+	ssize_t n;
+
+	do {
+		spin(f, 0);
+		n = recv(fd, buf, most < sizeof(buf) ? most : sizeof(buf), 0);
+		if (n > 0) {
+			strbuf_addn(all, buf, (size_t)n);
+			most -= (size_t)n;
+		}
+	} while (n > 0 && most);
+}
+
+/* The body, out of its chunks; asserts that they are well-formed and end. */
+static void dechunk(const struct strbuf *answer, struct strbuf *body)
+{
+	char *at = strstr(answer->s, "\r\n\r\n");
+	unsigned long len;
+
+	assert_non_null(strstr(answer->s, "\r\nTransfer-Encoding: chunked\r\n"));
+	assert_null(strstr(answer->s, "Content-Length"));
+	for (at += 4; (len = strtoul(at, &at, 16)); at += len + 4) {
+		assert_memory_equal(at, "\r\n", 2);
+		assert_true(at + len + 4 <= answer->s + answer->len);
+		strbuf_addn(body, at + 2, len);
+		assert_memory_equal(at + 2 + len, "\r\n", 2);
+	}
+	assert_string_equal(at, "\r\n\r\n");
+}
+
+static void assert_lines(const char *s, size_t len, unsigned int n)
+{
+	assert_int_equal(len, n * 1000);
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(strtoul(s + i * 1000, NULL, 10), i);
+}
+
+static void test_pieces(void **state)
+{
+	struct strbuf answer = STRBUF_INIT, body = STRBUF_INIT;
+	char buf[8192];
+	struct fixture f;
+	int big, other;
+
+	begin(&f, (struct http_rules){0});
+	f.lines = 20000;
+	big = dial(&f);
+	other = dial(&f);
+	put(&f, big, ASK_PIECES);
+	spin(&f, 100);
+	/* Nobody reads: what the socket takes and a piece or two have been made, not all of it. */
+	assert_in_range(f.made, 64, 1000);
+	for (unsigned int i = 0, before = 0; i < 5; i++) {
+		take(&f, big, &answer, 1 << 20);
+		put(&f, other, GET); /* is answered in the middle of it */
+		assert_non_null(strstr(got(other, buf), "hello"));
+		assert_in_range(f.made_then, before + 100, f.lines - 1);
+		before = f.made_then;
+	}
+	assert_int_equal(f.ended, 0);
+	take(&f, big, &answer, SIZE_MAX);
+	assert_int_equal(f.ended, 1);
+	dechunk(&answer, &body);
+	assert_lines(body.s, body.len, f.lines);
+	/* The connection goes on, with the next thing asked. */
+	put(&f, big, GET);
+	assert_non_null(strstr(got(big, buf), "hello"));
+	strbuf_fini(&answer);
+	strbuf_fini(&body);
+	close(big);
+	close(other);
+	spin(&f, 0);
+	end(&f);
+}
+
+/* What fits into one piece is sent as any other answer, with its length. */
+static void test_one_piece(void **state)
+{
+	struct fixture f;
+	char buf[8192];
+	int fd;
+
+	begin(&f, (struct http_rules){0});
+	f.lines = 3;
+	fd = dial(&f);
+	put(&f, fd, ASK_PIECES);
+	assert_non_null(strstr(got(fd, buf), "\r\nContent-Length: 3000\r\n"));
+	assert_lines(strstr(buf, "\r\n\r\n") + 4, strlen(strstr(buf, "\r\n\r\n") + 4), 3);
+	assert_int_equal(f.ended, 1);
+	close(fd);
+	spin(&f, 0);
+	end(&f);
+}
+
+static void test_pieces_for_others(void **state)
+{
+	struct strbuf answer = STRBUF_INIT;
+	const char *body;
+	struct fixture f;
+	char buf[8192];
+	int fd;
+
+	begin(&f, (struct http_rules){0});
+	f.lines = 1000;
+	/* HTTP/1.0 knows no chunks: the end of the connection is the end. */
+	fd = dial(&f);
+	put(&f, fd, "GET /pieces HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	take(&f, fd, &answer, SIZE_MAX);
+	assert_true(is_closed(fd));
+	assert_null(strstr(answer.s, "chunked"));
+	assert_non_null(strstr(answer.s, "\r\nConnection: close\r\n"));
+	body = strstr(answer.s, "\r\n\r\n") + 4;
+	assert_lines(body, answer.len - (size_t)(body - answer.s), f.lines);
+	close(fd);
+	/* Who asks for the head alone gets it, and may go on. */
+	f.made = 0;
+	fd = dial(&f);
+	put(&f, fd, "HEAD /pieces HTTP/1.1\r\n\r\n");
+	got(fd, buf);
+	assert_non_null(strstr(buf, "Transfer-Encoding: chunked\r\n"));
+	assert_string_equal(strstr(buf, "\r\n\r\n"), "\r\n\r\n");
+	assert_int_equal(f.ended, 2);
+	put(&f, fd, GET);
+	assert_non_null(strstr(got(fd, buf), "hello"));
+	close(fd);
+	strbuf_fini(&answer);
+	spin(&f, 0);
+	end(&f);
+}
+
+static void test_pieces_have_an_end(void **state)
+{
+	int fds[HTTP_MAX_IN_PIECES], late;
+	struct fixture f;
+	char buf[8192];
+
+	begin(&f, (struct http_rules){.answer_ms = 1500});
+	f.lines = UINT32_MAX;
+	for (unsigned int i = 0; i < HTTP_MAX_IN_PIECES; i++) {
+		fds[i] = dial(&f);
+		put(&f, fds[i], ASK_PIECES);
+	}
+	/* There are only so many at a time; a small one is none. */
+	late = dial(&f);
+	put(&f, late, ASK_PIECES);
+	assert_non_null(strstr(got(late, buf), " 503 "));
+	assert_int_equal(f.ended, 1);
+	put(&f, late, GET);
+	assert_non_null(strstr(got(late, buf), "hello"));
+	/* One goes away, which makes room; the others have their deadline. */
+	close(fds[0]);
+	spin(&f, 0);
+	assert_int_equal(f.ended, 2);
+	put(&f, late, ASK_PIECES);
+	assert_non_null(strstr(got(late, buf), " 200 "));
+	spin(&f, 4000);
+	assert_int_equal(f.ended, 2 + HTTP_MAX_IN_PIECES);
+	assert_int_equal(http_connections(f.http), 0);
+	for (unsigned int i = 1; i < HTTP_MAX_IN_PIECES; i++)
+		close(fds[i]);
+	close(late);
+	end(&f);
+}
+
 static void test_the_socket_file(void **state)
 {
 	struct fixture f;
@@ -322,6 +516,10 @@ int main(void)
 		cmocka_unit_test(test_the_idlest_makes_room),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_one_piece),
+		cmocka_unit_test(test_pieces_for_others),
+		cmocka_unit_test(test_pieces_have_an_end),
 		cmocka_unit_test(test_the_socket_file),
 	};
 

@@ -68,9 +68,9 @@ void daemon_learn_down(struct daemon *d, const char *map, const struct backend *
 	snprintf(l->map, sizeof(l->map), "%s", map);
 	l->backend = backend->addr;
 	l->down = down;
-	for (size_t i = 0; i < d->learned.downs.len; i++)
-		if (strcmp(d->learned.downs.items[i].map, map) == 0 && !down)
-			d->learned.downs.items[i] = d->learned.downs.items[--d->learned.downs.len];
+	for (size_t i = 0; i < d->learned.known.downs.len; i++)
+		if (strcmp(d->learned.known.downs.items[i].map, map) == 0 && !down)
+			d->learned.known.downs.items[i] = d->learned.known.downs.items[--d->learned.known.downs.len];
 }
 
 static struct ip_addr addr(const char *s)
@@ -118,6 +118,7 @@ static void add_line(struct fixture *f, const char *name, unsigned int i)
 	p->up[0] = true;
 	vec_push(f->arena, &p->addrs, addr(own[i]));
 	p->nexthop[0].gateway = addr(hops[i]);
+	p->nexthop[0].interface = interfaces[i];
 	l->name = interfaces[i];
 	l->up = l->carrier = true;
 }
@@ -447,11 +448,11 @@ static void test_backends(void **state)
 	loop_until(&f, "backend-down", 3);
 
 	/* Checked no more: taken for up, as all that are not. */
-	*vec_add(f.arena, &f.daemon.learned.downs) =
+	*vec_add(f.arena, &f.daemon.learned.known.downs) =
 		(struct memory_down){.map = "web", .backend = addr("127.0.0.2"), .port = 8080};
-	*vec_add(f.arena, &f.daemon.learned.downs) =
+	*vec_add(f.arena, &f.daemon.learned.known.downs) =
 		(struct memory_down){.map = "dead", .backend = addr("127.0.0.3")};
-	*vec_add(f.arena, &f.daemon.learned.downs) =
+	*vec_add(f.arena, &f.daemon.learned.known.downs) =
 		(struct memory_down){.map = "was once", .backend = addr("127.0.0.9")};
 	web->checks.len = 0;
 	settle(&f);
@@ -459,7 +460,7 @@ static void test_backends(void **state)
 	assert_false(last_learnt(&f, "web"));
 	assert_false(last_learnt(&f, "was once"));
 	assert_true(last_learnt(&f, "dead"));
-	assert_int_equal(f.daemon.learned.downs.len, 1);
+	assert_int_equal(f.daemon.learned.known.downs.len, 1);
 	unmake(&f);
 	far_stop(&far);
 }

@@ -300,8 +300,8 @@ static void test_remembered(void **state)
 	NEEDS_NAMESPACE();
 	far_start(&far, nobody, 0);
 	make(&f);
-	*vec_add(f.arena, &f.daemon.learned.returns) =
-		(struct memory_return){.backend = addr("1.1.1.254"), .mode = RETURN_DIRECT};
+	learning_return(&f.daemon.learned, &(struct ip_addr){IP_V4, {1, 1, 1, 254}}, RETURN_DIRECT,
+		"it was so");
 	add_map(&f, "1.1.1.254");
 	assert_int_equal(returns_start(&f.daemon), 0);
 	assert_int_equal(totals(&f).last.mode, RETURN_DIRECT);

@@ -43,6 +43,17 @@ static inline void sh(const char *fmt, ...)
 		fail_msg("failed: %s", command);
 }
 
+/* The kernel finishes links and IPv6 addresses a moment after they were asked for, in workers of its own:
+ * wait until @n lines of `ip -6 route show table local` match @pattern, and what made the last is over. */
+static inline void settle_links(const char *pattern, unsigned int n)
+{
+	sh("for i in $(seq 1000); do "
+	   "[ $(ip -6 route show table local | grep -c '%s') -ge %u ] && "
+	   "exec ip link set lo up; " /* which waits for whoever changes links now */
+	   "sleep 0.01; done; exit 1",
+		pattern, n);
+}
+
 static inline struct kernel *open_kernel(void)
 {
 	struct kernel_error e = {0};

@@ -2,8 +2,11 @@
 /* Facts about other tools: networkd's settings in all their places, iptables-legacy in a namespace. */
 #include "netns.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kernel/facts.h"
 #include "kernel/nft.h"
@@ -84,6 +87,32 @@ static void test_legacy(void **state)
 	arena_free(a);
 }
 
+/* Also by one who may not look at the namespaces of others. */
+static void test_processes(void **state)
+{
+	struct kernel *k;
+	char parent[16];
+	int status;
+	pid_t pid;
+
+	NEEDS_NAMESPACE();
+	k = open_kernel();
+	assert_int_equal(kernel_has_process(k, "self"), 1);
+	assert_int_equal(kernel_has_process(k, "1"), 0);
+	assert_int_equal(kernel_has_process(k, "999999999"), -ENOENT);
+	snprintf(parent, sizeof(parent), "%d", (int)getpid());
+	pid = fork();
+	if (pid == 0)
+		_exit(setresuid(65534, 65534, 65534) == 0 && access("/proc/1/ns/net", F_OK) < 0 &&
+					errno == EACCES && kernel_has_process(k, parent) == 1 &&
+					kernel_has_process(k, "1") == 0
+				? 0
+				: 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	kernel_close(k);
+}
+
 static void test_foreign_sets(void **state)
 {
 	struct nft_ruleset seen = {0};
@@ -114,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_networkd_settings, make_root, remove_root),
 		cmocka_unit_test(test_legacy),
+		cmocka_unit_test(test_processes),
 		cmocka_unit_test(test_foreign_sets),
 	};
 

@@ -18,12 +18,14 @@ struct fixture {
 static void begin(struct fixture *f)
 {
 	memset(f, 0, sizeof(*f));
+	sh("sysctl -qw net.ipv6.conf.default.addr_gen_mode=1"); /* they come by themselves */
 	sh("ip link add wan0 type veth peer name wan1 && ip link set wan0 up && ip link set wan1 "
 	   "up");
 	sh("ip link add lan.7 type veth peer name lan1 && ip link set lan.7 up && "
 	   "ip link set lan1 up");
 	sh("ip addr add 192.0.2.1/24 dev wan0 && ip addr add 10.0.0.1/24 dev lan.7");
 	sh("ip addr add 2001:db8::1/64 dev wan0 nodad && ip addr add fd00::1/64 dev lan.7 nodad");
+	settle_links("multicast ff00::/8\\|local 2001:db8::1\\|local fd00::1", 6);
 	f->a = arena_new();
 	f->k = open_kernel();
 }

@@ -151,6 +151,46 @@ static void test_remove_takes_only_ours(void **state)
 	planned_fini(&p);
 }
 
+/* Somebody flushed a table of ours and put the same default there, as his own: it is replaced, and does
+ * not stand in the way for ever. In a table that nothing of ours leads to it is his. */
+static void test_anothers_route_in_our_table(void **state)
+{
+	for (unsigned int rules = 0; rules < 3; rules++) { /* ours; made again by him; none */
+		struct netstate now;
+		struct planned p;
+		struct changes c;
+		bool found = false;
+
+		planned_init(&p, one);
+		planned_make(&p);
+		now = in_force(&p);
+		memset(&now.routes, 0, sizeof(now.routes));
+		memset(&now.rules, 0, sizeof(now.rules));
+		VEC_EACH (&p.plan->want.routes, struct net_route, r)
+			if (r->table == 70001 && r->dst.len == 0 && r->type == ROUTE_UNICAST) {
+				vec_push(p.a, &now.routes, *r);
+				now.routes.items[0].protocol = 3;
+			}
+		assert_int_equal(now.routes.len, 1);
+		VEC_EACH (&p.plan->want.rules, struct net_rule, r)
+			if (rules < 2) {
+				struct net_rule *his = vec_add(p.a, &now.rules);
+
+				*his = *r;
+				his->protocol = rules ? 0 : PORTREEVE_PROTOCOL;
+			}
+		plan_diff(p.a, &now, &p.plan->want, &p.plan->memory, &c);
+		VEC_EACH (&c.before, struct change, it)
+			if (it->kind == CHANGE_ROUTE && it->replaced) {
+				assert_ptr_equal(it->replaced, &now.routes.items[0]);
+				found = true;
+			}
+		assert_int_equal(found, rules < 2);
+		assert_int_equal(c.after.len, 0);
+		planned_fini(&p);
+	}
+}
+
 static void test_sysctls_go_back(void **state)
 {
 	struct planned p;
@@ -216,6 +256,7 @@ int main(void)
 		cmocka_unit_test(test_only_what_differs),
 		cmocka_unit_test(test_uplink_goes),
 		cmocka_unit_test(test_remove_takes_only_ours),
+		cmocka_unit_test(test_anothers_route_in_our_table),
 		cmocka_unit_test(test_sysctls_go_back),
 		cmocka_unit_test(test_sysctls_are_stable),
 		cmocka_unit_test(test_number_is_for_life),

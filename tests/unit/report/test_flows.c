@@ -142,6 +142,48 @@ static void test_sums(void **state)
 	end(&f);
 }
 
+/* What the fast path carried is added, each direction by its own packets' addresses. */
+static void test_bypassed(void **state)
+{
+	struct flow_account account = {.counted = true, .packets = {1, 2}, .bytes = {100, 200}};
+	struct fastpath_accounts none = {0}, fast = {0};
+	struct fastpath_account items[3] = {0};
+	struct fixture f;
+	struct net_flow n;
+	struct mapped_flow m;
+	json_t *j;
+
+	begin(&f);
+	n = flow(&f, PROTO_TCP, 1, "2.2.2.2", 80, "192.168.0.2");
+	/* In their order: another protocol's comes last, though it is of the same addresses. */
+	items[0] = (struct fastpath_account){PROTO_TCP, n.original, 10, 1000};
+	items[1] = (struct fastpath_account){PROTO_TCP, n.reply, 20, 2000};
+	items[2] = (struct fastpath_account){PROTO_UDP, n.original, 7, 7};
+	if (ip_cmp(&n.original.src, &n.reply.src) > 0) {
+		items[1] = items[0];
+		items[0] = (struct fastpath_account){PROTO_TCP, n.reply, 20, 2000};
+	}
+	fast.items.items = items;
+	fast.items.len = 3;
+	mapped_find(f.index, &n, &m);
+	m.account = &account;
+	j = report_flow(&m, 0);
+	assert_true(json_is_null(json_object_get(j, "bypassed")));
+	json_decref(j);
+	mapped_add_bypassed(&m, &account, &none);
+	assert_int_equal(account.packets[0] + account.packets[1], 3);
+	mapped_add_bypassed(&m, &account, &fast);
+	assert_int_equal(account.packets[0], 11);
+	assert_int_equal(account.packets[1], 22);
+	assert_int_equal(account.bytes[0], 1100);
+	assert_int_equal(account.bytes[1], 2200);
+	j = report_flow(&m, 0);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(j, "bypassed"), "reply")), 20);
+	json_decref(j);
+	end(&f);
+}
+
 static void test_as_json(void **state)
 {
 	struct flow_account known = {.counted = true, .bytes = {3, 4}, .start_ms = 10000, .id = 7},
@@ -179,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_map_and_home),
 		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_bypassed),
 		cmocka_unit_test(test_as_json),
 	};
 

@@ -58,6 +58,10 @@ static void test_verdicts(void **state)
 		{"{\"in_force\": true, \"backends\": [{\"map\": \"m\", \"address\": \"10.0.0.1\","
 		 " \"state\": \"down\", \"reason\": \"refused\"}]}",
 			NOT_WELL, "backend 10.0.0.1 of map m is down: refused"},
+		{"{\"in_force\": true, \"config\": {\"file\": \"gw.yaml\", \"refused_ms\": null}}",
+			WELL, NULL},
+		{"{\"in_force\": true, \"config\": {\"file\": \"gw.yaml\", \"refused_ms\": 5}}",
+			NOT_WELL, "gw.yaml was refused"},
 		{"{\"in_force\": true, \"drift\": {\"total\": 7, \"opponent\": null}}", WELL, NULL},
 		{"{\"in_force\": true, \"drift\": {\"total\": 7, \"opponent\": \"nft (pid 1)\"}}",
 			NOT_WELL, "nft (pid 1)"},
@@ -75,6 +79,31 @@ static void test_verdicts(void **state)
 			fail_msg("%s: %zu problems, %s", cases[i].status, n, first_problem(j));
 		json_decref(j);
 	}
+}
+
+static void test_history(void **state)
+{
+	struct health h;
+	json_t *list, *first, *last;
+
+	health_init(&h, 0, 1);
+	list = report_history(&h);
+	assert_int_equal(json_array_size(list), 0);
+	json_decref(list);
+	for (unsigned int i = 0; i < HEALTH_HISTORY + 2; i++)
+		assert_true(health_link(&h, i % 2, "no carrier", 100 + i));
+	list = report_history(&h);
+	assert_int_equal(json_array_size(list), HEALTH_HISTORY);
+	first = json_array_get(list, 0);
+	assert_int_equal(json_integer_value(json_object_get(first, "at_ms")), 102);
+	assert_string_equal(json_string_value(json_object_get(first, "state")), "down");
+	assert_string_equal(json_string_value(json_object_get(first, "reason")), "no carrier");
+	last = json_array_get(list, HEALTH_HISTORY - 1);
+	assert_int_equal(json_integer_value(json_object_get(last, "at_ms")), 101 + HEALTH_HISTORY);
+	assert_string_equal(json_string_value(json_object_get(last, "state")), "up");
+	assert_true(json_is_null(json_object_get(last, "reason")));
+	json_decref(list);
+	health_fini(&h);
 }
 
 static void test_texts(void **state)
@@ -115,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_diagnostics),
 	};
