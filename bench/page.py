@@ -50,7 +50,8 @@ veths carry unfinished ones otherwise.
 **Contenders.** iptables has the rules of the article that portreeve began with, the LAN looked up
 first, without which they do not work: one DNAT rule a map and uplink. *nft by hand* has the maps in one
 map and two more lookups; nobody writes less for two uplinks. HAProxy, nginx, rinetd and socat run on the
-gateway as proxies, with their defaults.
+gateway as proxies, with their defaults. portreeve hides clients as the others do (`return: snat`); its fast
+path has room for all flows, and for 131,072 at least.
 """
 
 PRINTED = {"control": ("Getting maps into the kernel", control),
@@ -105,7 +106,7 @@ class Page:
     def machine(self):
         m, s = self.result["machine"], self.result["settings"]
         text = (f"{m['processor']}, {m['processors']} processors, {m['memory_gib']} GiB; {m['system']}; "
-                f"Linux {m['kernel']}. {s['runs']} runs of {s['seconds']} s each.\n")
+                f"Linux {m['kernel']}. {s['runs']} run{'s' * (s['runs'] != 1)} of {s['seconds']} s each.\n")
         if m["load_before"] > 0.5:
             text += (f"\nThe machine was busy before it began (load {m['load_before']:.1f}): these "
                      "figures are doubtful.\n")

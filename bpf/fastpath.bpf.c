@@ -31,7 +31,7 @@
 #define AF_INET	     2
 #define AF_INET6     10
 #define DIR_ORIGINAL 0
-#define WAITS	     0x80000000u /* in a stamp, above what counts */
+#define SENT	     0x10000u /* in a stamp */
 
 /* Never changed once loaded: each interface has its own copy of the programs. */
 const volatile __u32 own_index;
@@ -49,7 +49,9 @@ struct {
 	__u32 tcp_ms, udp_ms; /* conntrack's timeouts, established and stream */
 	__u32 unacked_ms;     /* and of TCP with data that waits for its acknowledgement */
 	struct fp_home homes[FP_HOMES];
-	__u32 stamps[FP_SLOTS]; /* of connections: a SYN, FIN or RST adds to its own */
+	/* Of connections. A SYN, FIN or RST adds to the lower half of its own, and each proof by data to the
+	 * upper: an acknowledgement is proved anew if there was data since. */
+	__u32 stamps[FP_SLOTS];
 	__u32 kicked[FP_KICKS]; /* neighbours: when the kernel last used one, in jiffies */
 } shared;
 
@@ -90,6 +92,14 @@ struct {
 	__type(value, __u32);
 	__uint(max_entries, 256);
 } targets SEC(".maps");
+
+/* Interfaces that have a program: FP_SIDE_*. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(max_entries, 256);
+} sides SEC(".maps");
 
 static __always_inline void count(enum fp_reason reason)
 {
@@ -138,10 +148,14 @@ static __always_inline __u32 stamp_now(__u32 slot)
 	return shared.epoch << 16 | (shared.stamps[slot & (FP_SLOTS - 1)] & 0xffff);
 }
 
-/* Is there data of the connection that was not seen to be acknowledged? */
-static __always_inline int waits(__u32 slot)
+static __always_inline __u16 sent_now(__u32 slot)
 {
-	return shared.stamps[slot & (FP_SLOTS - 1)] & WAITS;
+	return (__u16)(shared.stamps[slot & (FP_SLOTS - 1)] / SENT);
+}
+
+static __always_inline void data_was_sent(__u32 slot)
+{
+	__sync_fetch_and_add(&shared.stamps[slot & (FP_SLOTS - 1)], SENT);
 }
 
 static __always_inline void outdate(__u32 slot)
@@ -254,7 +268,8 @@ struct proof {
 	__u16 sport, dport;
 	__u16 slot;
 	__u16 mtu;
-	__u32 stamp; /* from before conntrack was asked: what changes meanwhile is noticed */
+	__u32 stamp; /* this and `sent` are from before conntrack was asked, so that no change is missed */
+	__u16 sent;
 };
 
 static __always_inline struct nf_conn *ct_lookup(
@@ -278,15 +293,29 @@ static __always_inline struct nf_conn *ct_lookup(
 		   : bpf_skb_ct_lookup(ctx, &t, sizeof(t.ipv6), opts, sizeof(*opts));
 }
 
+#define HAS_EXTENSION(ext, id)                                                                     \
+	(bpf_core_enum_value_exists(enum nf_ct_ext_id, id) &&                                      \
+		(ext)->offset[bpf_core_enum_value(enum nf_ct_ext_id, id)])
+
 /* Extensions that must see each packet, or that have a say in timeouts. */
 static __always_inline int watched(const struct nf_conn *ct)
 {
 	const struct nf_ct_ext *ext = ct->ext;
 
-	if (!ext)
-		return 0;
-	return ext->offset[NF_CT_EXT_HELPER] | ext->offset[NF_CT_EXT_SEQADJ] |
-	       ext->offset[NF_CT_EXT_TIMEOUT] | ext->offset[NF_CT_EXT_SYNPROXY];
+	return ext &&
+	       (HAS_EXTENSION(ext, NF_CT_EXT_HELPER) || HAS_EXTENSION(ext, NF_CT_EXT_SEQADJ) ||
+		       HAS_EXTENSION(ext, NF_CT_EXT_TIMEOUT) ||
+		       HAS_EXTENSION(ext, NF_CT_EXT_SYNPROXY));
+}
+
+/* Where the kernel might encrypt what it forwards, or demand that it was encrypted, nothing is bypassed:
+ * routes do not tell. */
+static __always_inline int has_policies(const struct nf_conn *ct)
+{
+	const struct net *net = ct->ct_net.net;
+
+	return bpf_core_field_exists(net->xfrm) &&
+	       (net->xfrm.policy_count[POLICY_OUT] || net->xfrm.policy_count[POLICY_FORWARD]);
 }
 
 static __always_inline void take_addresses(struct proof *p, const struct nf_conntrack_tuple *other)
@@ -333,6 +362,7 @@ static __always_inline enum fp_reason ask_conntrack(
 
 	p->slot = slot_of_connection(ct, p->route.family == AF_INET6);
 	p->stamp = stamp_now(p->slot);
+	p->sent = sent_now(p->slot);
 	if (!(mark & ours_bit))
 		return FP_NOT_OURS;
 	if ((status & need) != need ||
@@ -340,6 +370,8 @@ static __always_inline enum fp_reason ask_conntrack(
 		return FP_NOT_ASSURED;
 	if (status & never || watched(ct))
 		return FP_HELPER;
+	if (has_policies(ct))
+		return FP_IPSEC;
 	*home = shared.homes[number & (FP_HOMES - 1)];
 	if (!home->ifindex || (dir == DIR_ORIGINAL) != (home->ifindex == own_index))
 		return FP_HOME;
@@ -392,17 +424,24 @@ static __always_inline enum fp_reason ask_routes(
 /* As conntrack would have it, had it seen the packet. */
 static __always_inline void refresh(struct nf_conn *ct, const struct fp_packet *pkt, __u32 slot)
 {
-	__u32 *stamp = &shared.stamps[slot & (FP_SLOTS - 1)];
 	__u32 ms = shared.udp_ms;
 
-	if (pkt->proto == FP_TCP && pkt->silent) {
-		__sync_fetch_and_and(stamp, ~WAITS);
-		ms = shared.tcp_ms;
-	} else if (pkt->proto == FP_TCP) {
-		__sync_fetch_and_or(stamp, WAITS);
-		ms = shared.unacked_ms;
-	}
+	if (pkt->proto == FP_TCP)
+		ms = pkt->silent ? shared.tcp_ms : shared.unacked_ms;
+	if (pkt->proto == FP_TCP && !pkt->silent)
+		data_was_sent(slot);
 	bpf_ct_change_timeout(ct, ms);
+}
+
+/* Can packets the other way be bypassed, too? Conntrack would see data, but not its acknowledgements, and
+ * forget a connection that only rests. */
+static __always_inline int goes_both_ways(const struct proof *p)
+{
+	__u32 here = own_index, there = p->route.ifindex;
+	const __u32 *own = bpf_map_lookup_elem(&sides, &here);
+	const __u32 *other = bpf_map_lookup_elem(&sides, &there);
+
+	return own && other && (!(*other & FP_SIDE_XDP) || *own & FP_SIDE_TAKES);
 }
 
 static __always_inline enum fp_reason prove(
@@ -420,6 +459,8 @@ static __always_inline enum fp_reason prove(
 		reason = ask_routes(ctx, p, opts.dir != DIR_ORIGINAL, &home);
 	if (reason == FP_OK && xdp && !bpf_map_lookup_elem(&targets, &p->route.ifindex))
 		reason = FP_TARGET;
+	if (reason == FP_OK && pkt->proto == FP_TCP && !goes_both_ways(p))
+		reason = FP_ONE_WAY;
 	if (reason == FP_OK)
 		refresh(ct, pkt, p->slot);
 	bpf_ct_release(ct);
@@ -431,8 +472,8 @@ static __always_inline enum fp_reason prove(
 /* Reasons that hold for a while: asking again for each packet would cost other traffic dearly. */
 static __always_inline int holds(enum fp_reason reason)
 {
-	return reason == FP_NOT_OURS || reason == FP_HELPER || reason == FP_HOME ||
-	       reason == FP_TARGET;
+	return reason == FP_NOT_OURS || reason == FP_HELPER || reason == FP_IPSEC ||
+	       reason == FP_HOME || reason == FP_TARGET || reason == FP_ONE_WAY;
 }
 
 static __always_inline void start_proof(
@@ -483,6 +524,7 @@ static __always_inline void learn(void *flow, const union fp_key *key, const str
 	how->slot = p->slot;
 	how->proved = now;
 	how->stamp = p->stamp;
+	how->sent = p->sent;
 }
 
 static __always_inline void forget(void *flow, __u32 now, int v6)
@@ -519,6 +561,10 @@ static __always_inline int kernel_turn(const struct fp_how *how, __u32 now)
 /*
  * The one way through: FP_OK, and @found is how the packet goes on. @segment is the longest packet
  * that it will be on the wire.
+ *
+ * An acknowledgement that may be the last packet for long is not given to the kernel by choice. Conntrack
+ * has seen some data whose acknowledgements passed it by, so it would make the timeout the short one, and
+ * forget a connection that only rests.
  */
 static __always_inline enum fp_reason decide(void *ctx, int xdp, union fp_key *key,
 	const struct fp_packet *pkt, __u32 segment, int is_control, void **found, int v6)
@@ -526,8 +572,8 @@ static __always_inline enum fp_reason decide(void *ctx, int xdp, union fp_key *k
 	__u64 hash = hash_of(key->words, KEY_WORDS(v6));
 	void *flow = find(hash, key, v6);
 	__u32 now = (__u32)bpf_jiffies64(), stamp, age;
-	int again = 0;
-	enum fp_reason reason;
+	int again = 0, rests = pkt->silent;
+	enum fp_reason reason = FP_OK;
 	struct fp_how *how;
 	struct proof p = {};
 
@@ -539,10 +585,13 @@ static __always_inline enum fp_reason decide(void *ctx, int xdp, union fp_key *k
 		how = how_in(flow, v6);
 		stamp = stamp_now(how->slot);
 		age = now - how->proved;
-		if (how->stamp == stamp && age <= second && !(pkt->silent && waits(how->slot)))
+		if (how->stamp == stamp && age <= second &&
+			!(pkt->silent && how->sent != sent_now(how->slot))) {
+			rests = 0;
 			goto proved;
+		}
 		again = how->out != 0;
-		if (again && (how->stamp ^ stamp) >> 16) {
+		if (again && !rests && (how->stamp ^ stamp) >> 16) {
 			how->stamp = stamp;
 			how->proved = now - second - 1;
 			return FP_CHANGED;
@@ -567,9 +616,14 @@ proved:
 	if (!how->out)
 		return how->mtu;
 	if (segment > how->mtu)
-		return FP_MTU;
-	if (kernel_turn(how, now))
-		return FP_KERNEL;
+		reason = FP_MTU;
+	else if (!rests && kernel_turn(how, now))
+		reason = FP_KERNEL;
+	if (reason != FP_OK) {
+		/* Conntrack sees it, and may make its timeout the short one. */
+		data_was_sent(how->slot);
+		return reason;
+	}
 	if (how->packets >= 0x8000 || how->bytes >= 0x80000000u)
 		settle(flow, v6);
 	*found = flow;

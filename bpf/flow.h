@@ -28,7 +28,7 @@ struct fp_how {
 	__u32 stamp;  /* at that time: the epoch in the upper half, its connection's in the lower */
 	__u32 bytes;  /* of IP packets, since they were settled in `accounts` */
 	__u16 packets;
-	__u16 spare;
+	__u16 sent; /* how much data of its connection had been proved: see `stamps` */
 };
 
 /* Addresses and ports in network order, as they come in. */
@@ -106,6 +106,7 @@ enum fp_reason {
 	FP_NOT_OURS,
 	FP_NOT_ASSURED, /* no answer yet, or TCP that is not established */
 	FP_HELPER,	/* or other extensions that must see every packet */
+	FP_IPSEC,	/* there are policies, which routes know nothing of */
 	FP_HOME,	/* the request came, or the reply would go, by another line than home */
 	FP_NO_ROUTE,
 	FP_LOCAL,
@@ -113,10 +114,15 @@ enum fp_reason {
 	FP_MTU,
 	FP_FULL,    /* the cache has no room */
 	FP_TARGET,  /* the other interface cannot take redirected frames */
+	FP_ONE_WAY, /* packets the other way could not be bypassed */
 	FP_CHANGED, /* something did: the kernel sees the first packet after it */
 	FP_KERNEL,  /* now and then the kernel itself must see one */
 	FP_REASONS
 };
+
+/* What an interface that has a program is. */
+#define FP_SIDE_XDP   1u /* its program is one of XDP */
+#define FP_SIDE_TAKES 2u /* XDP can redirect frames to it */
 
 /* Where replies go home, by the uplink's number. */
 struct fp_home {

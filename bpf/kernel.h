@@ -84,11 +84,12 @@ struct nf_ct_ext {
 	__u8 offset[9];
 };
 
+/* Their numbers are a matter of the kernel's configuration: see bpf_core_enum_value(). */
 enum nf_ct_ext_id {
 	NF_CT_EXT_HELPER,
-	NF_CT_EXT_SEQADJ = 2,
-	NF_CT_EXT_TIMEOUT = 6,
-	NF_CT_EXT_SYNPROXY = 8,
+	NF_CT_EXT_SEQADJ,
+	NF_CT_EXT_TIMEOUT,
+	NF_CT_EXT_SYNPROXY,
 };
 
 struct ip_ct_tcp {
@@ -99,9 +100,23 @@ union nf_conntrack_proto {
 	struct ip_ct_tcp tcp;
 };
 
+#define POLICY_OUT     1
+#define POLICY_FORWARD 2
+
+struct netns_xfrm {
+	__u32 policy_count[3]; /* by direction */
+};
+
+struct net {
+	struct netns_xfrm xfrm;
+};
+
 struct nf_conn {
 	struct nf_conntrack_tuple_hash tuplehash[2];
 	unsigned long status;
+	struct {
+		struct net *net;
+	} ct_net;
 	__u32 mark;
 	struct nf_ct_ext *ext;
 	union nf_conntrack_proto proto;

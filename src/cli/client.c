@@ -17,7 +17,7 @@
 #define CONNECT_SECONDS 5L
 #define ANSWER_SECONDS	120L /* a change of a large config, on a slow machine */
 #define ANSWER_BYTES	(256u << 20)
-#define LINE_BYTES	65536u
+#define LINE_BYTES	(256u << 10)
 #define URL_PREFIX	"http://localhost"
 
 /* ---- one transfer ---- */
@@ -46,7 +46,11 @@ static size_t take_answer(char *bytes, size_t one, size_t n, void *data)
 static size_t take_lines(char *bytes, size_t one, size_t n, void *data)
 {
 	struct transfer *t = data;
+	long status = 0;
 
+	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200) /* it says why there is none */
+		return take_answer(bytes, one, n, data);
 	for (size_t i = 0; i < n; i++) {
 		if (bytes[i] != '\n') {
 			if (t->text.len < LINE_BYTES)
@@ -279,6 +283,16 @@ enum client_result client_ask(struct cli_context *c, const struct client_questio
 	return result;
 }
 
+static enum client_result stream_refused(
+	struct cli_context *c, const struct transfer *t, long status, enum cli_exit *code)
+{
+	json_t *j = json_loadb(t->text.s ? t->text.s : "", t->text.len, 0, NULL);
+	enum client_result result = refused(c, status, j, code);
+
+	json_decref(j);
+	return result;
+}
+
 enum client_result client_follow(struct cli_context *c, const char *path,
 	bool (*line)(const char *text, void *data), void *data, enum cli_exit *code)
 {
@@ -291,16 +305,15 @@ enum client_result client_follow(struct cli_context *c, const char *path,
 	transfer_init(&t, c, path);
 	t.line = line;
 	t.data = data;
-	curl_easy_setopt(t.curl, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(t.curl, CURLOPT_WRITEFUNCTION, take_lines);
 	got = curl_easy_perform(t.curl);
 	curl_easy_getinfo(t.curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status == STATUS_OTHER_NAMESPACE)
 		result = CLIENT_NO_DAEMON;
-	else if (got == CURLE_HTTP_RETURNED_ERROR)
-		result = refused(c, status, NULL, code);
-	else if (status != 200)
+	else if (!status)
 		result = no_connection(c, &t, got, code);
+	else if (status != 200)
+		result = stream_refused(c, &t, status, code);
 	transfer_fini(&t);
 	return result;
 }

@@ -3,10 +3,12 @@
 #include "cli/explain.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/state_dir.h"
 #include "report/report.h"
@@ -60,30 +62,19 @@ static bool read_options(struct cli_context *c, struct journey_question *q)
 		return false;
 	q->length = (uint16_t)size;
 	q->in = cli_value(c, "in");
-	if (!returns)
-		return true;
-	if (strcmp(returns, "through") == 0)
-		q->returns = RETURN_THROUGH_US;
-	else if (strcmp(returns, "bypass") == 0)
-		q->returns = RETURN_BYPASS;
-	else
+	if (returns && !explain_returns(returns, q))
 		diag_error(&c->diag, NOWHERE, "--return is through or bypass, not '%s'", returns);
 	return c->diag.errors == 0;
 }
 
 static bool check_interface(struct cli_context *c, const struct netstate *net, const char *in)
 {
-	const char **names;
 	const char *near;
-	size_t n = 0;
 
 	if (explain_knows_interface(net, in))
 		return true;
-	names = arena_alloc(c->arena, net->links.len * sizeof(*names));
-	VEC_EACH (&net->links, struct net_link, l)
-		names[n++] = l->name;
 	diag_error(&c->diag, NOWHERE, "there is no interface '%s'", in);
-	near = diag_nearest(in, names, n);
+	near = explain_near_interface(c->arena, net, in);
 	if (near)
 		diag_hint(&c->diag, "did you mean '%s'?", near);
 	return false;
@@ -138,6 +129,62 @@ static int one(struct cli_context *c, const struct cli_source *source, struct jo
 		print_answer(c, source, &e, proof);
 	return cli_finish(c, j,
 		e.journey.verdict == JOURNEY_WORKS && (!proof || proof->agrees) ? CLI_OK : CLI_NO);
+}
+
+/* ---- asking the daemon ---- */
+
+/* Is it about this machine as it is, and one question, so that the daemon can answer it? */
+static bool is_for_daemon(const struct cli_context *c)
+{
+	static const char *const own[] = {"live", "state", "paper", "prove", "batch"};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (cli_given(c, own[i]))
+			return false;
+	return !cli_file_given(c);
+}
+
+static const char *path_for(struct cli_context *c, const struct journey_question *q)
+{
+	const char *path = arena_printf(c->arena, "/v1/explain?%s&%s&%s&size=%u&mark=%" PRIu32,
+		client_param(c, "proto", c->args[0]), client_param(c, "src", c->args[1]),
+		client_param(c, "dst", c->args[2]), q->length, q->mark);
+
+	if (q->in)
+		path = arena_printf(c->arena, "%s&%s", path, client_param(c, "in", q->in));
+	if (cli_given(c, "return"))
+		path = arena_printf(
+			c->arena, "%s&%s", path, client_param(c, "return", cli_value(c, "return")));
+	if (!c->json)
+		path = arena_printf(c->arena, "%s&text=%s%s", path,
+			c->colour_out ? "colour" : "plain", cli_given(c, "all") ? "&all=1" : "");
+	return path;
+}
+
+/* False: no daemon runs. */
+static bool ask_daemon(struct cli_context *c, const struct journey_question *q, enum cli_exit *code)
+{
+	struct client_question question = {.path = path_for(c, q)};
+	const char *text, *verdict;
+	json_t *answer;
+
+	if (client_ask(c, &question, &answer, code) == CLIENT_NO_DAEMON)
+		return false;
+	if (answer) {
+		text = json_string_value(json_object_get(answer, "text"));
+		verdict = json_string_value(json_object_get(answer, "verdict"));
+		*code = verdict && strcmp(verdict, explain_verdict_name(JOURNEY_WORKS)) == 0
+				? CLI_OK
+				: CLI_NO;
+		if (text && !c->json)
+			fputs(text, stdout);
+		/* As of a look from here. */
+		json_object_set_new(answer, "not_understood", json_array());
+		json_object_set_new(answer, "proof", json_null());
+	}
+	*code = (enum cli_exit)cli_finish(c, c->json ? json_incref(answer) : NULL, *code);
+	json_decref(answer);
+	return true;
 }
 
 /* ---- many questions ---- */
@@ -211,6 +258,8 @@ static int run(struct cli_context *c)
 		diag_error(&c->diag, NOWHERE, "--batch and --prove exclude each other");
 		return cli_finish(c, NULL, CLI_USAGE);
 	}
+	if (is_for_daemon(c) && ask_daemon(c, &q, &code))
+		return code;
 	code = cli_source(c, &source);
 	if (code != CLI_OK)
 		return cli_finish(c, NULL, code);
@@ -226,7 +275,9 @@ const struct cli_command command_explain = {
 		"one: rules, address translation, connection marks, policy routing, reverse path\n"
 		"filter. Tells each step, the verdict, the pitfall and the commands that cure it.\n"
 		"PROTO is tcp, udp, sctp or icmp; SRC may be 'self', this machine. With CONFIG\n"
-		"the packet meets that file's plan in force.\n"
+		"the packet meets that file's plan in force. A daemon that runs is asked, which "
+		"takes\n"
+		"no root, unless an option names a source, or it is --prove or --batch.\n"
 		"\n"
 		"Exit status 1 if it is broken or cannot be told, or if the kernel disagrees.\n",
 	.options = {CLI_SOURCE_LIVE, CLI_SOURCE_STATE, CLI_SOURCE_PAPER,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Explain: the answer to a question for people, and the proof of it; see report/explain.h. */
+/* Explain: the proof of an answer; for answers see report/explain.h. */
 #ifndef CLI_EXPLAIN_H
 #define CLI_EXPLAIN_H
 
@@ -8,8 +8,6 @@
 #include "rehearse/prove.h"
 #include "report/explain.h"
 
-/* For people. @all: every way that the journey may take, not only the one that tells most. */
-void explain_print(struct strbuf *out, const struct explanation *e, bool all, bool colour);
 /* Try @e's journey in a namespace. False: that could not be, and the diag says why. */
 bool explain_prove(struct cli_context *c, const struct cli_source *source,
 	const struct explanation *e, struct prove_result *out);

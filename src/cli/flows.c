@@ -5,10 +5,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/in_force.h"
+#include "cli/screen.h"
 #include "cli/table.h"
 
 /* ---- asking ---- */
@@ -56,6 +58,8 @@ bool flows_options(struct cli_context *c, struct flows_query *q)
 
 /* ---- printing ---- */
 
+enum column { MAP, HOME, CLIENT, ADDRESS, BACKEND, RETURN, PROTO, STATE, AGE, REQUEST, REPLY };
+
 static const char *text_of(const json_t *j, const char *key)
 {
 	const char *s = json_string_value(json_object_get(j, key));
@@ -87,9 +91,29 @@ static const char *age_of(struct arena *a, const json_t *flow)
 	return json_is_integer(n) ? table_duration(a, (uint64_t)json_integer_value(n)) : "-";
 }
 
+/* On a terminal: what is told least by goes first until the rest fits, and that is said. */
+static void fit(struct table *t, struct strbuf *out)
+{
+	static const unsigned int spared[] = {STATE, PROTO, RETURN, REQUEST, AGE, ADDRESS};
+	const char *const *heading = t->rows.items[0].cells;
+	unsigned int rows, columns;
+
+	if (!isatty(STDOUT_FILENO))
+		return;
+	screen_size(&rows, &columns);
+	for (size_t i = 0; table_total(t) > columns && i < sizeof(spared) / sizeof(spared[0]);
+		i++) {
+		strbuf_addf(out, "%s%s",
+			i ? ", " : "Left out, since they do not fit: ", heading[spared[i]]);
+		t->hidden |= 1u << spared[i];
+	}
+	if (t->hidden)
+		strbuf_addch(out, '\n');
+}
+
 static void print(struct cli_context *c, const json_t *answer)
 {
-	struct table t = {.arena = c->arena, .right = 1u << 8 | 1u << 9 | 1u << 10};
+	struct table t = {.arena = c->arena, .right = 1u << AGE | 1u << REQUEST | 1u << REPLY};
 	const json_t *list = json_object_get(answer, "flows"), *f;
 	json_int_t total = json_integer_value(json_object_get(answer, "total"));
 	const char *hint =
@@ -109,8 +133,10 @@ static void print(struct cli_context *c, const json_t *answer)
 			age_of(c->arena, f), bytes_of(c->arena, f, "request"),
 			bytes_of(c->arena, f, "reply"));
 	}
-	if (json_array_size(list))
+	if (json_array_size(list)) {
+		fit(&t, &out);
 		table_print(&t, &out);
+	}
 	strbuf_addf(&out, "%" JSON_INTEGER_FORMAT " connection%s", total, total == 1 ? "" : "s");
 	if ((size_t)total > json_array_size(list))
 		strbuf_addf(&out, ", %zu of them shown (--limit)", json_array_size(list));

@@ -11,7 +11,7 @@
 /* The options by which a command takes a source; to be among its options. */
 #define CLI_SOURCE_LIVE                                                                            \
 	{                                                                                          \
-		"live", NULL, "look at this machine as it is (the default)"                        \
+		"live", NULL, "look at this machine, from here"                                    \
 	}
 #define CLI_SOURCE_STATE                                                                           \
 	{                                                                                          \

@@ -4,6 +4,9 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <string.h>
+
+#define GAP "  "
 
 void table_add(struct table *t, const char *const cells[TABLE_COLUMNS])
 {
@@ -28,20 +31,39 @@ static void add_plain(struct strbuf *out, const char *text)
 		strbuf_addch(out, (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
 }
 
-void table_print(const struct table *t, struct strbuf *out)
+static void measure(const struct table *t, size_t widths[TABLE_COLUMNS])
 {
-	size_t widths[TABLE_COLUMNS] = {0};
-
+	memset(widths, 0, TABLE_COLUMNS * sizeof(*widths));
 	VEC_EACH (&t->rows, const struct table_row, row)
 		for (unsigned int i = 0; i < TABLE_COLUMNS && row->cells[i]; i++)
-			if (table_width(row->cells[i]) > widths[i])
+			if (!(t->hidden & 1u << i) && table_width(row->cells[i]) > widths[i])
 				widths[i] = table_width(row->cells[i]);
+}
+
+size_t table_total(const struct table *t)
+{
+	size_t widths[TABLE_COLUMNS], total = 0;
+
+	measure(t, widths);
+	for (unsigned int i = 0; i < TABLE_COLUMNS; i++)
+		total += widths[i] ? strlen(GAP) + widths[i] : 0;
+	return total;
+}
+
+void table_print(const struct table *t, struct strbuf *out)
+{
+	size_t widths[TABLE_COLUMNS];
+
+	measure(t, widths);
 	VEC_EACH (&t->rows, const struct table_row, row) {
 		for (unsigned int i = 0; i < TABLE_COLUMNS && row->cells[i]; i++) {
 			bool last = i + 1 == TABLE_COLUMNS || !row->cells[i + 1];
-			size_t space = widths[i] - table_width(row->cells[i]);
+			size_t space;
 
-			strbuf_add(out, "  ");
+			if (t->hidden & 1u << i)
+				continue;
+			space = widths[i] - table_width(row->cells[i]);
+			strbuf_add(out, GAP);
 			if (t->right & 1u << i)
 				strbuf_fill(out, ' ', space);
 			add_plain(out, row->cells[i]);

@@ -19,6 +19,7 @@ struct table {
 	struct arena *arena;
 	VEC(struct table_row) rows; /* the first is the heading */
 	unsigned int right;	    /* columns that are flush right, one bit each */
+	unsigned int hidden;	    /* likewise those that are not printed */
 };
 
 /* A row of texts, up to the first that is NULL. They must outlive the table. */
@@ -26,6 +27,8 @@ struct table {
 void table_add(struct table *t, const char *const cells[TABLE_COLUMNS]);
 /* Indented by two. Control characters of the texts become '?': they may come from outside. */
 void table_print(const struct table *t, struct strbuf *out);
+/* How wide its lines are at most. */
+size_t table_total(const struct table *t);
 /* Columns of a text on a terminal: characters, not bytes. */
 size_t table_width(const char *text);
 

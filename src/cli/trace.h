@@ -25,7 +25,9 @@ struct traced_connection {
 
 struct traced_packet {
 	uint32_t id;
-	uint64_t last_ms; /* when something was last heard of it */
+	uint64_t last_ms; /* when something was last heard of it; 0: since the last look */
+	/* The rules that mark packets for the trace, by handle: those that it has met. */
+	uint64_t marked_by[2];
 	bool settled;
 	bool reply;
 	enum journey_leg_kind kind;

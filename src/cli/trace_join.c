@@ -11,17 +11,42 @@
 
 /* ---- what was heard ---- */
 
-static struct traced_packet *packet_of(struct tracing *t, uint32_t id)
+static struct traced_packet *known_packet(const struct tracing *t, uint32_t id)
 {
-	struct traced_packet *p;
-
-	/* Ids are hashes of a pointer: a settled packet's may come again. */
 	for (size_t i = t->packets.len; i-- > 0;) {
 		if (t->packets.items[i]->id == id && !t->packets.items[i]->settled)
 			return t->packets.items[i];
 	}
+	return NULL;
+}
+
+/* Note one of our own rules. False: it has met that already. */
+static bool mark(struct traced_packet *p, uint64_t handle)
+{
+	for (size_t i = 0; i < sizeof(p->marked_by) / sizeof(p->marked_by[0]); i++) {
+		if (p->marked_by[i] == handle)
+			return false;
+		if (!p->marked_by[i]) {
+			p->marked_by[i] = handle;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Ids are made of the packet's place in memory, its flow and its interface: the next one of a flow often
+ * has the same. That it is another shows where a rule of ours is met again, which a packet does once. */
+static struct traced_packet *packet_of(
+	struct tracing *t, const struct nft_trace_message *m, bool is_marking)
+{
+	struct traced_packet *p = known_packet(t, m->id);
+
+	if (p && (!is_marking || mark(p, m->step.handle)))
+		return p;
 	p = arena_new_of(t->arena, struct traced_packet);
-	p->id = id;
+	p->id = m->id;
+	if (is_marking)
+		mark(p, m->step.handle);
 	vec_push(t->arena, &t->packets, p);
 	return p;
 }
@@ -29,18 +54,19 @@ static struct traced_packet *packet_of(struct tracing *t, uint32_t id)
 static void on_traced(const struct nft_trace_message *m, void *data)
 {
 	struct tracing *t = data;
+	bool is_marking = strcmp(m->step.table, WATCH_TABLE) == 0;
 	struct traced_packet *p;
 
-	if (strcmp(m->step.table, WATCH_TABLE) == 0 && m->step.kind != OBSERVED_RULE)
+	if (is_marking && (m->step.kind != OBSERVED_RULE || !m->step.handle)) /* a chain's end */
 		return;
-	p = packet_of(t, m->id);
-	p->last_ms = t->now_ms;
+	p = packet_of(t, m, is_marking);
+	p->last_ms = 0;
 	if (!p->leg.seen) {
 		p->leg.seen = true;
 		p->leg.in = m->step.in;
 		p->leg.first = m->step.packet;
 	}
-	if (strcmp(m->step.table, WATCH_TABLE) != 0)
+	if (!is_marking)
 		vec_push(t->arena, &p->leg.steps, m->step);
 }
 
@@ -264,6 +290,9 @@ struct traced_packet *tracing_next(struct tracing *t, uint64_t quiet_ms)
 	VEC_EACH (&t->packets, struct traced_packet *, it) {
 		if ((*it)->settled)
 			continue;
+		/* Only now: before it was waited for, who knows for how long. */
+		if (!(*it)->last_ms)
+			(*it)->last_ms = t->now_ms;
 		if (t->now_ms < (*it)->last_ms + quiet_ms)
 			return NULL; /* in the order in which they came */
 		settle(t, *it);

@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/ask_explain.h"
+#include "daemon/ask_measure.h"
 #include "daemon/change.h"
 #include "daemon/fastpath_keeper.h"
 #include "daemon/http.h"
@@ -27,8 +29,6 @@
 #include "daemon/reconcile.h"
 #include "daemon/sse.h"
 #include "daemon/status.h"
-#include "kernel/observe.h"
-#include "report/explain.h"
 #include "report/flows.h"
 #include "report/plan_out.h"
 #include "report/report.h"
@@ -244,48 +244,14 @@ static void get_findings(const struct ask *q)
 	arena_free(a);
 }
 
-static bool read_question(
-	const struct ask *q, struct arena *a, struct journey_question *out, const char **why)
-{
-	const char *proto = http_param(q->request, "proto"), *src = http_param(q->request, "src"),
-		   *dst = http_param(q->request, "dst");
-
-	*why = "proto, src and dst are needed";
-	out->in = http_param(q->request, "in");
-	return proto && src && dst && explain_question(a, proto, src, dst, out, why);
-}
-
-static void explain_on(const struct ask *q, struct arena *a, const struct netstate *net,
-	struct journey_question *asked)
-{
-	struct explain_source source = {
-		"this machine", net, reconcile_plan(q->daemon), q->daemon->config->name};
-	struct explanation e = {.source = &source};
-
-	if (!explain_knows_interface(net, asked->in)) {
-		http_reply_error(q->exchange, 400, "there is no such interface", NULL, NULL);
-		return;
-	}
-	explain_answer(a, asked, &e);
-	http_reply_json(q->exchange, 200, explain_json(&e));
-}
-
 static void get_explain(const struct ask *q)
 {
-	struct arena *a = arena_new();
-	struct journey_question asked = {0};
-	struct kernel_error e = {0};
-	struct netstate net = {0};
-	const char *why;
+	ask_explain(q->daemon, q->exchange, q->request);
+}
 
-	if (!read_question(q, a, &asked, &why))
-		bad_param(q, why);
-	else if (kernel_observe(q->daemon->kernel, a, OBSERVE_EVERYTHING, &net, &e) != 0)
-		http_reply_error(q->exchange, 500, "this machine cannot be looked at",
-			e.text[0] ? e.text : strerror(e.err), NULL);
-	else
-		explain_on(q, a, &net, &asked);
-	arena_free(a);
+static void get_measure(const struct ask *q)
+{
+	ask_measure(q->daemon, q->exchange, q->request);
 }
 
 static void get_metrics(const struct ask *q)
@@ -469,6 +435,7 @@ static const struct route {
 	{"/v1/plan", HTTP_GET, DEAR, get_plan},
 	{"/v1/findings", HTTP_GET, DEAR, get_findings},
 	{"/v1/explain", HTTP_GET, DEAR, get_explain},
+	{"/v1/measure", HTTP_GET, DEAR, get_measure},
 	{"/v1/apply", HTTP_POST, DEAR, post_apply},
 	{"/v1/confirm", HTTP_POST, DEAR, post_confirm},
 	{"/v1/rollback", HTTP_POST, DEAR, post_rollback},
@@ -523,8 +490,8 @@ static bool refused(const struct ask *q, const struct route *r)
 	else if (!r)
 		http_reply_error(q->exchange, 404, "there is no such thing here",
 			"what there is: /v1/status, /v1/uplinks, /v1/maps, /v1/flows, /v1/events, "
-			"/v1/probe, /v1/fastpath, /v1/plan, /v1/findings, /v1/explain, /metrics, "
-			"/healthz",
+			"/v1/probe, /v1/fastpath, /v1/plan, /v1/findings, /v1/explain, "
+			"/v1/measure, /metrics, /healthz",
 			NULL);
 	else if (r->method != method)
 		http_reply_error(q->exchange, 405,

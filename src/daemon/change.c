@@ -18,7 +18,6 @@
 #define LOOK_AGAIN_MS 1000u /* at the clock: the loop's stands still while the machine sleeps */
 #define TRY_AGAIN_MS  5000u /* when the way back failed */
 #define LEAVE_MS      300u  /* so that the answer gets out before the daemon ends */
-#define CONFIRMED     "the confirmed config"
 
 struct trial {
 	struct daemon *daemon;
@@ -129,7 +128,7 @@ static int restore(struct daemon *d, enum state_file which, struct diag *diag)
 	if (!err && len == 0)
 		err = -ENOENT;
 	if (!err)
-		err = daemon_configure(d, CONFIRMED, text, len, diag);
+		err = daemon_configure(d, CHANGE_CONFIRMED, text, len, diag);
 	arena_free(a);
 	return err;
 }
@@ -337,7 +336,21 @@ void change_instead(struct daemon *d, struct arena *a, struct change_start *begi
 		"used "
 		"(apply or reload takes the file)",
 		"s:s", "config", begin->name);
-	*begin = (struct change_start){CONFIRMED, confirmed, confirmed_len};
+	*begin = (struct change_start){CHANGE_CONFIRMED, confirmed, confirmed_len};
+}
+
+bool change_confirmed(struct daemon *d, struct arena *a, struct change_start *out)
+{
+	const char *file = out->name;
+
+	if (!read_kept(d, a, STATE_CONFIRMED, &out->text, &out->len))
+		return false;
+	out->name = CHANGE_CONFIRMED;
+	journal_note(d->journal, JOURNAL_WARNING, "file-left-out",
+		"the config file is wrong; the confirmed config is used until a reload finds the "
+		"file right",
+		"s:s", "config", file);
+	return true;
 }
 
 int change_begin(struct daemon *d)
@@ -347,7 +360,7 @@ int change_begin(struct daemon *d)
 
 	if (state_trial_waits(d->kernel, a, &t))
 		trial_wait(d, t.name, t.deadline_ms);
-	else if (strcmp(d->config->name, CONFIRMED) != 0)
+	else if (strcmp(d->config->name, CHANGE_CONFIRMED) != 0)
 		change_keep(d);
 	arena_free(a);
 	return 0;
@@ -530,6 +543,7 @@ enum change_outcome change_remove(struct daemon *d, struct apply_report *report,
 		arena_free(a);
 		return CHANGE_REFUSED;
 	}
+	d->removed = true;
 	trial_forget(d);
 	err = state_trial_end(d->kernel);
 	if (!err)

@@ -16,6 +16,8 @@
 #include "daemon/daemon.h"
 #include "kernel/apply.h"
 
+#define CHANGE_CONFIRMED "the confirmed config" /* its name, in the place of a file's */
+
 /* The config to begin with. In: what the file says (@text NULL: it could not be read). Out: left alone,
  * or what is to be in force instead, in @a. To be asked before the first daemon_configure(). */
 struct change_start {
@@ -23,6 +25,9 @@ struct change_start {
 	size_t len;
 };
 void change_instead(struct daemon *d, struct arena *a, struct change_start *begin);
+/* The file (in: its name) is wrong. Out: what was confirmed last, in @a, and an event says so. False:
+ * there is none. */
+bool change_confirmed(struct daemon *d, struct arena *a, struct change_start *out);
 /* Once that is in force: keep it, or wait for what is on trial to be confirmed. 0 or -errno. */
 int change_begin(struct daemon *d);
 void change_stop(struct daemon *d); /* what waits goes on waiting, for the next daemon */

@@ -6,8 +6,9 @@
  * of its own, and it confines itself (but for the fast path's programs, until it is known that the config
  * does not want them); then the file is read and checked, the lock taken (it is held until the
  * end: one-shot commands are told by whom), events are listened to, and the first pass puts the config in
- * force. Another config is put in force the same way: it takes the old one's place, a pass is made, and
- * if that fails the old one is back, with nothing changed. Stopping leaves the kernel as it is.
+ * force, or the one that was confirmed last where the file has become wrong. Another config is put in
+ * force the same way: it takes the old one's place, a pass is made, and if that fails the old one is back,
+ * with nothing changed. Stopping leaves the kernel as it is.
  */
 #include "daemon/daemon.h"
 
@@ -32,6 +33,7 @@
 #include "daemon/spawner.h"
 #include "kernel/memory.h"
 #include "kernel/nft.h"
+#include "report/traffic.h"
 
 enum { EXIT_STOPPED = 0, EXIT_CONFIG = 2, EXIT_SYSTEM = 3 };
 
@@ -152,9 +154,12 @@ static void tell_refused(struct daemon *d, const char *name, const struct diag *
 
 	diag_render(diag, &text, false);
 	journal_note(d->journal, JOURNAL_ERROR, "config-refused",
-		"the config stays as it was: another one is wrong, or cannot be applied",
+		d->config ? "the config stays as it was: another one is wrong, or cannot be applied"
+			  : "the config is wrong, or cannot be applied",
 		"s:s, s:s", "config", name, "reasons", strbuf_str(&text));
 	strbuf_fini(&text);
+	if (strcmp(name, d->options.file) == 0)
+		d->refused_ms = daemon_wall_ms();
 }
 
 int daemon_configure(
@@ -168,12 +173,14 @@ int daemon_configure(
 		err = reconcile_now(d, old ? "another config" : "start", NULL, diag);
 	}
 	if (err) {
-		tell_refused(d, name, diag);
 		d->config = old;
+		tell_refused(d, name, diag);
 		daemon_config_let_go(news);
 		return err;
 	}
 	daemon_config_let_go(old);
+	if (strcmp(name, CHANGE_CONFIRMED) != 0)
+		d->refused_ms = 0;
 	journal_note(d->journal, JOURNAL_NOTICE, "configured", "the config is in force",
 		"s:s, s:I, s:I", "config", d->config->name, "uplinks",
 		(json_int_t)d->config->model->uplinks.len, "maps",
@@ -392,6 +399,25 @@ static int take_lock(struct daemon *d, struct diag *diag)
 	return 0;
 }
 
+/* What is wrong with the file is an event and a line of the status then, and no reason to end. */
+static int configure_confirmed(struct daemon *d, struct arena *a, struct diag *diag)
+{
+	struct change_start confirmed = {.name = d->options.file};
+	struct diag instead;
+	int err = -EINVAL;
+
+	if (!change_confirmed(d, a, &confirmed))
+		return err;
+	diag_init(&instead);
+	err = daemon_configure(d, confirmed.name, confirmed.text, confirmed.len, &instead);
+	diag_fini(&instead);
+	if (!err) {
+		diag_fini(diag);
+		diag_init(diag);
+	}
+	return err;
+}
+
 /* All parts, until the loop can begin. An exit code; EXIT_STOPPED: it can. */
 static int start(struct daemon *d, const char *text, size_t len, struct diag *diag)
 {
@@ -406,6 +432,8 @@ static int start(struct daemon *d, const char *text, size_t len, struct diag *di
 	fastpath_keeper_start(d);
 	change_instead(d, a, &begin);
 	err = daemon_configure(d, begin.name, begin.text, begin.len, diag);
+	if (err == -EINVAL && begin.text == text)
+		err = configure_confirmed(d, a, diag);
 	diag_source(diag, d->options.file, NULL, 0); /* what it began with goes */
 	arena_free(a);
 	if (err)
@@ -431,8 +459,9 @@ static void loop(struct daemon *d)
 	event_base_dispatch(d->base);
 	notify_manager("STOPPING=1");
 	journal_note(d->journal, JOURNAL_NOTICE, "stopped",
-		"portreeve ends; the kernel stays as it is", "s:s", "why",
-		d->stop_why ? d->stop_why : "nothing is left to do");
+		d->removed ? "portreeve ends; nothing of it is left in the kernel"
+			   : "portreeve ends; the kernel stays as it is",
+		"s:s", "why", d->stop_why ? d->stop_why : "nothing is left to do");
 }
 
 static void daemon_free(struct daemon *d)
@@ -445,6 +474,7 @@ static void daemon_free(struct daemon *d)
 	reconcile_stop(d);
 	config_watch_free(d->watch);
 	daemon_config_let_go(d->config);
+	traffic_free(d->traffic);
 	learning_end(&d->learned);
 	if (d->base)
 		event_base_free(d->base);

@@ -45,6 +45,8 @@ struct api;
 struct trial;
 struct config_watch;
 struct fastpath_keeper;
+struct asked_measure;
+struct traffic;
 
 struct daemon {
 	struct daemon_options options;
@@ -65,9 +67,13 @@ struct daemon {
 	bool confined;		       /* see confine.h */
 	bool loads_programs; /* it has kept the right to: its first config wants the fast path */
 	struct api *api;
-	struct trial *trial;	    /* a change that waits for its confirmation */
-	struct config_watch *watch; /* of the file, while the config asks for it */
-	const char *stop_why;	    /* NULL: goes on */
+	struct traffic *traffic;	 /* NULL until the metrics are first asked for */
+	struct asked_measure *measuring; /* NULL: nobody has asked for it */
+	struct trial *trial;		 /* a change that waits for its confirmation */
+	struct config_watch *watch;	 /* of the file, while the config asks for it */
+	uint64_t refused_ms;		 /* when the file was last refused; 0: it is in force */
+	const char *stop_why;		 /* NULL: goes on */
+	bool removed;			 /* everything of ours is out of the kernel */
 	uint64_t started_ms;
 };
 

@@ -259,7 +259,6 @@ static const char *status_words(int status)
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
 		{409, "Conflict"},
-		{411, "Length Required"},
 		{413, "Content Too Large"},
 		{421, "Misdirected Request"},
 		{422, "Unprocessable Content"},
@@ -494,8 +493,6 @@ static void read_body(struct http_conn *c)
 static const char *refusal(int status)
 {
 	switch (status) {
-	case 411:
-		return "a POST needs a Content-Length";
 	case 413:
 		return "the body is too large";
 	case 431:

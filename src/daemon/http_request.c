@@ -12,7 +12,6 @@
 enum {
 	BAD_REQUEST = 400,
 	HEAD_TOO_LARGE = 431,
-	LENGTH_REQUIRED = 411,
 	BODY_TOO_LARGE = 413,
 	NOT_IMPLEMENTED = 501,
 	BAD_VERSION = 505,
@@ -220,8 +219,6 @@ int http_request_parse(struct arena *a, const char *head, size_t len, struct htt
 			return HEAD_TOO_LARGE;
 		status = read_header(line, &length_seen, out);
 	}
-	if (!status && out->method == HTTP_POST && !length_seen)
-		status = LENGTH_REQUIRED;
 	if (!status && out->method != HTTP_POST && out->body_len)
 		status = BAD_REQUEST; /* it would mean nothing */
 	return status;

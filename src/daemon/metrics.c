@@ -2,8 +2,7 @@
 /*
  * Metrics: everything that is counted, in Prometheus' text format.
  *
- * What the kernel counts per connection goes with the connection, so sums of it can sink: they are
- * gauges, of the connections that are open.
+ * Being asked is when connections are looked at (report/traffic.h); nothing is done for a packet.
  */
 #include "daemon/metrics.h"
 
@@ -19,6 +18,7 @@
 #include "kernel/tally.h"
 #include "report/status.h"
 #include "report/sums.h"
+#include "report/traffic.h"
 
 void metrics_label(struct strbuf *out, const char *name, const char *value)
 {
@@ -271,43 +271,57 @@ static void print_conntrack(struct daemon *d, struct strbuf *out)
 	number(out, "conntrack_limit", "gauge", "How many there may be.", c.limit);
 }
 
-static void pair_labels(struct strbuf *out, const struct sums_pair *p)
+static void pair_labels(struct strbuf *out, const struct traffic_total *t)
 {
-	metrics_label(out, "map", p->map ? p->map->name : "");
+	metrics_label(out, "map", t->map);
 	strbuf_addch(out, ',');
-	metrics_label(out, "uplink", p->home ? p->home->uplink->name : "");
+	metrics_label(out, "uplink", t->uplink);
 }
 
-static void print_amounts(struct strbuf *out, const struct sums *s, bool bytes)
+#define AS_LOOKED_AT                                                                               \
+	"since the daemon was first asked. Connections are looked at when this is read: what one " \
+	"carried between the last time and its end is missed."
+
+static void print_amounts(
+	struct strbuf *out, const struct traffic_total *totals, size_t n, bool bytes)
 {
 	static const char *const directions[] = {"request", "reply"};
-	const char *name = bytes ? "open_connections_bytes" : "open_connections_packets";
+	const char *name = bytes ? "bytes_total" : "packets_total";
 
-	head(out, name, "gauge",
-		bytes ? "Bytes that the open connections have carried."
-		      : "Packets that the open connections have carried.");
-	VEC_EACH (&s->pairs, const struct sums_pair, p) {
+	head(out, name, "counter",
+		bytes ? "Bytes through each map " AS_LOOKED_AT
+		      : "Packets through each map " AS_LOOKED_AT);
+	for (size_t at = 0; at < n; at++) {
+		const struct traffic_total *t = &totals[at];
+
 		for (int i = 0; i < 2; i++) {
 			strbuf_addf(out, "portreeve_%s{", name);
-			pair_labels(out, p);
+			pair_labels(out, t);
 			strbuf_addf(out, ",direction=\"%s\"} %" PRIu64 "\n", directions[i],
-				bytes ? p->bytes[i] : p->packets[i]);
+				bytes ? t->bytes[i] : t->packets[i]);
 		}
 	}
 }
 
-static void print_sums(struct strbuf *out, const struct sums *s)
+static void print_traffic(struct strbuf *out, const struct traffic *traffic, bool counted)
 {
+	const struct traffic_total *totals;
+	size_t n = traffic_totals(traffic, &totals);
+
 	head(out, "connections", "gauge", "Open connections, by map and by the uplink of home.");
-	VEC_EACH (&s->pairs, const struct sums_pair, p) {
+	for (size_t i = 0; i < n; i++) {
 		strbuf_add(out, "portreeve_connections{");
-		pair_labels(out, p);
-		strbuf_addf(out, "} %" PRIu64 "\n", p->connections);
+		pair_labels(out, &totals[i]);
+		strbuf_addf(out, "} %" PRIu64 "\n", totals[i].connections);
 	}
-	if (s->counted) {
-		print_amounts(out, s, true);
-		print_amounts(out, s, false);
+	if (counted) {
+		print_amounts(out, totals, n, true);
+		print_amounts(out, totals, n, false);
 	}
+}
+
+static void print_snats(struct strbuf *out, const struct sums *s)
+{
 	head(out, "snat_ports_used", "gauge",
 		"Ports of a source address in use towards one backend; of 64,512.");
 	VEC_EACH (&s->snats, const struct sums_snat, n) {
@@ -322,20 +336,53 @@ static void print_sums(struct strbuf *out, const struct sums *s)
 	}
 }
 
+struct looking {
+	struct traffic *traffic;
+	struct sums since; /* the last look */
+};
+
 static void add_flow(const struct mapped_flow *f, void *data)
 {
-	sums_add(data, f);
+	struct looking *l = data;
+	struct flow_account since = *f->account;
+	struct mapped_flow as_added = *f;
+
+	traffic_since(l->traffic, f->flow, &since);
+	as_added.account = &since;
+	sums_add(&l->since, &as_added);
+}
+
+/* Does the kernel count, or did it? Else zeros would say what is not known. */
+static bool is_counted(const struct daemon *d, const struct sums *since)
+{
+	struct tally_conntrack c;
+	const struct traffic_total *totals;
+
+	kernel_tally_conntrack(d->kernel, &c);
+	if (c.accounting == TALLY_ON || since->counted)
+		return true;
+	for (size_t n = traffic_totals(d->traffic, &totals); n; n--)
+		if (totals[n - 1].packets[0] || totals[n - 1].packets[1])
+			return true;
+	return false;
 }
 
 static void print_flows(struct daemon *d, const struct plan *p, struct strbuf *out)
 {
 	struct arena *a = arena_new();
 	const struct fastpath_accounts *fast = fastpath_accounts_now(d, a);
-	struct sums s;
+	struct looking l;
 
-	sums_init(&s, a);
-	if (mapped_each(d->kernel, mapped_index(a, p), fast, add_flow, &s, NULL) == 0)
-		print_sums(out, &s);
+	if (!d->traffic)
+		d->traffic = traffic_new();
+	l.traffic = d->traffic;
+	sums_init(&l.since, a);
+	traffic_begin(d->traffic);
+	if (mapped_each(d->kernel, mapped_index(a, p), fast, add_flow, &l, NULL) == 0) {
+		traffic_end(d->traffic, p, &l.since);
+		print_traffic(out, d->traffic, is_counted(d, &l.since));
+		print_snats(out, &l.since);
+	}
 	fastpath_metrics(d, fast, out);
 	arena_free(a);
 }

@@ -85,33 +85,13 @@ static json_t *time_json(uint64_t ms)
 	return ms ? json_integer((json_int_t)ms) : json_null();
 }
 
-/* Since when the daemon's file has held what was refused; 0: it does not. */
-struct refusal {
-	const char *file;
-	uint64_t at_ms;
-};
-
-static bool keep_refusal(const struct journal_event *e, void *data)
-{
-	struct refusal *r = data;
-
-	if (strcmp(e->kind, "configured") == 0)
-		r->at_ms = 0;
-	else if (strcmp(e->kind, "config-refused") == 0 &&
-		 strcmp(json_string_value(json_object_get(e->fields, "config")), r->file) == 0)
-		r->at_ms = e->at_ms;
-	return true;
-}
-
 static json_t *config_json(const struct daemon *d)
 {
 	const struct daemon_config *c = d->config;
-	struct refusal refusal = {.file = d->options.file};
 
-	journal_since(d->journal, 0, keep_refusal, &refusal);
 	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}", "name", report_text(c->name),
 		"loaded_ms", time_json(c->loaded_ms), "file", report_text(d->options.file),
-		"refused_ms", time_json(refusal.at_ms), "uplinks",
+		"refused_ms", time_json(d->refused_ms), "uplinks",
 		(json_int_t)c->model->uplinks.len, "maps", (json_int_t)c->model->maps.len);
 }
 

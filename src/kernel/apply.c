@@ -539,11 +539,16 @@ static void undo_memory(struct run *r)
 		kernel_memory_remove(r->k);
 }
 
+/* Where a connection belongs is all in the table. To look at each can take seconds, and a daemon that
+ * puts a rule back is wanted for the next one. */
 static int do_connections(struct run *r)
 {
 	struct kernel_error e = {0};
-	int err = injected("conntrack", 1);
+	int err;
 
+	if (!r->s->changes.nft.len)
+		return 0;
+	err = injected("conntrack", 1);
 	if (!err)
 		err = kernel_end_contradicted(
 			r->k, r->a, r->s, &r->generation, &r->report->connections, r->d, &e);

@@ -233,6 +233,7 @@ static struct fastpath_programs *load(struct fastpath *f, const struct net_link 
 		share(p->maps.accounts, base->maps.accounts) == 0 &&
 		share(p->maps.passed, base->maps.passed) == 0 &&
 		share(p->maps.targets, base->maps.targets) == 0 &&
+		share(p->maps.sides, base->maps.sides) == 0 &&
 		share(p->maps.bss, base->maps.bss) == 0)
 		err = fastpath_programs__load(p);
 	if (!err)
@@ -267,6 +268,13 @@ static void say(struct fastpath_attached *at, const char *fmt, ...)
 	va_end(ap);
 }
 
+static int query(struct fastpath *f, uint32_t ifindex, enum fastpath_mode mode, uint32_t *id,
+	struct kernel_error *e)
+{
+	return mode == FASTPATH_XDP ? fastpath_xdp_query(f->kernel, ifindex, id, e)
+				    : fastpath_tc_query(f->kernel, ifindex, id, e);
+}
+
 /* Is what was attached still there, and still right? */
 static bool holds(struct fastpath *f, const struct fastpath_attached *at,
 	const struct net_link *link, uint32_t mark_mask, enum fastpath_mode mode)
@@ -276,10 +284,7 @@ static bool holds(struct fastpath *f, const struct fastpath_attached *at,
 	if (!at->programs || at->is.is != mode || at->is.ifindex != (uint32_t)link->index ||
 		at->mark_mask != mark_mask || memcmp(at->mac, link->mac, sizeof(at->mac)) != 0)
 		return false;
-	if (mode == FASTPATH_XDP)
-		fastpath_xdp_query(f->kernel, at->is.ifindex, &id, NULL);
-	else
-		fastpath_tc_query(f->kernel, at->is.ifindex, &id, NULL);
+	query(f, at->is.ifindex, mode, &id, NULL);
 	return id == at->id;
 }
 
@@ -291,36 +296,44 @@ static void drop_programs(struct fastpath_attached *at)
 	at->id = 0;
 }
 
+/* Load and attach @mode's program, if the place is free or ours. 0 or -errno. */
+static int load_and_attach(struct fastpath *f, struct fastpath_attached *at,
+	const struct net_link *link, uint32_t mark_mask, enum fastpath_mode mode,
+	struct kernel_error *e)
+{
+	uint32_t ifindex = (uint32_t)link->index, there;
+	int err = query(f, ifindex, mode, &there, e), fd;
+
+	fastpath_programs__destroy(at->programs);
+	at->programs = err ? NULL : load(f, link, mark_mask, mode, e);
+	if (!at->programs)
+		return err ? err : -EINVAL;
+	fd = program_of(at, mode);
+	at->id = id_of(fd);
+	return mode == FASTPATH_XDP ? fastpath_xdp_attach(f->kernel, ifindex, fd, at->id, e)
+				    : fastpath_tc_attach(f->kernel, ifindex, fd, e);
+}
+
 /* Attach @mode's program: 0, or -errno with the reason said. */
 static int attach(struct fastpath *f, struct fastpath_attached *at, const struct net_link *link,
 	uint32_t mark_mask, enum fastpath_mode mode)
 {
 	struct kernel_error e = {0};
-	struct fastpath_programs *old = at->programs;
-	uint32_t ifindex = (uint32_t)link->index, other = 0;
-	int err = -EINVAL, fd;
+	uint32_t ifindex = (uint32_t)link->index;
+	int err = load_and_attach(f, at, link, mark_mask, mode, &e);
 
-	at->programs = load(f, link, mark_mask, mode, &e);
-	if (at->programs) {
-		fd = program_of(at, mode);
-		at->id = id_of(fd);
-		err = mode == FASTPATH_XDP ? fastpath_xdp_attach(f->kernel, ifindex, fd, at->id, &e)
-					   : fastpath_tc_attach(f->kernel, ifindex, fd, &e);
-	}
-	if (old)
-		fastpath_programs__destroy(old);
-	if (err == -EEXIST) {
-		if (mode == FASTPATH_XDP)
-			fastpath_xdp_query(f->kernel, ifindex, &other, NULL);
-		else
-			fastpath_tc_query(f->kernel, ifindex, &other, NULL);
-		say(at, "another %s is attached there%s",
-			mode == FASTPATH_XDP ? "XDP program" : "filter",
-			mode == FASTPATH_XDP ? ", and XDP takes one only" : " at our preference");
-	} else if (err) {
+	if (err == -EEXIST && mode == FASTPATH_XDP)
+		say(at, "another XDP program is attached there, and XDP takes one only");
+	else if (err == -EEXIST)
+		say(at, "another filter is attached there at our preference");
+	else if (err)
 		say(at, "%s: %s", mode == FASTPATH_XDP ? "XDP" : "tc",
 			e.text[0] ? e.text : strerror(-err));
-	}
+	/* What is there from before was of another kind, or for another address or mark. */
+	if (err || mode == FASTPATH_XDP)
+		fastpath_tc_detach(f->kernel, ifindex, NULL);
+	if (err || mode == FASTPATH_TC)
+		fastpath_xdp_detach(f->kernel, ifindex, NULL);
 	if (err) {
 		drop_programs(at);
 		return err;
@@ -329,11 +342,6 @@ static int attach(struct fastpath *f, struct fastpath_attached *at, const struct
 	at->is.ifindex = ifindex;
 	at->mark_mask = mark_mask;
 	memcpy(at->mac, link->mac, sizeof(at->mac));
-	/* The other kind may be left from before. */
-	if (mode == FASTPATH_XDP)
-		fastpath_tc_detach(f->kernel, ifindex, NULL);
-	else
-		fastpath_xdp_detach(f->kernel, ifindex, NULL);
 	return 0;
 }
 
@@ -351,9 +359,13 @@ static bool can_have_frames(const struct net_link *l)
 	return l && !l->loopback && l->has_mac && !l->point_to_point;
 }
 
-/* Why `auto` is not XDP here; NULL: it may be. */
+/* Why `auto` is not XDP here; NULL: it may be, or there is no such interface now. */
 static const char *why_not_xdp(const struct net_link *l)
 {
+	if (!l)
+		return NULL;
+	if (!can_have_frames(l))
+		return "no Ethernet device";
 	if (l->kind)
 		return l->kind;
 	return l->master ? "a bridge's port" : NULL;
@@ -363,8 +375,7 @@ static const char *why_not_xdp(const struct net_link *l)
 static bool auto_is_xdp(const struct plan *p, char *why, size_t size)
 {
 	VEC_EACH (&p->fastpaths, struct plan_fastpath, want) {
-		const struct net_link *l = netstate_link(p->seen, want->interface);
-		const char *not = can_have_frames(l) ? why_not_xdp(l) : NULL;
+		const char *not = why_not_xdp(netstate_link(p->seen, want->interface));
 
 		if (want->mode == FASTPATH_TC || not ) {
 			snprintf(why, size, "%s is %s: tc everywhere", want->interface,
@@ -434,6 +445,7 @@ static void put_each(struct fastpath *f, const struct plan *p, bool xdp, const c
 			continue;
 		}
 		put_one(f, at, l, p->model->mark_mask, mode);
+		at->is.ifindex = (uint32_t)l->index;
 		if (at->is.is == mode && at->is.wanted == FASTPATH_AUTO)
 			say(at, "%s", xdp ? "its driver does XDP" : why);
 		else if (at->is.is == mode)
@@ -441,49 +453,88 @@ static void put_each(struct fastpath *f, const struct plan *p, bool xdp, const c
 	}
 }
 
-/* Did `auto` find a driver that does not do XDP after all? */
-static bool auto_failed(struct fastpath *f, char *why, size_t size)
+/* Did `auto` find an interface that takes no XDP program after all? */
+static bool auto_failed(struct fastpath *f)
 {
 	for (size_t i = 0; i < f->n_attached; i++) {
 		const struct fastpath_interface *is = &f->attached[i].is;
 
 		if (is->wanted == FASTPATH_AUTO && is->is == FASTPATH_OFF && is->ifindex) {
-			snprintf(why, size, "%.15s: %.120s", is->name, is->why);
+			f->refused = is->ifindex;
+			snprintf(f->why_refused, sizeof(f->why_refused), "%.15s: %.120s", is->name,
+				is->why);
 			return true;
 		}
 	}
 	return false;
 }
 
-static void set_targets(struct fastpath *f)
+/* It is not tried again, unless the interface comes anew: to give the others their programs, and then to
+ * take them back, may reset their cards, and each pass would do it. */
+static bool was_refused(const struct fastpath *f, const struct plan *p)
 {
-	int fd = bpf_map__fd(f->base->maps.targets);
-	uint32_t key, *previous = NULL, stale[FP_HOMES];
-	size_t n = 0;
+	VEC_EACH (&p->fastpaths, struct plan_fastpath, want) {
+		const struct net_link *l = netstate_link(p->seen, want->interface);
 
-	while (n < FP_HOMES && bpf_map_get_next_key(fd, previous, &key) == 0) {
-		stale[n++] = key;
-		previous = &stale[n - 1];
+		if (l && (uint32_t)l->index == f->refused)
+			return true;
 	}
-	for (size_t i = 0; i < f->n_attached; i++) {
+	return false;
+}
+
+/* An interface of a map, and what the map says of it. */
+struct entry {
+	uint32_t index, value;
+};
+
+static void set_map(const struct bpf_map *map, const struct entry *want, size_t n)
+{
+	uint32_t key, *previous = NULL, old[FP_HOMES];
+	int fd = bpf_map__fd(map);
+	size_t n_old = 0;
+
+	while (n_old < FP_HOMES && bpf_map_get_next_key(fd, previous, &key) == 0) {
+		old[n_old++] = key;
+		previous = &old[n_old - 1];
+	}
+	for (size_t i = 0; i < n; i++)
+		bpf_map_update_elem(fd, &want[i].index, &want[i].value, BPF_ANY);
+	for (size_t j = 0; j < n_old; j++) {
+		size_t i = 0;
+
+		while (i < n && want[i].index != old[j])
+			i++;
+		if (i == n)
+			bpf_map_delete_elem(fd, &old[j]);
+	}
+}
+
+/* Tell the programs between which interfaces they can move packets. */
+static void set_sides(struct fastpath *f)
+{
+	struct entry targets[FP_HOMES], sides[FP_HOMES];
+	size_t n_targets = 0, n_sides = 0;
+
+	for (size_t i = 0; i < f->n_attached && n_sides < FP_HOMES; i++) {
 		struct fastpath_attached *at = &f->attached[i];
-		uint32_t index = at->is.ifindex;
+		uint32_t index = at->is.ifindex, side = 0;
 
-		if (at->is.is != FASTPATH_XDP)
+		if (at->is.is == FASTPATH_OFF)
 			continue;
-		if (fastpath_takes_frames(f->kernel, index) == 0) {
-			say(at, "frames cannot be redirected to it: %s",
-				"the other end of a veth needs GRO or an XDP program");
-			continue;
+		if (at->is.is == FASTPATH_XDP) {
+			side = FP_SIDE_XDP;
+			if (fastpath_takes_frames(f->kernel, index) == 0) {
+				say(at, "frames cannot be redirected to it: %s",
+					"the other end of a veth needs GRO or an XDP program");
+			} else {
+				side |= FP_SIDE_TAKES;
+				targets[n_targets++] = (struct entry){index, index};
+			}
 		}
-		bpf_map_update_elem(fd, &index, &index, BPF_ANY);
-		for (size_t j = 0; j < n; j++)
-			if (stale[j] == index)
-				stale[j] = 0;
+		sides[n_sides++] = (struct entry){index, side};
 	}
-	for (size_t j = 0; j < n; j++)
-		if (stale[j])
-			bpf_map_delete_elem(fd, &stale[j]);
+	set_map(f->base->maps.targets, targets, n_targets);
+	set_map(f->base->maps.sides, sides, n_sides);
 }
 
 static uint32_t timeout_ms(struct kernel *k, const char *key, uint32_t otherwise)
@@ -525,12 +576,16 @@ int fastpath_put(struct fastpath *f, const struct plan *p, struct kernel_error *
 
 	if (!kernel_at_home(f->kernel))
 		return kernel_error_set(e, EXDEV, "this is another network namespace");
+	if (xdp && was_refused(f, p)) {
+		xdp = false;
+		memcpy(why, f->why_refused, sizeof(why));
+	}
 	take_places(f, p);
 	tell(f, p);
 	put_each(f, p, xdp, why);
-	if (xdp && auto_failed(f, why, sizeof(why)))
-		put_each(f, p, false, why);
-	set_targets(f);
+	if (xdp && auto_failed(f))
+		put_each(f, p, false, f->why_refused);
+	set_sides(f);
 	fastpath_changed(f);
 	return 0;
 }

@@ -4,7 +4,8 @@
  *
  * Theory of operation. A tc filter carries its program's name, so ours are known by it. XDP tells no more
  * than an id, and to look behind that takes rights that a confined daemon does not have: the ids that
- * were attached are written down in the run directory. XDP takes one program; tc takes many, and ours
+ * were attached are written down in the run directory, of an interface whose program is being replaced
+ * both, so that wherever we are killed ours is known. XDP takes one program; tc takes many, and ours
  * comes after those of others, which may do with their packets what they like.
  */
 #include "kernel/fastpath_internal.h"
@@ -68,22 +69,22 @@ static void read_notes(const struct kernel *k, struct arena *a, struct notes *ou
 	close(dir);
 }
 
-static uint32_t noted(const struct kernel *k, uint32_t ifindex)
+/* @id 0: any. */
+static bool is_noted(const struct kernel *k, uint32_t ifindex, uint32_t id)
 {
 	struct arena *a = arena_new();
 	struct notes notes = {0};
-	uint32_t id = 0;
+	bool found = false;
 
 	read_notes(k, a, &notes);
 	VEC_EACH (&notes.items, struct note, n)
-		if (n->ifindex == ifindex)
-			id = n->id;
+		found = found || (n->ifindex == ifindex && (!id || n->id == id));
 	arena_free(a);
-	return id;
+	return found;
 }
 
-/* @id 0: it is forgotten. */
-static int note(const struct kernel *k, uint32_t ifindex, uint32_t id)
+/* Of @ifindex only these are ours from now on; 0: none. */
+static int note(const struct kernel *k, uint32_t ifindex, uint32_t id, uint32_t before)
 {
 	struct arena *a = arena_new();
 	struct strbuf text = STRBUF_INIT;
@@ -97,6 +98,8 @@ static int note(const struct kernel *k, uint32_t ifindex, uint32_t id)
 			strbuf_addf(&text, "%u %u\n", n->ifindex, n->id);
 	if (id)
 		strbuf_addf(&text, "%u %u\n", ifindex, id);
+	if (before)
+		strbuf_addf(&text, "%u %u\n", ifindex, before);
 	if (!err)
 		err = rundir_replace(dir, name, strbuf_str(&text), strlen(strbuf_str(&text)));
 	if (dir >= 0)
@@ -146,7 +149,7 @@ int fastpath_xdp_query(struct kernel *k, uint32_t ifindex, uint32_t *id, struct 
 	err = kernel_talk(k, k->route, link_message(buf, RTM_GETLINK, ifindex), on_link, id, e);
 	if (err || !*id)
 		return err;
-	return *id == noted(k, ifindex) ? 0 : -EEXIST;
+	return is_noted(k, ifindex, *id) ? 0 : -EEXIST;
 }
 
 static int set_xdp(
@@ -168,14 +171,14 @@ int fastpath_xdp_attach(
 	uint32_t before;
 	int err = fastpath_xdp_query(k, ifindex, &before, e);
 
+	if (err)
+		return err;
 	/* Written down first: what is attached without a note would be taken for another's. */
-	if (!err)
-		err = note(k, ifindex, id);
+	err = note(k, ifindex, id, before);
 	if (!err)
 		err = set_xdp(k, ifindex, fd,
 			XDP_FLAGS_DRV_MODE | (before ? 0 : XDP_FLAGS_UPDATE_IF_NOEXIST), e);
-	if (err && err != -EEXIST)
-		note(k, ifindex, before);
+	note(k, ifindex, err ? before : id, 0);
 	return err;
 }
 
@@ -185,14 +188,14 @@ int fastpath_xdp_detach(struct kernel *k, uint32_t ifindex, struct kernel_error 
 	int err = fastpath_xdp_query(k, ifindex, &id, e);
 
 	if (err == -EEXIST || err == -ENODEV || (!err && !id)) {
-		if (noted(k, ifindex))
-			note(k, ifindex, 0);
+		if (is_noted(k, ifindex, 0))
+			note(k, ifindex, 0, 0);
 		return 0;
 	}
 	if (!err)
 		err = set_xdp(k, ifindex, -1, XDP_FLAGS_DRV_MODE, e);
 	if (!err)
-		note(k, ifindex, 0);
+		note(k, ifindex, 0, 0);
 	return err ? err : 1;
 }
 

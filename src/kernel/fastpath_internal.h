@@ -8,8 +8,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../../bpf/flow.h"
-#include "fastpath_programs.skel.h"
+#include "bpf/flow.h"
+#include "bpf/fastpath_programs.skel.h"
 
 /* Programs attached to one interface; they are loaded for it alone. */
 struct fastpath_attached {
@@ -31,6 +31,8 @@ struct fastpath {
 	uint32_t n_buckets4, n_buckets6;
 	struct fastpath_attached *attached;
 	size_t n_attached;
+	uint32_t refused; /* the interface that took no XDP program when `auto` tried; 0: none */
+	char why_refused[FASTPATH_WHY_BYTES];
 };
 
 /* ---- attaching: fastpath_attach.c ---- */

@@ -26,6 +26,7 @@ static const struct {
 	[FP_NOT_OURS] = {"not-ours", "connections that portreeve does not translate"},
 	[FP_NOT_ASSURED] = {"not-assured", "connections not yet established"},
 	[FP_HELPER] = {"helper", "connections whose every packet conntrack must see"},
+	[FP_IPSEC] = {"ipsec", "there are IPsec policies"},
 	[FP_HOME] = {"home", "not by the connection's own uplink"},
 	[FP_NO_ROUTE] = {"no-route", "no route"},
 	[FP_LOCAL] = {"local", "for the gateway itself"},
@@ -33,6 +34,7 @@ static const struct {
 	[FP_MTU] = {"mtu", "too long for the next link"},
 	[FP_FULL] = {"full", "the cache is full there"},
 	[FP_TARGET] = {"target", "the next interface takes no redirected frames"},
+	[FP_ONE_WAY] = {"one-way", "TCP whose other direction cannot take the fast path"},
 	[FP_CHANGED] = {"changed", "the first after rules or routes changed"},
 	[FP_KERNEL] = {"kernel", "shown to the kernel now and then"},
 };

@@ -17,6 +17,8 @@
  * for its combination of lists: each client list that matches goes to that list's own listeners
  * (two maps may share a listener, or a part of it, if their clients are disjoint), everybody else is
  * dropped there.
+ *
+ * One file: the same keys are put into the maps, ruled on, and asked for again by plan_lead().
  */
 #include <stdlib.h>
 

@@ -225,6 +225,7 @@ void plan_paper_netstate(struct arena *a, const struct model *m, struct netstate
 	add_sysctl(&p, "net.ipv6.fwmark_reflect", "0");
 	add_sysctl(&p, "net.ipv4.tcp_fwmark_accept", "0");
 	add_sysctl(&p, PLAN_TCP_LIBERAL, "0");
+	add_sysctl(&p, PLAN_TCP_RESETS, "0");
 	add_conf(&p, "all");
 	add_conf(&p, "default");
 	VEC_EACH (&m->uplinks, struct uplink, u) {

@@ -113,6 +113,7 @@ struct plan_fastpath {
  * stay behind, and what it sees again would be invalid to it.
  */
 #define PLAN_TCP_LIBERAL "net.netfilter.nf_conntrack_tcp_be_liberal"
+#define PLAN_TCP_RESETS	 "net.netfilter.nf_conntrack_tcp_ignore_invalid_rst"
 
 struct plan {
 	const struct model *model;

@@ -277,13 +277,17 @@ static bool is_remembered(const struct memory *memory, const char *key)
 /*
  * Where conntrack is not loaded yet it has no sysctls: a daemon's next pass finds them. Once set it stays
  * until removal: the windows of connections that have used the fast path stay behind for as long as they
- * live.
+ * live. The second is for resets: two gigabytes on, conntrack takes their numbers for the past, and without
+ * it they would not be translated.
  */
 static void want_liberal(struct arena *a, struct plan *p, const struct memory *memory)
 {
-	if ((p->fastpaths.len || is_remembered(memory, PLAN_TCP_LIBERAL)) &&
-		original(p, memory, PLAN_TCP_LIBERAL, 1) == 0)
-		want_sysctl(a, p, PLAN_TCP_LIBERAL, 1, p->model->fastpath_at);
+	static const char *const keys[] = {PLAN_TCP_LIBERAL, PLAN_TCP_RESETS};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if ((p->fastpaths.len || is_remembered(memory, keys[i])) &&
+			original(p, memory, keys[i], 1) == 0)
+			want_sysctl(a, p, keys[i], 1, p->model->fastpath_at);
 }
 
 void plan_make_sysctls(struct arena *a, struct plan *p, const struct memory *memory)

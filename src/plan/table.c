@@ -456,12 +456,16 @@ static struct nft_set *make_uplinks(struct arena *a, struct plan *p, struct nft_
  * Guard: once forwarding is on, an on-link neighbour at the ISP could route straight into the
  * inside. A new connection from an uplink to a private address on an interface that is no uplink is
  * dropped, unless somebody's DNAT (ours or another tool's) or IPsec brought it.
+ *
+ * The other way round, what conntrack cannot place (a reply that comes when its connection is over) is
+ * not translated back and has no home: it would leave by any line, with the backend's own address.
  */
 static void make_guard(
 	struct arena *a, struct plan *p, struct nft_table *t, struct nft_set *interfaces)
 {
 	struct nft_chain *c =
 		nft_base_chain_new(a, t, "forward", CHAIN_FILTER, HOOK_FORWARD, PRIO_GUARD);
+	struct nft_chain *in, *out;
 	struct nft_rule *r;
 
 	r = new_connection_rule(a, c);
@@ -470,11 +474,21 @@ static void make_guard(
 	nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_NOT_IN, interfaces);
 	nft_match_u8(a, r, nft_sel(a, SEL_META_SECPATH), OP_EQ, 0);
 	nft_verdict(a, r, VERDICT_JUMP, "guard");
-	c = nft_chain_new(a, t, "guard");
+	r = stray_rule(a, c);
+	nft_match_set(a, r, nft_sel(a, SEL_META_IIFNAME), OP_NOT_IN, interfaces);
+	nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_IN, interfaces);
+	nft_verdict(a, r, VERDICT_JUMP, "untranslated");
+	in = nft_chain_new(a, t, "guard");
+	out = nft_chain_new(a, t, "untranslated");
 	for (unsigned int f = 0; f < 2; f++) {
-		r = plan_family_rule(a, c, f ? IP_V6 : IP_V4, NOWHERE);
-		nft_match_set(a, r, nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR), OP_IN,
-			private_set(a, t, f ? IP_V6 : IP_V4));
+		uint8_t family = f ? IP_V6 : IP_V4;
+		struct nft_set *private = private_set(a, t, family);
+
+		r = plan_family_rule(a, in, family, NOWHERE);
+		nft_match_set(a, r, nft_sel(a, f ? SEL_IP6_DADDR : SEL_IP_DADDR), OP_IN, private);
+		nft_verdict(a, r, VERDICT_DROP, NULL);
+		r = plan_family_rule(a, out, family, NOWHERE);
+		nft_match_set(a, r, nft_sel(a, f ? SEL_IP6_SADDR : SEL_IP_SADDR), OP_IN, private);
 		nft_verdict(a, r, VERDICT_DROP, NULL);
 	}
 }

@@ -39,3 +39,24 @@ bool explain_knows_interface(const struct netstate *net, const char *in)
 {
 	return !in || !(net->have & HAVE_LINKS) || netstate_link(net, in);
 }
+
+const char *explain_near_interface(struct arena *a, const struct netstate *net, const char *in)
+{
+	const char **names = arena_alloc(a, net->links.len * sizeof(*names));
+	size_t n = 0;
+
+	VEC_EACH (&net->links, struct net_link, l)
+		names[n++] = l->name;
+	return diag_nearest(in, names, n);
+}
+
+bool explain_returns(const char *word, struct journey_question *out)
+{
+	if (strcmp(word, "through") == 0)
+		out->returns = RETURN_THROUGH_US;
+	else if (strcmp(word, "bypass") == 0)
+		out->returns = RETURN_BYPASS;
+	else
+		return false;
+	return true;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Explain: a journey's question from words, its answer, and that as JSON. */
+/* Explain: a journey's question from words, its answer, and that as text and as JSON. */
 #ifndef REPORT_EXPLAIN_H
 #define REPORT_EXPLAIN_H
 
@@ -40,6 +40,15 @@ void explain_answer(struct arena *a, const struct journey_question *asked, struc
 
 /* Is there such an interface? NULL is none at all; where no links are known, any may be there. */
 bool explain_knows_interface(const struct netstate *net, const char *in);
+
+/* What is there with a name near @in; NULL: nothing. */
+const char *explain_near_interface(struct arena *a, const struct netstate *net, const char *in);
+
+/* "through", "bypass": how the backend's replies come back. */
+bool explain_returns(const char *word, struct journey_question *out);
+
+/* For people. @all: every way that the journey may take, not only the one that tells most. */
+void explain_print(struct strbuf *out, const struct explanation *e, bool all, bool colour);
 
 /* Members are only ever added to this, never renamed. */
 json_t *explain_json(const struct explanation *e);

@@ -100,7 +100,8 @@ json_t *report_conntrack(const struct tally_conntrack *c)
 }
 
 json_t *report_flows(struct kernel *k, struct arena *a, const struct plan *p,
-	const struct fastpath_accounts *fast, const struct flows_query *q, uint64_t now_ms, struct kernel_error *e)
+	const struct fastpath_accounts *fast, const struct flows_query *q, uint64_t now_ms,
+	struct kernel_error *e)
 {
 	struct listing l = {.q = q, .list = json_array(), .now_ms = now_ms};
 	struct tally_conntrack conntrack;

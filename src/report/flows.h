@@ -22,7 +22,8 @@ struct flows_query {
  * fit. @fast: as of mapped_each(). @now_ms: the wall clock. NULL: the kernel refused, @e says why.
  */
 json_t *report_flows(struct kernel *k, struct arena *a, const struct plan *p,
-	const struct fastpath_accounts *fast, const struct flows_query *q, uint64_t now_ms, struct kernel_error *e);
+	const struct fastpath_accounts *fast, const struct flows_query *q, uint64_t now_ms,
+	struct kernel_error *e);
 /* One of them. */
 json_t *report_flow(const struct mapped_flow *f, uint64_t now_ms);
 

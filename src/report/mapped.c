@@ -142,8 +142,8 @@ struct walk {
 	void *data;
 };
 
-void mapped_add_bypassed(struct mapped_flow *f, struct flow_account *account,
-	const struct fastpath_accounts *fast)
+void mapped_add_bypassed(
+	struct mapped_flow *f, struct flow_account *account, const struct fastpath_accounts *fast)
 {
 	const struct flow_tuple *tuples[] = {&f->flow->original, &f->flow->reply};
 
@@ -174,8 +174,8 @@ static void on_flow(const struct net_flow *f, const struct flow_account *account
 }
 
 int mapped_each(struct kernel *k, const struct mapped_index *x,
-	const struct fastpath_accounts *fast,
-	void (*each)(const struct mapped_flow *f, void *data), void *data, struct kernel_error *e)
+	const struct fastpath_accounts *fast, void (*each)(const struct mapped_flow *f, void *data),
+	void *data, struct kernel_error *e)
 {
 	struct walk w = {x, fast, each, data};
 	uint32_t ours = mark_ours_bit(x->plan->model->mark_mask);

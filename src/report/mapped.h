@@ -10,7 +10,7 @@ struct mapped_flow {
 	const struct net_flow *flow;
 	const struct flow_account *account; /* what went by the fast path is in it */
 	bool fast;			    /* there is a fast path: the next is known */
-	uint64_t bypassed[2];		    /* packets of these that took it: [0] of requests, [1] replies */
+	uint64_t bypassed[2]; /* packets of these that took it: [0] of requests, [1] replies */
 	/* The map and the backend of it; NULL: no map listens there any more. */
 	const struct plan_map *map;
 	const struct plan_uplink *home; /* NULL: it began inside, or that uplink is gone */
@@ -25,13 +25,13 @@ struct mapped_index *mapped_index(struct arena *a, const struct plan *p);
 void mapped_find(const struct mapped_index *x, const struct net_flow *f, struct mapped_flow *out);
 
 /* Add to @account, which is @f's, what @fast has of it. */
-void mapped_add_bypassed(struct mapped_flow *f, struct flow_account *account,
-	const struct fastpath_accounts *fast);
+void mapped_add_bypassed(
+	struct mapped_flow *f, struct flow_account *account, const struct fastpath_accounts *fast);
 
 /* Each connection that portreeve translated. @fast: what conntrack did not see; NULL: there is no fast
  * path. 0 or -errno. */
 int mapped_each(struct kernel *k, const struct mapped_index *x,
-	const struct fastpath_accounts *fast,
-	void (*each)(const struct mapped_flow *f, void *data), void *data, struct kernel_error *e);
+	const struct fastpath_accounts *fast, void (*each)(const struct mapped_flow *f, void *data),
+	void *data, struct kernel_error *e);
 
 #endif

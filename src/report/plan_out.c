@@ -197,8 +197,8 @@ static void add_fastpaths(struct strbuf *out, const struct plan *p, int width)
 		return;
 	strbuf_add(out, "# fast path, by `portreeve run`\n");
 	VEC_EACH (&p->fastpaths, struct plan_fastpath, f)
-		strbuf_addf(out, "#   %-*s  %s\n", width, f->interface,
-			fastpath_mode_names[f->mode]);
+		strbuf_addf(
+			out, "#   %-*s  %s\n", width, f->interface, fastpath_mode_names[f->mode]);
 }
 
 void plan_out_summary(struct strbuf *out, const struct plan *p)

@@ -20,12 +20,12 @@ struct sums_snat {
 	uint64_t connections;
 };
 
-struct sums_index; /* internal */
+struct places;
 struct sums {
 	struct arena *arena;
 	VEC(struct sums_pair) pairs;
 	VEC(struct sums_snat) snats;
-	struct sums_index *pair_index, *snat_index;
+	struct places *pair_index, *snat_index;
 	bool counted; /* some connection's bytes are */
 };
 

@@ -144,7 +144,8 @@ gateway:
     r = run("show", "--paper", file)
     assert r.code == 0
     assert "# fast path, by `portreeve run`\n#   pr-none0  xdp\n#   lan0     tc\n" in r.out, r.out
-    assert "sysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=1\n" in r.out
+    for key in ("be_liberal", "ignore_invalid_rst"):
+        assert f"sysctl -w net.netfilter.nf_conntrack_tcp_{key}=1\n" in r.out
     assert f"{file}:7:54: warning: fastpath: packets of maps do not use pr-none2" in r.err, r.err
     assert run("show", "--paper", "--as", "json", file).json["fastpaths"] == [
         {"interface": "pr-none0", "mode": "xdp"}, {"interface": "lan0", "mode": "tc"}]

@@ -144,6 +144,7 @@ class Ask(Traffic):
                                 ("tcp", 8082)):
                 if ask(self.world, self.line.address, port, proto, timeout=0.5):
                     self.count += 1
+                time.sleep(0.01)
 
 
 class Curl(Traffic):

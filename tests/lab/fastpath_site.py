@@ -90,7 +90,7 @@ class FastSite:
     def carry_on(self, sock, until, data=b"x" * 200, interval=0.02, timeout=6.0):
         """Send on a UDP socket until until() is true; (seconds that took, answers missed)."""
         begin, missed = time.monotonic(), 0
-        sock.settimeout(0.1)
+        sock.settimeout(0.5)
         while not until():
             assert time.monotonic() - begin < timeout, "it did not happen"
             sock.send(data)

@@ -70,6 +70,20 @@ def events_once(api, **query):
     return head.decode(), body.decode().partition("\n\n")[0]
 
 
+def streamed(api, path):
+    """The events of a stream up to the one named `end`."""
+    sock = api.raw()
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    got = b""
+    while b"event: end" not in got or not got.endswith(b"\n\n"):
+        got += sock.recv(65536)
+    sock.close()
+    blocks = got.partition(b"\r\n\r\n")[2].decode().strip().split("\n\n")
+    fields = [dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+              for block in blocks]
+    return [(one["event"], json.loads(one["data"])) for one in fields if "event" in one]
+
+
 def test_every_path_is_as_described(site):
     """Each path of docs/openapi.yaml is asked for, and each answer is one that is described."""
     site.gw.sysctl("net.netfilter.nf_conntrack_acct", 1)
@@ -109,6 +123,15 @@ def test_every_path_is_as_described(site):
     assert "200 OK" in head and "text/event-stream" in head
     assert json.loads(event.partition("data: ")[2])["id"] == 1
     asked.add("/v1/events")
+    last = streamed(site.api, "/v1/measure?map=web")[-1]
+    assert last == ("end", {"error": None})
+    asked.add("/v1/measure")
+    text = called("GET", "/v1/explain", proto="tcp", src="100.100.100.100", dst="2.2.2.2:80",
+                  text="plain", all=1).json["text"]
+    assert "works: " in text and "\033" not in text
+    for bad in ({"text": "html"}, {"return": "never"}, {"size": 70000}, {"in": "eth9"}):
+        called("GET", "/v1/explain", status=400, proto="tcp", src="100.100.100.100",
+               dst="2.2.2.2:80", **bad)
     called("GET", "/v1/flows", status=400, limit="many")
     called("POST", "/v1/apply", dedent(WRONG), status=422)
     assert called("POST", "/v1/apply", dedent(SECOND), confirm=60).json["confirm_within"] == 60
@@ -181,8 +204,10 @@ def test_metrics(site):
     assert re.search(r'^portreeve_misrouted_replies_total\{uplink="unicom"\} 0$', text, re.M)
     assert re.search(r'^portreeve_snat_ports_used\{backend="192.168.0.2",port="80",'
                      r'protocol="tcp",source="192.168.0.1"\} 1$', text, re.M)
-    assert re.search(r'open_connections_bytes\{map="web",uplink="unicom",direction="reply"\} '
-                     r'[1-9]', text)
+    assert re.search(r'^portreeve_connections\{map="web",uplink="telecom"\} 0$', text, re.M), text
+    assert re.search(r'^portreeve_bytes_total\{map="web",uplink="unicom",direction="reply"\} '
+                     r'[1-9]', text, re.M)
+    assert 'portreeve_packets_total{map="web",uplink="telecom",direction="request"} 0\n' in text
     with open(REPO / "man" / "portreeve.8", encoding="utf-8") as page:
         documented = set(re.findall(r"\w+", page.read().partition(".Sh METRICS")[2]))
     assert set(re.findall(r"^# TYPE portreeve_(\w+)", text, re.M)) <= documented
@@ -191,6 +216,34 @@ def test_metrics(site):
     judged = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
                             capture_output=True)
     assert judged.returncode == 0 and not judged.stderr, judged.stdout + judged.stderr
+
+
+def test_what_was_carried_never_sinks(site):
+    """Counters, though the kernel's counts end with the connection."""
+    site.gw.sysctl("net.netfilter.nf_conntrack_acct", 1)
+    Daemon(site.portreeve, METRICS)
+
+    def amounts(uplink):
+        text = site.api.get("/metrics").body.decode()
+        return [int(re.search(rf'^portreeve_{what}{{map="web",uplink="{uplink}"{direction}}} (\d+)$',
+                              text, re.M)[1])
+                for what, direction in (("connections", ""),
+                                        ("packets_total", ',direction="request"'),
+                                        ("bytes_total", ',direction="reply"'))]
+
+    assert amounts("unicom") == [0, 0, 0]
+    assert answers(site, 80)
+    open_ones, packets, size = amounts("unicom")
+    assert open_ones == 1 and packets >= 3 and size > 100
+    assert amounts("unicom") == [open_ones, packets, size]  # looked at twice, counted once
+    site.gw.run("conntrack -F")
+    assert amounts("unicom") == [0, packets, size]
+    assert answers(site, 80)
+    assert amounts("unicom")[1] >= packets + 3
+    assert amounts("telecom") == [0, 0, 0]
+    # Another config keeps what went through the maps that stay.
+    cli(site, "apply", site.portreeve.write(SECOND))
+    assert amounts("unicom")[1] >= packets + 3
 
 
 def curl(host, *words):
@@ -327,6 +380,7 @@ def test_remove_ends_the_daemon(site):
     daemon = Daemon(site.portreeve, ARTICLE)
     cli(site, "remove")
     assert daemon.process.wait(5) == 0
+    assert "nothing of it is left" in daemon.events("stopped")[0]["message"]
     # Or the service manager would start it again.
     assert "Restart=on-failure" in (REPO / "share/systemd/portreeve.service.in").read_text()
     assert "portreeve" not in site.gw.run("nft list tables").stdout
@@ -381,6 +435,63 @@ def test_no_permission_is_said(site):
            f"--clear-groups env PORTREEVE_RUN_DIR=. /proc/self/fd/9 status 9<{BINARY}"
     done = site.gw.run(["sh", "-c", line], check=False)
     assert done.returncode == 3 and "group portreeve" in done.stderr, done
+
+
+def as_member(site, *words):
+    """portreeve as a user without rights, who is in the socket's group."""
+    os.chmod(site.portreeve.run_dir, 0o755)
+    group = os.stat(site.api.path).st_gid
+    line = f"cd {site.portreeve.run_dir} && exec setpriv --reuid=nobody --regid={group} " \
+           "--clear-groups env PORTREEVE_RUN_DIR=. /proc/self/fd/9 " + " ".join(words) + \
+           f" 9<{BINARY}"
+    return site.gw.run(["sh", "-c", line], check=False)
+
+
+def test_members_of_the_group_ask_why_and_measure(site):
+    """No root, and no file: the daemon's own is another one than the default."""
+    Daemon(site.portreeve, ARTICLE)
+    question = ["explain", "tcp", "100.100.100.100", "2.2.2.2:80"]
+    told = as_member(site, *question)
+    assert told.returncode == 0 and not told.stderr, told
+    # The same as from a look of one's own, where only the config has another name.
+    own = cli(site, *question, "--live").stdout
+    assert own.replace("the applied config", site.portreeve.file) == told.stdout
+    told, own = (json.loads(done.stdout) for done in
+                 (as_member(site, *question, "--json"), cli(site, *question, "--live", "--json")))
+    assert sorted(told) == sorted(own) and told["why"] == own["why"]
+    broken = as_member(site, "explain", "tcp", "100.100.100.100", "2.2.2.2:99")
+    assert broken.returncode == 1, broken
+    wrong = as_member(site, *question, "--in", "eth11")
+    assert wrong.returncode == 2 and "did you mean 'eth1'" in wrong.stderr, wrong
+    assert as_member(site, "explain", "tcp", "nobody", "2.2.2.2:80").returncode == 2
+
+    measured = as_member(site, "probe")
+    assert measured.returncode == 0, measured
+    ours = cli(site, "probe", site.portreeve.file).stdout
+    assert "snat: it has a way out of its own" in ours
+    times = re.compile(r"[\d.]+ ms")
+    assert times.sub("", measured.stdout) == times.sub("", ours)
+    measured = json.loads(as_member(site, "probe", "--json", "--map", "web").stdout)
+    assert [b["return"] for b in measured["backends"]] == ["snat"], measured
+    assert "text" not in measured["backends"][0]
+    none = as_member(site, "probe", "--map", "no")
+    assert none.returncode == 2 and "no map 'no'" in none.stderr, none
+
+
+def test_one_measurement_at_a_time(site):
+    """And whoever goes away ends it."""
+    Daemon(site.portreeve, ARTICLE)
+    site.backend.nft("add table inet deaf")
+    site.backend.nft("add chain inet deaf in { type filter hook input priority 0; policy drop; }")
+    first = site.api.raw()
+    first.sendall(b"GET /v1/measure HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"200 OK" in first.recv(65536)
+    done = cli(site, "probe", check=False)
+    assert done.returncode == 1 and "somebody else has" in done.stderr, done
+    first.close()
+    wait_for(lambda: "somebody else" not in cli(site, "probe", check=False).stderr,
+             "the first one to end", timeout=20)
+    assert site.api.status()["in_force"] is True
 
 
 def test_one_daemon_keeps_its_socket(site, lab):
@@ -528,6 +639,45 @@ def test_pages_on_a_terminal(site, words):
     assert shown.endswith(b"\033[?25h\033[?1049l")  # the cursor, and the page before
     os.close(master)
     os.close(slave)
+
+
+def on_terminal(site, columns, *words):
+    """What a command prints where it fills a terminal of that width."""
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (24, columns))
+    process = site.gw.popen([BINARY, *words], stdin=slave, stdout=slave,
+                            env=site.portreeve.environment(TERM="xterm"))
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while data := os.read(master, 65536):
+            shown += data
+    os.close(master)
+    assert process.wait(5) == 0
+    return shown.decode().splitlines()
+
+
+def test_flows_fit_the_terminal(site):
+    Daemon(site.portreeve, ARTICLE)
+    assert answers(site, 80)
+    wide = on_terminal(site, 200, "flows")
+    assert len(wide[0].split()) == 11 and len(wide[0]) > 80, wide
+    narrow = on_terminal(site, 80, "flows")
+    assert max(map(len, narrow)) <= 80 and "STATE" in narrow[0], narrow
+    assert narrow[1].split() == [one for one in wide[0].split()
+                                 if one not in narrow[0].replace(",", " ").split()]
+    assert "100.100.100.100" in narrow[2] and "192.168.0.2:80" in narrow[2]
+
+
+def test_a_post_without_a_body(site):
+    """As curl -X POST sends it: without a length."""
+    Daemon(site.portreeve, ARTICLE)
+    def post(path):
+        return json.loads(site.gw.run(["curl", "-sS", "-m", "5", "-X", "POST", "--unix-socket",
+                                       site.api.path, "http://localhost" + path]).stdout)
+    assert "changed" in post("/v1/reload")
+    assert post("/v1/apply")["diagnostics"]  # an empty config is wrong
+    assert answers(site, 80)
 
 
 def test_commands_without_a_daemon(site):

@@ -520,6 +520,49 @@ def test_a_bad_config_changes_nothing_and_says_why(site, daemon, bad, why):
     daemon.wait_event("configured", after=1)
 
 
+@pytest.mark.parametrize("bad, why", [
+    ("uplinks: [", "gw.yaml"),
+    (ARTICLE + "  again: {listen: 80/tcp, to: 192.168.0.3}\n", "already mapped"),
+])
+def test_a_file_gone_bad_does_not_keep_it_from_starting(site, daemon, bad, why):
+    talk = Conversation(site.world, UNICOM, 80)
+    daemon.kill()
+    daemon.write(bad)
+    site.gw.run("ip rule del pref 501")
+    daemon.start()
+    assert daemon.events("config-refused")[0]["config"] == daemon.portreeve.file
+    assert why in daemon.events("config-refused")[0]["reasons"]
+    assert daemon.events("file-left-out")[0]["config"] == daemon.portreeve.file
+    assert daemon.events("configured")[-1]["config"] == "the confirmed config"
+    assert RULE in rules(site)
+    assert talk.alive() and answers(site, TELECOM, UNICOM)
+    status = Api(daemon.portreeve).status()
+    assert status["well"] is False
+    assert status["config"]["refused_ms"] >= status["now_ms"] - 60_000
+    assert any("was refused" in problem for problem in status["problems"])
+    daemon.write(ARTICLE + "  ssh: {listen: 2222/tcp, to: '192.168.0.2:80'}\n")
+    daemon.reload()
+    wait_for(lambda: ask(site.world, TELECOM, 2222, timeout=1), "the new map", timeout=20)
+    status = Api(daemon.portreeve).status()
+    assert status["config"]["refused_ms"] is None and status["well"] is not False
+    daemon.stop()
+
+
+def test_a_bad_file_at_the_first_start(site):
+    daemon = Daemon(Portreeve(site.gw), "uplinks: [", ready=False)
+    assert daemon.process.wait(20) == 2
+    assert "gw.yaml:1:" in daemon.text() and not daemon.events("file-left-out")
+
+
+def test_a_distrusted_file_ends_it_whatever_was_confirmed(site, daemon):
+    daemon.kill()
+    daemon.write("uplinks: [")
+    os.chmod(daemon.portreeve.file, 0o666)
+    daemon.start(ready=False)
+    assert daemon.process.wait(20) == 2
+    assert not daemon.events("file-left-out")
+
+
 def test_the_file_is_followed_where_it_says_so(site):
     watched = ARTICLE + "gateway: {watch: true}\n"
     portreeve = Portreeve(site.gw)

@@ -144,8 +144,9 @@ def test_udp_takes_it(site):
     sock = site.world.udp_connect("1.1.1.1", 53)
 
     def asked():
-        sock.send(b"x")
-        sock.recv(1000)
+        for _ in range(20):
+            sock.send(b"x")
+            sock.recv(1000)
         return bypassed(site) > 50
     wait_for(asked, "UDP to bypass the kernel", timeout=15)
 
@@ -182,7 +183,7 @@ def test_flows_and_metrics_include_it(site):
     assert flow["bypassed"]["request"] > 20 and flow["bypassed"]["reply"] > 20
     assert flow["packets"]["request"] > flow["bypassed"]["request"]
     metrics = site.api.get("/metrics").body.decode()
-    of_map = re.search(r'open_connections_bytes\{map="web",uplink="unicom",direction="reply"\} (\d+)',
+    of_map = re.search(r'portreeve_bytes_total\{map="web",uplink="unicom",direction="reply"\} (\d+)',
                        metrics)
     assert int(of_map[1]) > size
     assert 'portreeve_fastpath_interface_info{interface="eth1",wanted="tc",mode="tc"} 1' in metrics
@@ -303,7 +304,8 @@ def foreign(lab):
     source, made = lab.path("foreign.c"), lab.path("foreign.o")
     with open(source, "w", encoding="ascii") as file:
         file.write(XDP_PASS)
-    subprocess.run(["clang", "-target", "bpf", "-O2", "-g", f"-I/usr/include/{machine}-linux-gnu", "-c", source, "-o", made], check=True)
+    subprocess.run(["clang", "-target", "bpf", "-O2", "-g", f"-I/usr/include/{machine}-linux-gnu",
+                    "-c", source, "-o", made], check=True)
     return made
 
 
@@ -455,6 +457,35 @@ def test_apply_alone_warns(site):
     assert "the fast path needs the daemon" in done.stderr and "fastpath: tc" in done.stderr
     assert not has_tc(site, "eth0")
     Connection(site).talk()
+
+
+def left(site, reason):
+    return next(p["packets"] for p in fastpath(site)["passed"] if p["reason"] == reason)
+
+
+def test_it_is_told_of_changes(site):
+    """Also of those that the plan does not depend on, and so no pass follows."""
+    Daemon(site.portreeve, config("tc"))
+    connection = Connection(site)
+    assert_bypasses(site, connection)
+    for command in ("route add 10.9.0.0/16 dev eth2 table 99", "rule add from 10.9.0.1 table 99",
+                    "neigh add 192.168.0.99 lladdr 02:00:00:00:00:99 dev eth2"):
+        before = left(site, "changed")
+        site.gw.ip(command)
+        talk_until(site, connection, lambda: left(site, "changed") > before,
+                   f"it to be told of: {command}")
+    before = left(site, "changed")
+    site.gw.nft("table inet somebody { }")
+    talk_until(site, connection, lambda: left(site, "changed") > before, "it to be told of rules")
+
+
+def test_backend_gets_another_address_of_its_card(site):
+    Daemon(site.portreeve, config("tc"))
+    connection = Connection(site)
+    assert_bypasses(site, connection)
+    site.backend.ip("link set eth0 address 02:00:00:00:00:77")
+    site.gw.ip("neigh replace 192.168.0.2 lladdr 02:00:00:00:00:77 dev eth2")
+    assert_bypasses(site, connection)
 
 
 def test_conntrack_deletion_is_felt_at_once(site):

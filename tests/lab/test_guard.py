@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guard: a neighbour on an ISP's segment cannot route itself into the inside."""
 
+import socket
+
 import pytest
+import scapy.layers.inet as inet
 
 from gateway import ARTICLE, Portreeve
-from topology import Machine, Site, lan, telecom, unicom
-from traffic import ask, dead, serve, together
+from topology import CLIENT, Machine, Site, lan, telecom, unicom
+from traffic import Conversation, ask, dead, serve, together
 
 OFF = ARTICLE.replace("maps:", "gateway: {guard: off}\n    maps:")
 
@@ -71,3 +74,21 @@ def test_the_inside_may_go_out(site):
     serve(site.world, tcp=[7000], udp=[7000])
     assert ask(site.backend, "100.100.100.100", 7000).client == "1.1.1.1"
     assert ask(site.backend, "100.100.100.100", 7000, "udp").client == "1.1.1.1"
+
+
+def test_what_conntrack_cannot_place_stays_inside(site):
+    """A late packet of the backend's that fits its connection no more is not translated, and has no
+    home: it would leave by the default route, from 192.168.0.2."""
+    portreeve = Portreeve(site.gw)
+    direct = "to: 192.168.0.2, return: direct"
+    for config, leaves in ((OFF, True), (ARTICLE, False)):
+        portreeve.apply(config.replace("to: 192.168.0.2", direct))
+        before = site.foreign("telecom")
+        talk = Conversation(site.world, "2.2.2.2", 80)
+        port = talk.sock.getsockname()[1]
+        late = (inet.IP(src="192.168.0.2", dst=CLIENT) /
+                inet.TCP(sport=80, dport=port, seq=1, ack=1, flags="A") / b"x")
+        raw = site.backend.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        raw.sendto(bytes(late), (CLIENT, 0))
+        assert talk.alive()
+        assert (site.foreign("telecom") > before) == leaves

@@ -90,6 +90,22 @@ def test_text_for_people(site, portreeve):
     assert "                not home: the request came in by eth1\n" in text
 
 
+def test_packets_of_a_flow_are_told_apart(site, portreeve):
+    """The kernel's number for a packet comes again with the next one of its flow."""
+    portreeve.apply(ARTICLE.replace("80/tcp", "53/udp"))
+    trace = Trace(portreeve, "udp", "port", "53", packets=200, seconds=15)
+    client = site.world.udp_connect("2.2.2.2", 53, source=CLIENT)
+    for number in range(100):
+        client.send(b"%d" % number)
+        assert client.recv(1000).endswith(b"%d" % number)
+    packets = trace.result()
+    assert [p["kind"] for p in packets] == ["request", "reply"] + ["a later request", "reply"] * 99
+    for packet in packets:
+        handles = [(s["table"], s["handle"]) for s in packet["steps"] if s.get("handle")]
+        assert len(handles) == len(set(handles))
+    assert not any(p["differences"] for p in packets)
+
+
 def test_a_drop_is_shown_where_it_happens(site, portreeve):
     portreeve.apply(ARTICLE)
     site.gw.nft("""table inet other {

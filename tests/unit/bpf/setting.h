@@ -134,6 +134,7 @@ static inline struct fastpath_programs *load_for(
 			bpf_map__reuse_fd(p->maps.accounts, bpf_map__fd(first->maps.accounts)) ||
 			bpf_map__reuse_fd(p->maps.passed, bpf_map__fd(first->maps.passed)) ||
 			bpf_map__reuse_fd(p->maps.targets, bpf_map__fd(first->maps.targets)) ||
+			bpf_map__reuse_fd(p->maps.sides, bpf_map__fd(first->maps.sides)) ||
 			bpf_map__reuse_fd(p->maps.bss, bpf_map__fd(first->maps.bss))))
 		fail_msg("the maps cannot be shared");
 	if (fastpath_programs__load(p) != 0) {
@@ -196,6 +197,7 @@ static inline void restore_programs(struct setting *s)
 {
 	static const struct fp_bucket4 none4;
 	static const struct fp_bucket6 none6;
+	static const __u32 side = FP_SIDE_TAKES;
 	struct fastpath_programs *p = s->programs[0];
 
 	p->bss->shared.enabled = 1;
@@ -205,10 +207,14 @@ static inline void restore_programs(struct setting *s)
 	p->bss->shared.homes[1] = (struct fp_home){s->index[UP0], 70001};
 	p->bss->shared.homes[2] = (struct fp_home){s->index[UP1], 70002};
 	s->neighbours_age = false;
-	for (int i = 0; i < INTERFACES; i++)
+	for (int i = 0; i < INTERFACES; i++) {
 		assert_int_equal(bpf_map_update_elem(bpf_map__fd(p->maps.targets), &s->index[i],
 					 &s->index[i], BPF_ANY),
 			0);
+		assert_int_equal(bpf_map_update_elem(
+					 bpf_map__fd(p->maps.sides), &s->index[i], &side, BPF_ANY),
+			0);
+	}
 	for (uint32_t i = 0; i < bpf_map__max_entries(p->maps.flows4); i++) {
 		assert_int_equal(
 			bpf_map_update_elem(bpf_map__fd(p->maps.flows4), &i, &none4, BPF_ANY), 0);

@@ -521,6 +521,28 @@ static void test_routes(void **state)
 	}
 }
 
+/* Routes do not tell what a policy would have done to the packet. */
+static void test_ipsec(void **state)
+{
+	static const char *const directions[] = {"out", "fwd"};
+	struct setting *s = needed(state);
+
+	for (enum mode m = XDP; m < MODES; m++)
+		for (size_t i = 0; i < sizeof(directions) / sizeof(*directions); i++) {
+			fresh(s);
+			conntrack_add(s, TCP4);
+			conntrack_add(s, UDP6);
+			sh("ip xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/16 dir %s",
+				directions[i]);
+			passed(s, m, UP0, &TCP4->request, FP_IPSEC);
+			passed(s, m, LAN0, &UDP6->reply, FP_IPSEC);
+			sh("ip xfrm policy flush");
+			restore_programs(s);
+			bypassed(s, m, UP0, &TCP4->request, &TCP4->request_out);
+			bypassed(s, m, LAN0, &UDP6->reply, &UDP6->reply_out);
+		}
+}
+
 /* Only XDP needs to know where frames can be redirected to. */
 static void test_target(void **state)
 {
@@ -660,6 +682,35 @@ static void test_epoch(void **state)
 		}
 }
 
+/* Conntrack would make the timeout of a connection that rests the short one: see decide(). */
+static void test_rest_is_kept(void **state)
+{
+	struct setting *s = needed(state);
+
+	for (enum mode m = XDP; m < MODES; m++)
+		for (int v6 = 0; v6 < 2; v6++) {
+			const struct journey *j = v6 ? TCP6 : TCP4;
+			struct spec ack = with_payload(&j->reply, 0);
+			struct spec ack_out = with_payload(&j->reply_out, 0);
+
+			fresh(s);
+			conntrack_add(s, j);
+			bypassed(s, m, UP0, &j->request, &j->request_out);
+			bypassed(s, m, LAN0, &ack, &ack_out);
+			s->programs[0]->bss->shared.epoch++;
+			bypassed(s, m, LAN0, &ack, &ack_out);
+			passed(s, m, UP0, &j->request, FP_CHANGED);
+			/* Nor does a neighbour matter more; but of many in a second one does not. */
+			s->neighbours_age = true;
+			neighbours_are_fine(s);
+			sleep_jiffies(FP_KICK_S * s->second + 2);
+			bypassed(s, m, LAN0, &ack, &ack_out);
+			passed(s, m, LAN0, &ack, FP_KERNEL);
+			bypassed(s, m, LAN0, &ack, &ack_out);
+			s->neighbours_age = false;
+		}
+}
+
 /* What begins or ends a connection makes both its directions be asked anew at once. */
 static void test_outdated(void **state)
 {
@@ -680,6 +731,30 @@ static void test_outdated(void **state)
 			passed(s, m, UP0, &j->request, FP_NO_CONNECTION);
 			passed(s, m, LAN0, &j->reply, FP_NO_CONNECTION);
 		}
+}
+
+/* TCP, of which conntrack would see only one direction, stays with it. */
+static void test_one_way(void **state)
+{
+	static const __u32 xdp = FP_SIDE_XDP, tc = 0;
+	struct setting *s = needed(state);
+	int sides = bpf_map__fd(s->programs[0]->maps.sides);
+
+	for (enum mode m = XDP; m < MODES; m++) {
+		fresh(s);
+		conntrack_add(s, TCP4);
+		conntrack_add(s, UDP6);
+		bpf_map_delete_elem(sides, &s->index[UP0]);
+		passed(s, m, LAN0, &TCP4->reply, FP_ONE_WAY);
+		bypassed(s, m, LAN0, &UDP6->reply, &UDP6->reply_out);
+		/* It has XDP, which cannot send to the other one. */
+		restore_programs(s);
+		bpf_map_update_elem(sides, &s->index[UP0], &xdp, BPF_ANY);
+		bpf_map_update_elem(sides, &s->index[LAN0], &tc, BPF_ANY);
+		passed(s, m, LAN0, &TCP4->reply, FP_ONE_WAY);
+		restore_programs(s);
+		bypassed(s, m, LAN0, &TCP4->reply, &TCP4->reply_out);
+	}
 }
 
 /* ---- what conntrack gets to see ---- */
@@ -856,12 +931,15 @@ int main(void)
 		cmocka_unit_test(test_connections),
 		cmocka_unit_test(test_refusal_is_kept),
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_ipsec),
 		cmocka_unit_test(test_target),
 		cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_expires),
 		cmocka_unit_test(test_home_changes),
 		cmocka_unit_test(test_epoch),
+		cmocka_unit_test(test_rest_is_kept),
 		cmocka_unit_test(test_outdated),
 		cmocka_unit_test(test_udp_timeout),
 		cmocka_unit_test(test_tcp_timeout),

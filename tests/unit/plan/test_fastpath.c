@@ -24,7 +24,8 @@ static void assert_fastpaths(const char *gateway, const char *want, bool liberal
 	planned_make(&p);
 	assert_non_null(p.plan);
 	VEC_EACH (&p.plan->fastpaths, struct plan_fastpath, f)
-		strbuf_addf(&got, "%s%s %s", got.len ? ", " : "", f->interface, fastpath_mode_names[f->mode]);
+		strbuf_addf(&got, "%s%s %s", got.len ? ", " : "", f->interface,
+			fastpath_mode_names[f->mode]);
 	assert_string_equal(strbuf_str(&got), want);
 	value = netstate_sysctl(&p.plan->want, PLAN_TCP_LIBERAL);
 	assert_int_equal(value != NULL, liberal);
@@ -84,6 +85,7 @@ static void test_liberal_is_remembered(void **state)
 	planned_init(&p, ON);
 	planned_make(&p);
 	assert_string_equal(netstate_sysctl(&p.plan->want, PLAN_TCP_LIBERAL), "1");
+	assert_string_equal(netstate_sysctl(&p.plan->want, PLAN_TCP_RESETS), "1");
 	assert_int_equal(p.plan->want.sysctls.items[0].at.line, 3);
 	assert_string_equal(p.plan->memory.sysctls.items[0].value, "0");
 	planned_fini(&p);

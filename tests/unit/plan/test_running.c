@@ -173,6 +173,24 @@ static void test_address_gone(void **state)
 	planned_fini(&p);
 }
 
+static void test_gateway_gone(void **state)
+{
+	struct planned p;
+
+	begin(&p);
+	p.model->uplinks.items[1].gateway4.kind = GATEWAY_AUTO;
+	drop_routes(&p, "eth1");
+	planned_make(&p);
+	assert_non_null(p.plan);
+	/* Its connections wait for it, but it is said, and known, that nobody is reached by it. */
+	assert_map(&p, 2, RETURN_SNAT);
+	assert_int_equal(p.d.warnings, 1);
+	assert_true(plan_uplink_reaches(&p.plan->uplinks.items[0], 0));
+	assert_false(plan_uplink_reaches(&p.plan->uplinks.items[1], 0));
+	assert_int_equal(routes_of(&p, 70002, true), 1);
+	planned_fini(&p);
+}
+
 static void test_never_seen(void **state)
 {
 	struct planned p;
@@ -316,8 +334,9 @@ static void test_replaced_route(void **state)
 		assert_ptr_equal(c.before.items[0].replaced, moved);
 	}
 	changes_print(&text, &c, false);
-	/* A table with nothing of ours is another's. */
+	/* A table with nothing of ours, and no rule that leads to it, is another's. */
 	moved->protocol = 3;
+	memset(&now.rules, 0, sizeof(now.rules));
 	now.routes.items = moved;
 	now.routes.len = 1;
 	plan_diff(p.a, &now, &p.plan->want, &none, &c);
@@ -338,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_the_same_is_an_error_once),
 		cmocka_unit_test(test_interface_off),
 		cmocka_unit_test(test_address_gone),
+		cmocka_unit_test(test_gateway_gone),
 		cmocka_unit_test(test_never_seen),
 		cmocka_unit_test(test_inside_off),
 		cmocka_unit_test(test_inside_gone),

@@ -4,6 +4,7 @@
 
 #include "report/flows.h"
 #include "report/sums.h"
+#include "report/traffic.h"
 
 #define CONFIG                                                                                     \
 	"uplinks:\n"                                                                               \
@@ -142,6 +143,74 @@ static void test_sums(void **state)
 	end(&f);
 }
 
+/* A look that finds connection number @id (0: none) with so many bytes of requests. */
+static void look(struct fixture *f, struct traffic *t, uint32_t id, uint64_t bytes)
+{
+	struct net_flow n = flow(f, PROTO_TCP, 0, "1.1.1.1", 80, "192.168.0.2");
+	struct flow_account account = {
+		.counted = true, .packets = {1, 2}, .bytes = {bytes, 2 * bytes}, .id = id};
+	struct mapped_flow m;
+	struct sums s;
+
+	sums_init(&s, f->p.a);
+	traffic_begin(t);
+	mapped_find(f->index, &n, &m);
+	m.account = &account;
+	if (id) {
+		traffic_since(t, &n, &account);
+		sums_add(&s, &m);
+	}
+	traffic_end(t, f->p.plan, &s);
+}
+
+static const struct traffic_total *total_of_web(const struct traffic *t, const char *uplink)
+{
+	const struct traffic_total *all;
+	size_t n = traffic_totals(t, &all);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(all[i].map, "web") == 0 && strcmp(all[i].uplink, uplink) == 0)
+			return &all[i];
+	return NULL;
+}
+
+static void test_traffic(void **state)
+{
+	static const struct {
+		uint32_t id;
+		uint64_t bytes, connections, total;
+	} looks[] = {
+		{1, 100, 1, 100}, /* what it carried before it was first seen counts */
+		{1, 100, 1, 100},
+		{1, 150, 1, 150},
+		{0, 0, 0, 150},	 /* it has ended */
+		{2, 40, 1, 190}, /* another one with the same addresses */
+		{2, 30, 1, 190}, /* what is less than it was has added nothing */
+		{2, 35, 1, 195},
+		{3, 10, 1, 205},
+	};
+	struct traffic *t = traffic_new();
+	struct fixture f;
+
+	begin(&f);
+	traffic_begin(t); /* one that comes to nothing */
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		const struct traffic_total *total, *other;
+
+		look(&f, t, looks[i].id, looks[i].bytes);
+		total = total_of_web(t, f.p.plan->uplinks.items[0].uplink->name);
+		other = total_of_web(t, f.p.plan->uplinks.items[1].uplink->name);
+		assert_non_null(total);
+		assert_int_equal(total->connections, looks[i].connections);
+		assert_int_equal(total->bytes[0], looks[i].total);
+		assert_int_equal(total->bytes[1], 2 * looks[i].total);
+		assert_non_null(other); /* nothing came by it, and that is said */
+		assert_int_equal(other->connections + other->bytes[0], 0);
+	}
+	traffic_free(t);
+	end(&f);
+}
+
 /* What the fast path carried is added, each direction by its own packets' addresses. */
 static void test_bypassed(void **state)
 {
@@ -221,6 +290,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_map_and_home),
 		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_traffic),
 		cmocka_unit_test(test_bypassed),
 		cmocka_unit_test(test_as_json),
 	};

@@ -2,7 +2,7 @@
 /* Prints the answer to a question for people: request and reply under each other, verdict, fix. */
 #include <string.h>
 
-#include "cli/explain.h"
+#include "report/explain.h"
 
 #define LABEL_WIDTH 12
 
