@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -181,6 +182,10 @@ static bool ask_daemon(struct cli_context *c, const struct journey_question *q, 
 		/* As of a look from here. */
 		json_object_set_new(answer, "not_understood", json_array());
 		json_object_set_new(answer, "proof", json_null());
+	} else if (*code == CLI_SYSTEM && geteuid() != 0) {
+		diag_info(&c->diag, NOWHERE,
+			"a look from here needs root; run it through sudo, or look at dumps with "
+			"--state DIR, for which 'sudo portreeve snapshot DIR' is enough");
 	}
 	*code = (enum cli_exit)cli_finish(c, c->json ? json_incref(answer) : NULL, *code);
 	json_decref(answer);

@@ -193,7 +193,7 @@ struct model {
 	uint32_t hook_timeout_ms;
 	struct ip_addr metrics; /* the read-only TCP listener; IP_NONE: off */
 	uint16_t metrics_port;
-	bool watch;		/* `run` reads the file anew when it changes */
+	bool watch;		     /* `run` reads the file anew when it changes */
 	enum fastpath_mode fastpath; /* of interfaces that are not named */
 	VEC(struct fastpath_of) fastpaths;
 	uint32_t fastpath_flows; /* connections that the cache has room for */

@@ -101,8 +101,9 @@ int config_file_read(const char *path, struct arena *a, char **text, size_t *len
 	if (err && d->errors == errors) {
 		diag_error(d, NOWHERE, "cannot read %s: %s", path, strerror(-err));
 		if (err == -EACCES && geteuid() == 0)
-			diag_hint(d, "the daemon reads what root owns, or everybody may read: it has "
-				     "given up the right to all other files");
+			diag_hint(d,
+				"the daemon reads what root owns, or everybody may read: it has "
+				"given up the right to all other files");
 	}
 	return err;
 }

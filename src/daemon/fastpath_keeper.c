@@ -268,7 +268,7 @@ static bool get_ready(struct daemon *d, const struct plan *p)
 	}
 	f->flows = p->model->fastpath_flows;
 	f->problem[0] = '\0';
-	fastpath_switch(f->path, !f->off);
+	fastpath_switch(f->path, !f->off, NULL);
 	return true;
 }
 
@@ -355,11 +355,15 @@ void fastpath_keeper_stop(struct daemon *d)
 int fastpath_keeper_switch(struct daemon *d, bool on)
 {
 	struct fastpath_keeper *f = d->fastpath;
+	struct kernel_error e = {0};
 	bool news = f->off == on;
 
 	f->off = !on;
-	if (f->path)
-		fastpath_switch(f->path, on);
+	if (f->path && fastpath_switch(f->path, on, &e) != 0)
+		journal_note(d->journal, JOURNAL_WARNING, "fastpath-off",
+			"conntrack could not be told of what it did not see: connections at rest "
+			"may be forgotten after five minutes",
+			"s:s", "error", e.text[0] ? e.text : strerror(e.err));
 	if (news)
 		journal_note(d->journal, JOURNAL_NOTICE, on ? "fastpath-on" : "fastpath-off",
 			on ? "the fast path was switched on"

@@ -31,7 +31,7 @@ struct http_request {
 	struct http_param params[HTTP_MAX_PARAMS];
 	size_t n_params;
 	bool keep_alive;
-	bool takes_chunks; /* HTTP/1.1 */
+	bool takes_chunks;     /* HTTP/1.1 */
 	bool expects_continue; /* the client waits for a go-ahead before it sends the body */
 	size_t body_len;
 	/* NULL: not given */

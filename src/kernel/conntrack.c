@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Conntrack: the connections, and deleting those that the caller picks. */
+/* Conntrack: the connections, and deleting or changing those that the caller picks. */
 #include "kernel/conntrack.h"
 
 #include <arpa/inet.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -19,7 +20,7 @@
  * What names an entry to the kernel, in the kernel's own encoding and byte order: the original
  * tuple, the id, and the zone where there is one (it can also be inside the tuple).
  */
-struct doomed {
+struct chosen {
 	uint8_t family; /* AF_* */
 	bool has_zone;
 	uint16_t zone;
@@ -30,7 +31,10 @@ struct doomed {
 struct sweep {
 	bool (*each)(const struct flow *f, void *data);
 	void *data;
-	/* A queue of struct doomed, each with its tuple: only what is to go, so that a dump of
+	/* What is done with each that was chosen: 0 or -errno. */
+	int (*act)(struct kernel *k, const struct chosen *c, const uint8_t *tuple,
+		struct kernel_error *e);
+	/* A queue of struct chosen, each with its tuple: only what was chosen, so that a dump of
 	 * millions costs no memory. */
 	uint8_t *queue;
 	size_t len, cap;
@@ -48,10 +52,10 @@ static void queue_add(struct sweep *s, const void *bytes, size_t len)
 	s->len += len;
 }
 
-static void doom(struct sweep *s, uint8_t af, const struct nlattr *const *t)
+static void choose(struct sweep *s, uint8_t af, const struct nlattr *const *t)
 {
 	const struct nlattr *tuple = t[CTA_TUPLE_ORIG];
-	struct doomed d;
+	struct chosen d;
 
 	memset(&d, 0, sizeof(d));
 	d.family = af;
@@ -161,7 +165,7 @@ static int on_entry(const struct nlmsghdr *nlh, void *data)
 	if (f.proto != PROTO_TCP && f.proto != PROTO_UDP && f.proto != PROTO_SCTP)
 		return MNL_CB_OK;
 	if (s->each(&f, s->data))
-		doom(s, m->nfgen_family, t);
+		choose(s, m->nfgen_family, t);
 	return MNL_CB_OK;
 }
 
@@ -192,7 +196,7 @@ static int dump(
 }
 
 static int delete_one(
-	struct kernel *k, const struct doomed *d, const uint8_t *tuple, struct kernel_error *e)
+	struct kernel *k, const struct chosen *d, const uint8_t *tuple, struct kernel_error *e)
 {
 	char buf[REQUEST_BYTES] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_DELETE, 0, d->family);
@@ -206,39 +210,80 @@ static int delete_one(
 	return kernel_talk(k, k->netfilter, nlh, NULL, NULL, e);
 }
 
-static int delete_queue(
-	struct kernel *k, const struct sweep *s, size_t *deleted, struct kernel_error *e)
+static int acknowledge_one(
+	struct kernel *k, const struct chosen *c, const uint8_t *tuple, struct kernel_error *e)
+{
+	const struct nf_ct_tcp_flags none = {
+		.flags = 0, .mask = IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED};
+	char buf[REQUEST_BYTES] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_NEW, 0, c->family);
+	struct nlattr *info, *tcp;
+
+	mnl_attr_put(nlh, CTA_TUPLE_ORIG | NLA_F_NESTED, c->tuple_len, tuple);
+	if (c->has_zone)
+		mnl_attr_put_u16(nlh, CTA_ZONE, c->zone);
+	info = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
+	tcp = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
+	mnl_attr_put(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(none), &none);
+	mnl_attr_put(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof(none), &none);
+	mnl_attr_nest_end(nlh, tcp);
+	mnl_attr_nest_end(nlh, info);
+	return kernel_talk(k, k->netfilter, nlh, NULL, NULL, e);
+}
+
+static int act_on_queue(
+	struct kernel *k, const struct sweep *s, size_t *done, struct kernel_error *e)
 {
 	for (size_t at = 0; at < s->len;) {
-		struct doomed d;
+		struct chosen c;
 		int err;
 
-		memcpy(&d, s->queue + at, sizeof(d));
-		at += sizeof(d);
-		err = delete_one(k, &d, s->queue + at, e);
-		at += d.tuple_len;
+		memcpy(&c, s->queue + at, sizeof(c));
+		at += sizeof(c);
+		err = s->act(k, &c, s->queue + at, e);
+		at += c.tuple_len;
 		if (!err)
-			(*deleted)++;
+			(*done)++;
 		else if (err != -ENOENT) /* that one ended by itself */
 			return err;
 	}
 	return 0;
 }
 
+static int run_sweep(struct kernel *k, struct sweep *s, uint32_t mark, uint32_t mask, size_t *done,
+	struct kernel_error *e)
+{
+	int err = dump(k, s, mark, mask, e);
+
+	*done = 0;
+	if (!err)
+		err = act_on_queue(k, s, done, e);
+	if (!err && e)
+		*e = (struct kernel_error){0};
+	free(s->queue);
+	return err;
+}
+
 int kernel_conntrack_sweep_marked(struct kernel *k, uint32_t mark, uint32_t mask,
 	bool (*each)(const struct flow *f, void *data), void *data, size_t *deleted,
 	struct kernel_error *e)
 {
-	struct sweep s = {.each = each, .data = data};
-	int err = dump(k, &s, mark, mask, e);
+	struct sweep s = {.each = each, .data = data, .act = delete_one};
 
-	*deleted = 0;
-	if (!err)
-		err = delete_queue(k, &s, deleted, e);
-	if (!err && e)
-		*e = (struct kernel_error){0};
-	free(s.queue);
-	return err;
+	return run_sweep(k, &s, mark, mask, deleted, e);
+}
+
+static bool is_established(const struct flow *f, void *data)
+{
+	return f->proto == PROTO_TCP && f->state && strcmp(f->state, "ESTABLISHED") == 0;
+}
+
+int kernel_conntrack_acknowledge(
+	struct kernel *k, uint32_t mark, uint32_t mask, size_t *told, struct kernel_error *e)
+{
+	struct sweep s = {.each = is_established, .act = acknowledge_one};
+
+	return run_sweep(k, &s, mark, mask, told, e);
 }
 
 int kernel_conntrack_sweep(struct kernel *k, bool (*each)(const struct flow *f, void *data),

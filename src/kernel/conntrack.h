@@ -17,6 +17,14 @@ int kernel_conntrack_sweep_marked(struct kernel *k, uint32_t mark, uint32_t mask
 	bool (*each)(const struct flow *f, void *data), void *data, size_t *deleted,
 	struct kernel_error *e);
 
+/*
+ * Have conntrack take all data of these established TCP connections for acknowledged. It no longer
+ * follows windows that went by it for a while (the fast path), so what it believed before would stay true
+ * for ever, and with it the short timeout of a connection whose peer is silent. *@told counts.
+ */
+int kernel_conntrack_acknowledge(
+	struct kernel *k, uint32_t mark, uint32_t mask, size_t *told, struct kernel_error *e);
+
 /* All connections into @out->flows, of every protocol. Where there are too many to keep HAVE_FLOWS is
  * not set. The kernel's module for conntrack is not loaded by this. */
 int kernel_observe_flows(

@@ -41,7 +41,8 @@ static bool networkd_runs(const struct kernel *k)
 	while (d && !found && (e = readdir(d)))
 		/* The kernel keeps 15 characters of a name. */
 		found = isdigit((unsigned char)e->d_name[0]) &&
-			is_called(e->d_name, "systemd-network") && kernel_has_process(k, e->d_name) == 1;
+			is_called(e->d_name, "systemd-network") &&
+			kernel_has_process(k, e->d_name) == 1;
 	if (d)
 		closedir(d);
 	return found;
@@ -180,7 +181,8 @@ static void look_at_legacy(struct kernel *k, struct arena *a, struct foreign_fac
 	for (unsigned int i = 0; i < 2; i++) {
 		out->legacy_filter[i] = has_filter(kernel_legacy_tables(a, families[i]));
 		if (out->legacy_filter[i])
-			out->legacy_filter_text[i] = kernel_legacy_text(k, a, families[i], "filter");
+			out->legacy_filter_text[i] =
+				kernel_legacy_text(k, a, families[i], "filter");
 	}
 }
 

@@ -27,6 +27,8 @@
 
 #include <bpf/btf.h>
 
+#include "kernel/conntrack.h"
+#include "kernel/memory.h"
 #include "kernel/observe.h"
 #include "kernel/route.h"
 
@@ -616,9 +618,24 @@ void fastpath_changed(struct fastpath *f)
 	__atomic_add_fetch(&f->base->bss->shared.epoch, 1, __ATOMIC_RELEASE);
 }
 
-void fastpath_switch(struct fastpath *f, bool on)
+/* Conntrack is to be right about connections whose packets went by it. */
+static int hand_back(struct kernel *k, struct kernel_error *e)
+{
+	struct arena *a = arena_new();
+	struct memory m = {0};
+	size_t n;
+	int err = kernel_memory_load(k, a, &m);
+	uint32_t ours = mark_ours_bit(m.mark_mask);
+
+	err = err < 0 || !ours ? 0 : kernel_conntrack_acknowledge(k, ours, ours, &n, e);
+	arena_free(a);
+	return err;
+}
+
+int fastpath_switch(struct fastpath *f, bool on, struct kernel_error *e)
 {
 	__atomic_store_n(&f->base->bss->shared.enabled, on, __ATOMIC_RELEASE);
+	return on ? 0 : hand_back(f->kernel, e);
 }
 
 bool fastpath_is_on(const struct fastpath *f)
@@ -644,5 +661,7 @@ int fastpath_remove(struct kernel *k, size_t *removed, struct kernel_error *e)
 			err = tc < 0 ? tc : xdp < 0 ? xdp : 0;
 	}
 	arena_free(a);
+	if (*removed && !err)
+		err = hand_back(k, e);
 	return err;
 }

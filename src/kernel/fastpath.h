@@ -59,9 +59,9 @@ const struct fastpath_interface *fastpath_interface(const struct fastpath *f, si
 /* Rules, routes, neighbours or lines changed: each flow's next packet takes the kernel's path, and then it
  * is proved anew. Costs next to nothing. */
 void fastpath_changed(struct fastpath *f);
-/* Off: every packet takes the kernel's path, from the next one on. No connection is cut by either; but off,
- * conntrack may give TCP that was bypassed the timeout of unacknowledged data until it ends. */
-void fastpath_switch(struct fastpath *f, bool on);
+/* Off: every packet takes the kernel's path, from the next one on, and conntrack is told that the data it
+ * did not see is acknowledged. No connection is lost by either; -errno: that could not be told. */
+int fastpath_switch(struct fastpath *f, bool on, struct kernel_error *e);
 bool fastpath_is_on(const struct fastpath *f);
 
 /* The @i-th reason, by its number from 0, with its count; false: there are no more, or @e. */

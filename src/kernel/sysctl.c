@@ -26,9 +26,8 @@ static const char *const singles[] = {"net.ipv4.ip_forward", "net.ipv4.fwmark_re
 	"net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_count",
 	"net.netfilter.nf_conntrack_udp_timeout", "net.netfilter.nf_conntrack_udp_timeout_stream",
 	"net.netfilter.nf_conntrack_tcp_loose", "net.netfilter.nf_conntrack_tcp_be_liberal",
-	"net.netfilter.nf_conntrack_tcp_ignore_invalid_rst",
-	"net.netfilter.nf_conntrack_acct", "net.bridge.bridge-nf-call-iptables",
-	"net.bridge.bridge-nf-call-ip6tables"};
+	"net.netfilter.nf_conntrack_tcp_ignore_invalid_rst", "net.netfilter.nf_conntrack_acct",
+	"net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -73,11 +73,11 @@ static uint64_t identity(const struct net_flow *f, const struct flow_account *a)
 	return h ^ h >> 32; /* slots go by the low bits */
 }
 
-static struct seen *find_seen(const struct memory_of_look *m, uint64_t id)
+static size_t find_seen(const struct memory_of_look *m, uint64_t id)
 {
-	size_t at = id, place = places_next(m->seen_places, id, &at);
+	size_t at = id;
 
-	return place == PLACES_NONE ? NULL : &m->seen.items[place];
+	return places_next(m->seen_places, id, &at);
 }
 
 /* What is less than it was, as where the fast path has forgotten its part, has added nothing. */
@@ -86,30 +86,34 @@ static uint64_t added(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
+static void add_seen(struct memory_of_look *m, uint64_t id, const struct seen *is)
+{
+	*vec_add(m->arena, &m->seen) = *is;
+	places_add(m->seen_places, id, m->seen.len - 1);
+}
+
 void traffic_since(struct traffic *t, const struct net_flow *f, struct flow_account *account)
 {
 	uint64_t id = identity(f, account);
-	struct seen *now = find_seen(&t->now, id); /* the kernel may tell of one twice */
-	const struct seen *last = now ? now : find_seen(&t->last, id);
-	struct seen before = last ? *last : (struct seen){0}, is;
+	size_t again = find_seen(&t->now, id); /* the kernel may tell of one twice */
+	size_t last = find_seen(&t->last, id);
+	struct seen is, was = {0};
+	bool room = again != PLACES_NONE || t->now.seen.len < TRAFFIC_CONNECTIONS;
 
-	if (!now && t->now.seen.len == TRAFFIC_CONNECTIONS) {
-		memset(account->packets, 0, sizeof(account->packets));
-		memset(account->bytes, 0, sizeof(account->bytes));
-		return;
-	}
-	memcpy(is.packets, account->packets, sizeof(is.packets));
-	memcpy(is.bytes, account->bytes, sizeof(is.bytes));
+	if (again != PLACES_NONE)
+		was = t->now.seen.items[again];
+	else if (last != PLACES_NONE)
+		was = t->last.seen.items[last];
 	for (int i = 0; i < 2; i++) {
-		account->packets[i] = added(is.packets[i], before.packets[i]);
-		account->bytes[i] = added(is.bytes[i], before.bytes[i]);
+		is.packets[i] = account->packets[i];
+		is.bytes[i] = account->bytes[i];
+		account->packets[i] = room ? added(is.packets[i], was.packets[i]) : 0;
+		account->bytes[i] = room ? added(is.bytes[i], was.bytes[i]) : 0;
 	}
-	if (now) {
-		*now = is;
-		return;
-	}
-	vec_push(t->now.arena, &t->now.seen, is);
-	places_add(t->now.seen_places, id, t->now.seen.len - 1);
+	if (again != PLACES_NONE)
+		t->now.seen.items[again] = is;
+	else if (room)
+		add_seen(&t->now, id, &is);
 }
 
 /* ---- totals ---- */

@@ -242,6 +242,12 @@ def test_what_a_capture_sees(site, mode):
 
 # ---- off and on, live ----
 
+def time_at_rest(site):
+    """Seconds after which conntrack would forget the connection, as it rests now."""
+    listed = site.gw.run("conntrack -L -p tcp --orig-port-dst 80 -o id").stdout
+    return max(int(line.split()[2]) for line in listed.splitlines() if "ESTABLISHED" in line)
+
+
 @pytest.mark.parametrize("mode", ["tc", "xdp"])
 def test_off_and_on_lose_nothing(site, mode):
     if mode == "xdp":
@@ -253,6 +259,8 @@ def test_off_and_on_lose_nothing(site, mode):
     daemon.wait_event("fastpath-off")
     assert fastpath(site)["on"] is False and fastpath(site)["switched_off"] is True
     assert_bypasses_no_more(site, connection)
+    # Though it has not seen all of it.
+    assert time_at_rest(site) > 300
     assert "switched off by hand" in site.portreeve.run("status").stdout
     # Another daemon keeps it so.
     daemon.stop()
@@ -281,6 +289,7 @@ def test_off_without_a_daemon(site):
     assert "3 programs were taken off" in done.stderr
     assert not any(has_tc(site, name) for name in INTERFACES)
     connection.talk()
+    assert time_at_rest(site) > 300
     daemon.start()
     assert fastpath(site)["switched_off"] is True
     connection.talk()

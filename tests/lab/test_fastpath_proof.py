@@ -800,6 +800,8 @@ def test_mtus(lab, mode, inside, outside):
     for host, interface, size in ((fast.gw, "eth2", inside), (fast.near, "eth0", inside),
                                   (fast.gw, "eth0", outside), (fast.site.isp["telecom"], "customer", outside)):
         host.ip(f"link set {interface} mtu {size}")
+    switch = next(host for name, host in lab.hosts.items() if name.startswith("switch"))
+    switch.ip(*(f"link set port{i} mtu {inside}" for i in range(3)))
     for address in ("1.1.1.1", "2001:db8:1::1"):
         client, server = pair(fast, address)
         assert transfer(client, server, 4 << 20)

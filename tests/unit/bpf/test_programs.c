@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The fast path's programs in the kernel, over real conntrack entries and routes: whole frames, byte for
- * byte, and every reason why one is left alone. Each case runs for XDP and for tc.
+ * byte, and every reason why one is left alone. Each case runs for XDP and for tc. It is long because each
+ * reason has its case and all share one gateway, which takes seconds to make.
  */
 #include "setting.h"
 
@@ -127,7 +128,8 @@ static int conntrack_left(const struct journey *j)
 static struct setting *needed(void **state)
 {
 	if (!*state) {
-		print_message("# SKIP: needs root for a network namespace and BPF programs\n");
+		print_message(
+			"# SKIP: needs root, and a kernel that takes the fast path's programs\n");
 		skip();
 	}
 	restore_network();
@@ -899,10 +901,16 @@ static void test_accounts(void **state)
 /* One gateway for all; none where that is not allowed, and then each test says so. */
 static int begin(void **state)
 {
+	struct fastpath_programs *probe;
 	struct setting *s;
 
 	if (unshare(CLONE_NEWNET) < 0)
 		return 0;
+	libbpf_set_print(NULL);
+	probe = fastpath_programs__open_and_load();
+	if (!probe)
+		return 0;
+	fastpath_programs__destroy(probe);
 	s = calloc(1, sizeof(*s));
 	setting_open(s);
 	*state = s;

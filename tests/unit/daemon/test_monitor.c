@@ -70,7 +70,8 @@ void daemon_learn_down(struct daemon *d, const char *map, const struct backend *
 	l->down = down;
 	for (size_t i = 0; i < d->learned.known.downs.len; i++)
 		if (strcmp(d->learned.known.downs.items[i].map, map) == 0 && !down)
-			d->learned.known.downs.items[i] = d->learned.known.downs.items[--d->learned.known.downs.len];
+			d->learned.known.downs.items[i] =
+				d->learned.known.downs.items[--d->learned.known.downs.len];
 }
 
 static struct ip_addr addr(const char *s)
