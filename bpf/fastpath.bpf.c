@@ -226,36 +226,54 @@ static __always_inline void *find_room(__u64 hash, __u32 now, int v6)
 
 /* ---- accounts ---- */
 
+static __always_inline void account_key(const union fp_key *key, struct fp_account_key *out, int v6)
+{
+	out->family = v6 ? 6 : 4;
+	if (v6) {
+		__builtin_memcpy(out->src, key->v6.src, 16);
+		__builtin_memcpy(out->dst, key->v6.dst, 16);
+	} else {
+		out->src[0] = key->v4.src;
+		out->dst[0] = key->v4.dst;
+	}
+	out->sport = v6 ? key->v6.sport : key->v4.sport;
+	out->dport = v6 ? key->v6.dport : key->v4.dport;
+	out->proto = (__u8)(v6 ? key->v6.in : key->v4.in);
+}
+
 /* What was counted of a flow, into its account. */
 static __always_inline void settle(void *flow, int v6)
 {
 	struct fp_how *how = how_in(flow, v6);
 	struct fp_account fresh = {how->packets, how->bytes}, *old;
-	struct fp_account_key key = {.family = v6 ? 6 : 4};
-	const struct fp_key6 *k6 = flow;
-	const struct fp_key4 *k4 = flow;
+	struct fp_account_key key = {};
 
 	if (!how->packets)
 		return;
-	if (v6) {
-		__builtin_memcpy(key.src, k6->src, 16);
-		__builtin_memcpy(key.dst, k6->dst, 16);
-	} else {
-		key.src[0] = k4->src;
-		key.dst[0] = k4->dst;
-	}
-	key.sport = v6 ? k6->sport : k4->sport;
-	key.dport = v6 ? k6->dport : k4->dport;
-	key.proto = (__u8)(v6 ? k6->in : k4->in);
+	account_key(flow, &key, v6);
 	old = bpf_map_lookup_elem(&accounts, &key);
+	/* Another CPU may open it at the same time. */
+	if (!old && bpf_map_update_elem(&accounts, &key, &fresh, BPF_NOEXIST) != 0)
+		old = bpf_map_lookup_elem(&accounts, &key);
 	if (old) {
 		__sync_fetch_and_add(&old->packets, fresh.packets);
 		__sync_fetch_and_add(&old->bytes, fresh.bytes);
-	} else {
-		bpf_map_update_elem(&accounts, &key, &fresh, BPF_ANY);
 	}
 	how->packets = 0;
 	how->bytes = 0;
+}
+
+/* A connection begins: what one before it had, from the same port, is not its own. */
+static __always_inline void close_account(void *flow, const union fp_key *key, int v6)
+{
+	struct fp_account_key account = {};
+
+	if (flow) {
+		how_in(flow, v6)->packets = 0;
+		how_in(flow, v6)->bytes = 0;
+	}
+	account_key(key, &account, v6);
+	bpf_map_delete_elem(&accounts, &account);
 }
 
 /* ---- proof ---- */
@@ -431,6 +449,9 @@ static __always_inline void refresh(struct nf_conn *ct, const struct fp_packet *
 	if (pkt->proto == FP_TCP && !pkt->silent)
 		data_was_sent(slot);
 	bpf_ct_change_timeout(ct, ms);
+	/* It may have begun to end meanwhile, on another CPU. */
+	if (pkt->proto == FP_TCP && ct->proto.tcp.state != CT_TCP_ESTABLISHED)
+		bpf_ct_change_timeout(ct, FP_ENDING_MS);
 }
 
 /* Can packets the other way be bypassed, too? Conntrack would see data, but not its acknowledgements, and
@@ -468,6 +489,22 @@ static __always_inline enum fp_reason prove(
 }
 
 /* ---- a packet ---- */
+
+/* FP_OK or FP_CONTROL: @pkt and @key say all of it. */
+static __always_inline enum fp_reason read_frame(const struct fp_eth *eth, const void *end,
+	__u32 total, struct fp_packet *pkt, union fp_key *key, int v6)
+{
+	enum fp_reason reason =
+		v6 ? fp_read6(eth, end, total, pkt) : fp_read4(eth, end, total, pkt);
+
+	if (reason != FP_OK && reason != FP_CONTROL)
+		return reason;
+	if (v6)
+		fp_key6(eth, pkt, own_index, &key->v6);
+	else
+		fp_key4(eth, pkt, own_index, &key->v4);
+	return reason;
+}
 
 /* Reasons that hold for a while: asking again for each packet would cost other traffic dearly. */
 static __always_inline int holds(enum fp_reason reason)
@@ -541,6 +578,8 @@ static __always_inline void forget(void *flow, __u32 now, int v6)
 static __always_inline void control(
 	void *flow, union fp_key *key, const struct fp_packet *pkt, int v6)
 {
+	if (pkt->flags & FP_SYN)
+		close_account(flow, key, v6);
 	if ((pkt->flags & (FP_SYN | FP_ACK)) == FP_SYN)
 		outdate(slot_of(key, v6));
 	else if (flow)
@@ -648,15 +687,10 @@ static __always_inline enum fp_reason xdp_one(
 	union fp_key key = {};
 	struct fp_deltas d;
 	void *flow = NULL, *l4 = (void *)(eth + 1) + (v6 ? FP_IP6_LEN : FP_IP4_LEN);
-	enum fp_reason reason =
-		v6 ? fp_read6(eth, end, total, &pkt) : fp_read4(eth, end, total, &pkt);
+	enum fp_reason reason = read_frame(eth, end, total, &pkt, &key, v6);
 
 	if (reason != FP_OK && reason != FP_CONTROL)
 		return reason;
-	if (v6)
-		fp_key6(eth, &pkt, own_index, &key.v6);
-	else
-		fp_key4(eth, &pkt, own_index, &key.v4);
 	reason = decide(ctx, 1, &key, &pkt, pkt.len, reason == FP_CONTROL, &flow, v6);
 	if (reason != FP_OK || !flow)
 		return reason;
@@ -746,13 +780,9 @@ static __always_inline enum fp_reason tc_one(struct __sk_buff *skb, int v6, int 
 		eth = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
 	}
-	reason = v6 ? fp_read6(eth, end, skb->len, &pkt) : fp_read4(eth, end, skb->len, &pkt);
+	reason = read_frame(eth, end, skb->len, &pkt, &key, v6);
 	if (reason != FP_OK && reason != FP_CONTROL)
 		return reason;
-	if (v6)
-		fp_key6(eth, &pkt, own_index, &key.v6);
-	else
-		fp_key4(eth, &pkt, own_index, &key.v4);
 	segment = pkt.len;
 	if (skb->gso_size)
 		segment = skb->gso_size + pkt.headers;

@@ -11,11 +11,12 @@
 
 #include <linux/types.h>
 
-#define FP_WAYS	     8u		 /* flows of one bucket */
-#define FP_SLOTS     16384u	 /* of stamps; a power of two */
-#define FP_HOMES     256u	 /* more than any mark can number */
-#define FP_KICKS     256u	 /* of neighbours; a power of two */
-#define FP_KICK_S    5u		 /* a neighbour is used by the kernel itself this often */
+#define FP_WAYS	     8u	     /* flows of one bucket */
+#define FP_SLOTS     16384u  /* of stamps; a power of two */
+#define FP_HOMES     256u    /* more than any mark can number */
+#define FP_KICKS     256u    /* of neighbours; a power of two */
+#define FP_ENDING_MS 120000u /* of a TCP connection that ends: conntrack's own default, or longer */
+#define FP_KICK_S    5u	     /* a neighbour is used by the kernel itself this often */
 #define FP_MAX_INDEX 0x00ffffffu /* of an interface */
 
 /* How packets of a flow go on. */

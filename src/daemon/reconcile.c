@@ -10,7 +10,7 @@
  * is in force: it answers questions, and the next pass is held against it to tell drift from news.
  *
  * The kernel tells of no more sysctls than rp_filter and forwarding. The others that the plan has set are
- * read once a second.
+ * read twice a second.
  */
 #include "daemon/reconcile.h"
 
@@ -26,7 +26,7 @@
 #include "kernel/nft.h"
 #include "kernel/route.h"
 
-#define SYSCTL_SECONDS	 1
+#define SYSCTL_MS	 500
 #define RETRY_FIRST_MS	 1000u	/* after a pass that the kernel refused, */
 #define RETRY_LONGEST_MS 30000u /* doubling up to this */
 #define LINES_SHOWN	 8u	/* of what was put back */
@@ -35,7 +35,7 @@
 struct reconcile {
 	struct reconcile_status status;
 	struct kernel_events *events;
-	struct event *readable[2], *timer, *second;
+	struct event *readable[2], *timer, *often;
 	struct drift_clock clock;
 	uint64_t retry_ms, retry_at_ms; /* 0: the last pass succeeded */
 	bool links;			/* interfaces or addresses changed since the last pass */
@@ -478,7 +478,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 
 /* ---- sysctls that nobody tells ---- */
 
-static void on_second(evutil_socket_t fd, short what, void *data)
+static void on_often(evutil_socket_t fd, short what, void *data)
 {
 	struct daemon *d = data;
 	const struct plan *p = d->reconcile->plan;
@@ -500,7 +500,7 @@ static void on_second(evutil_socket_t fd, short what, void *data)
 
 static void start_timers(struct daemon *d)
 {
-	const struct timeval second = {.tv_sec = SYSCTL_SECONDS};
+	const struct timeval often = {.tv_usec = SYSCTL_MS * 1000};
 	struct reconcile *r = d->reconcile;
 	int fds[2];
 
@@ -510,8 +510,8 @@ static void start_timers(struct daemon *d)
 		event_add(r->readable[i], NULL);
 	}
 	r->timer = evtimer_new(d->base, on_timer, d);
-	r->second = event_new(d->base, -1, EV_PERSIST, on_second, d);
-	event_add(r->second, &second);
+	r->often = event_new(d->base, -1, EV_PERSIST, on_often, d);
+	event_add(r->often, &often);
 }
 
 int reconcile_start(struct daemon *d)
@@ -550,7 +550,7 @@ void reconcile_stop(struct daemon *d)
 	all[0] = r->readable[0];
 	all[1] = r->readable[1];
 	all[2] = r->timer;
-	all[3] = r->second;
+	all[3] = r->often;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i])
 			event_free(all[i]);

@@ -317,14 +317,11 @@ int fastpath_tc_query(struct kernel *k, uint32_t ifindex, uint32_t *id, struct k
 	return err ? err : f.taken ? -EEXIST : 0;
 }
 
-#define TC_PLACE(name)                                                                             \
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, name, .handle = HANDLE, .priority = PREFERENCE)
-
 int fastpath_tc_attach(struct kernel *k, uint32_t ifindex, int fd, struct kernel_error *e)
 {
-	DECLARE_LIBBPF_OPTS(
-		bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
-	TC_PLACE(place);
+	struct bpf_tc_hook hook = {
+		.sz = sizeof(hook), .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS};
+	struct bpf_tc_opts place = {.sz = sizeof(place), .handle = HANDLE, .priority = PREFERENCE};
 	uint32_t before;
 	int err = fastpath_tc_query(k, ifindex, &before, e);
 
@@ -342,9 +339,9 @@ int fastpath_tc_attach(struct kernel *k, uint32_t ifindex, int fd, struct kernel
 /* The qdisc goes too where nothing else is in it: nobody else's can be empty and of any use. */
 int fastpath_tc_detach(struct kernel *k, uint32_t ifindex, struct kernel_error *e)
 {
-	DECLARE_LIBBPF_OPTS(
-		bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
-	TC_PLACE(place);
+	struct bpf_tc_hook hook = {
+		.sz = sizeof(hook), .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS};
+	struct bpf_tc_opts place = {.sz = sizeof(place), .handle = HANDLE, .priority = PREFERENCE};
 	struct filters left = {0};
 	uint32_t id;
 	int err = fastpath_tc_query(k, ifindex, &id, e);

@@ -10,6 +10,8 @@
  *   a shifted range  one exact element per port, since an interval map to a port range would send
  *                    every port to its first (tried)
  *
+ * (Over 700 lines, since the shapes are chosen together: what one map's listener is depends on the others'.)
+ *
  * A listener of several backends, or of none that is up, leads to a chain instead (spread.c), by an
  * element of the maps `spread`.
  *
