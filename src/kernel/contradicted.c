@@ -158,9 +158,10 @@ static int commit_elements(struct sweep *s, struct nft_set *const sets[2], struc
 	err = kernel_nft_commit(s->k, c.nft.items, c.nft.len, 0, &generation, f);
 	if (!err) /* whether others committed in between cannot be told */
 		s->generation = generation == s->generation + 1 ? generation : 0;
-	*full = err == -ENFILE && f->change >= 0
-			? sets[c.nft.items[f->change].set == sets[0] ? 0 : 1]
-			: NULL;
+	*full = NULL;
+	VEC_EACH (&c.nft, struct nft_change, change)
+		if (err == -ENFILE && change - c.nft.items == f->change)
+			*full = sets[change->set == sets[0] ? 0 : 1];
 	return err;
 }
 

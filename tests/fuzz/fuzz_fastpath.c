@@ -157,8 +157,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	total = size - sizeof(c);
 	linear = total - (c.hidden < total ? c.hidden : 0);
 	v6 = c.flags & IS_V6;
-	frame = malloc(total ? total : 1); /* both of just their size, so that ASan sees */
-	seen = malloc(linear ? linear : 1);
+	frame = frame_new(total);
+	seen = frame_new(linear);
 	if (total)
 		memcpy(frame, data + sizeof(c), total);
 	if (c.flags & IS_SEALED)
@@ -174,7 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		rewrite((void *)seen, &p, v6, &c.to);
 		judge(frame, seen, linear, total, v6, &c.to);
 	}
-	free(frame);
-	free(seen);
+	frame_free(frame);
+	frame_free(seen);
 	return 0;
 }

@@ -11,12 +11,29 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Bytes of a frame. */
 #define AT_IP	    14
 #define AT_L4(v6)   ((v6) ? 54 : 34)
 #define AT_CHECK(p) ((p) == 6 ? 16 : 6) /* of TCP, UDP; from their beginning */
+
+/* Room for a frame, aligned as the kernel does it (NET_IP_ALIGN), and of just its size: the sanitizers see
+ * what is touched beyond it. */
+static inline uint8_t *frame_new(size_t len)
+{
+	uint8_t *room = malloc(len + 2);
+
+	if (!room)
+		abort();
+	return room + 2;
+}
+
+static inline void frame_free(uint8_t *frame)
+{
+	free(frame - 2);
+}
 
 static inline unsigned reference_16(const uint8_t *p)
 {

@@ -220,6 +220,7 @@ static void unmake(struct fixture *f)
 {
 	returns_stop(&f->daemon);
 	assert_null(f->daemon.returns);
+	learning_end(&f->daemon.learned);
 	journal_free(f->daemon.journal);
 	event_base_free(f->daemon.base);
 	arena_free(f->arena);

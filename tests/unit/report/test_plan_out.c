@@ -6,7 +6,8 @@
 
 static size_t assert_same(const struct plan *p)
 {
-	char *whole = json_dumps(plan_out_json(p), JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_t *json = plan_out_json(p);
+	char *whole = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
 	struct plan_out o = {.plan = p};
 	struct strbuf text = STRBUF_INIT;
 	size_t pieces = 0, before;
@@ -23,6 +24,7 @@ static size_t assert_same(const struct plan *p)
 	assert_string_equal(strbuf_str(&text), whole);
 	strbuf_fini(&text);
 	free(whole);
+	json_decref(json);
 	return pieces;
 }
 
