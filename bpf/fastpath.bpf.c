@@ -263,19 +263,6 @@ static __always_inline void settle(void *flow, int v6)
 	how->bytes = 0;
 }
 
-/* A connection begins: what one before it had, from the same port, is not its own. */
-static __always_inline void close_account(void *flow, const union fp_key *key, int v6)
-{
-	struct fp_account_key account = {};
-
-	if (flow) {
-		how_in(flow, v6)->packets = 0;
-		how_in(flow, v6)->bytes = 0;
-	}
-	account_key(key, &account, v6);
-	bpf_map_delete_elem(&accounts, &account);
-}
-
 /* ---- proof ---- */
 
 /* What conntrack and the routes say of a packet; the addresses it came with are in @route. */
@@ -578,8 +565,6 @@ static __always_inline void forget(void *flow, __u32 now, int v6)
 static __always_inline void control(
 	void *flow, union fp_key *key, const struct fp_packet *pkt, int v6)
 {
-	if (pkt->flags & FP_SYN)
-		close_account(flow, key, v6);
 	if ((pkt->flags & (FP_SYN | FP_ACK)) == FP_SYN)
 		outdate(slot_of(key, v6));
 	else if (flow)

@@ -898,34 +898,6 @@ static void test_accounts(void **state)
 	}
 }
 
-/* What begins from the same port has an account of its own. */
-static void test_account_of_another(void **state)
-{
-	struct spec syn = with_flags(&TCP4->request, FP_SYN);
-	struct setting *s = needed(state);
-	struct fp_account sum;
-
-	for (enum mode m = XDP; m < MODES; m++) {
-		fresh(s);
-		conntrack_add(s, TCP4);
-		passed(s, m, UP0, &syn, FP_CONTROL);
-		bypassed(s, m, UP0, &TCP4->request, &TCP4->request_out);
-		sleep_jiffies(s->second + 2);
-		bypassed(s, m, UP0, &TCP4->request, &TCP4->request_out);
-		count_account(s, &TCP4->request, &sum);
-		assert_int_equal(sum.packets, 1);
-		passed(s, m, UP0, &syn, FP_CONTROL);
-		count_account(s, &TCP4->request, &sum);
-		assert_int_equal(sum.packets, 0);
-		/* Nor does it get what was not yet settled. */
-		bypassed(s, m, UP0, &TCP4->request, &TCP4->request_out);
-		sleep_jiffies(s->second + 2);
-		bypassed(s, m, UP0, &TCP4->request, &TCP4->request_out);
-		count_account(s, &TCP4->request, &sum);
-		assert_int_equal(sum.packets, 1);
-	}
-}
-
 /* One gateway for all; none where that is not allowed, and then each test says so. */
 static int begin(void **state)
 {
@@ -982,7 +954,6 @@ int main(void)
 		cmocka_unit_test(test_neighbour_is_used),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_accounts),
-		cmocka_unit_test(test_account_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
