@@ -17,6 +17,9 @@
  * it lost track it would give each the short timeout of unacknowledged data, and forget those that rest. As in
  * the kernel, data makes the timeout short until an acknowledgement without data makes it long: a sender
  * whose peer is dead is forgotten as soon as ever.
+ *
+ * (One file of over 700 lines: it is compiled as one program, in which everything is inlined, and the way of a
+ * packet through it is read from top to bottom.)
  */
 #include "kernel.h"
 #include "nat.h"

@@ -16,6 +16,10 @@ from dataclasses import dataclass
 import jsonschema
 import yaml
 
+from gateway import Portreeve
+from topology import Site
+from traffic import serve
+
 DESCRIPTION = pathlib.Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
 
 
@@ -102,3 +106,12 @@ def check(method, path, answer):
     if kind == "application/json":
         schema = _plain(response["content"][kind]["schema"])
         jsonschema.validate(answer.json, {**schema, "components": _plain(whole["components"])})
+
+
+def site_with_api(lab, **ports):
+    """The article's network, a backend that serves @ports, and whom to ask about the gateway."""
+    made = Site(lab)
+    serve(made.backend, **ports)
+    made.portreeve = Portreeve(made.gw)
+    made.api = Api(made.portreeve)
+    return made

@@ -11,12 +11,12 @@ import signal
 
 import pytest
 
-from api import Api
+from api import site_with_api
 from daemon import Daemon
-from gateway import ARTICLE, UPLINKS, Portreeve
+from gateway import ARTICLE, UPLINKS
 from lab import wait_for
-from topology import CLIENT, Site
-from traffic import ask, serve
+from topology import CLIENT
+from traffic import ask
 
 NET_ADMIN_AND_RAW = f"{1 << 12 | 1 << 13:016x}"
 NOTHING = f"{0:016x}"
@@ -30,11 +30,7 @@ HOOK = UPLINKS + """
 
 @pytest.fixture
 def site(lab):
-    made = Site(lab)
-    serve(made.backend, tcp=[80, 81])
-    made.portreeve = Portreeve(made.gw)
-    made.api = Api(made.portreeve)
-    return made
+    return site_with_api(lab, tcp=[80, 81])
 
 
 def rights(pid):

@@ -11,12 +11,11 @@ import time
 
 import pytest
 
-from api import Api, check
+from api import check, site_with_api
 from daemon import Daemon
-from gateway import ARTICLE, Portreeve
+from gateway import ARTICLE
 from lab import wait_for
-from topology import Site
-from traffic import Capture, serve
+from traffic import Capture
 
 LIBERAL = "net.netfilter.nf_conntrack_tcp_be_liberal"
 INTERFACES = ["eth0", "eth1", "eth2"]
@@ -34,11 +33,7 @@ def config(fastpath, maps="", gateway=""):
 
 @pytest.fixture
 def site(lab):
-    made = Site(lab)
-    serve(made.backend, tcp=[80, 81], udp=[53])
-    made.portreeve = Portreeve(made.gw)
-    made.api = Api(made.portreeve)
-    return made
+    return site_with_api(lab, tcp=[80, 81], udp=[53])
 
 
 def ready_for_xdp(site):

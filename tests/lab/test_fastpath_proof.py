@@ -3,7 +3,8 @@
 seen at both ends, and the same connections in conntrack afterwards.
 
 Scripts put whole frames on the wires of a client and a backend that have no stack of their own, so
-that every byte that arrives is the gateway's doing.
+that every byte that arrives is the gateway's doing. (Over 700 lines since each thing that can happen to
+a connection has its own short script, and all are played on the same three gateways.)
 """
 
 import contextlib

@@ -95,14 +95,22 @@ static bool says(const char *text, const char *key, const char *value)
 	return at && strncmp(at + strlen(key), value, strlen(value)) == 0;
 }
 
+/* What the kernel says of this process. */
+static void read_status(char text[8192])
+{
+	int fd = open("/proc/self/status", O_RDONLY);
+	ssize_t n = read(fd, text, 8191);
+
+	text[n > 0 ? n : 0] = '\0';
+	close(fd);
+}
+
 static const char *check_capabilities(void)
 {
 	static const char two[] = "\t0000000000003000\n", none[] = "\t0000000000000000\n";
 	char text[8192];
-	int fd = open("/proc/self/status", O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
 
-	text[n > 0 ? n : 0] = '\0';
+	read_status(text);
 	if (!says(text, "CapEff:", two) || !says(text, "CapPrm:", two) ||
 		!says(text, "CapBnd:", two))
 		return "exactly CAP_NET_ADMIN and CAP_NET_RAW";
@@ -122,10 +130,8 @@ static const char *check_programs(void)
 {
 	static const char four[] = "\t000000c000003000\n", two[] = "\t0000000000003000\n";
 	char text[8192];
-	int fd = open("/proc/self/status", O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
 
-	text[n > 0 ? n : 0] = '\0';
+	read_status(text);
 	if (!says(text, "CapEff:", four) || !says(text, "CapPrm:", four) ||
 		!says(text, "CapBnd:", two))
 		return "CAP_BPF and CAP_PERFMON too, but not for what would be executed";

@@ -18,6 +18,7 @@
 
 #include "daemon/hook.h"
 #include "daemon/spawner.h"
+#include "ends.h"
 
 /* ---- a daemon of which there is just enough ---- */
 
@@ -235,28 +236,6 @@ static void test_failures(void **state)
 	loop_until(&f, 4);
 	assert_int_equal(journal_count(f.daemon.journal, "hook-done"), 1);
 	stop(&f);
-}
-
-/* Within a second. */
-static bool ends(pid_t pid)
-{
-	/* A killed one may take a moment, and may be nobody's child: then it is a zombie of init. */
-	for (int i = 0; i < 100; i++) {
-		char path[64], stat[256] = "";
-		FILE *in;
-
-		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-		in = fopen(path, "r");
-		if (!in)
-			return true;
-		if (!fgets(stat, sizeof(stat), in))
-			stat[0] = '\0';
-		fclose(in);
-		if (strstr(stat, ") Z "))
-			return true;
-		usleep(10000);
-	}
-	return false;
 }
 
 static bool alive(struct fixture *f, const char *name)

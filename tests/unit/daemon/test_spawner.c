@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/spawner.h"
+#include "ends.h"
 
 /* ---- bytes ---- */
 
@@ -178,27 +179,6 @@ static void test_commands(void **state)
 	answer(&f);
 	assert_string_equal(printed(&f, text), "first\nsecond\n");
 	close_all(&f);
-}
-
-/* Within five seconds; a zombie of whoever adopts it has ended too. */
-static bool ends(pid_t pid)
-{
-	for (int i = 0; i < 500; i++) {
-		char path[64], stat[256] = "";
-		FILE *in;
-
-		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-		in = fopen(path, "r");
-		if (!in)
-			return true;
-		if (!fgets(stat, sizeof(stat), in))
-			stat[0] = '\0';
-		fclose(in);
-		if (strstr(stat, ") Z "))
-			return true;
-		usleep(10000);
-	}
-	return false;
 }
 
 /* The numbers that a command printed. */
