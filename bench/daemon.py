@@ -69,20 +69,20 @@ class Monitor:
                 pass
         return found
 
-    def quiet(self, seconds):
-        while self.read(seconds):
-            pass
-
-    def between(self, action, event, change):
-        """Seconds from the first message of kind `event` to the next of kind `change`."""
-        begun, end = None, time.monotonic() + PATIENCE_S
+    def between(self, action, event, change, settle):
+        """Seconds from the first message of kind `event` to the last of kind `change` that comes
+        before `settle` seconds without one: what it calls for may take several transactions, and one
+        that is late must not be taken for the answer to the next event."""
+        begun, done, end = None, None, time.monotonic() + PATIENCE_S
         action()
         while time.monotonic() < end:
-            for at, kind in self.read(1):
+            for at, kind in self.read(settle):
                 if begun is None and kind == event:
                     begun = at
                 elif begun is not None and kind == change:
-                    return at - begun
+                    done = at
+            if done is not None and time.monotonic() > done + settle:
+                return done - begun
         raise SystemExit(f"waited {PATIENCE_S} s in vain for message {change} after {event}")
 
     def count(self, action, kind, seconds=1.0):
@@ -135,14 +135,13 @@ def spread(samples):
             "p99_ms": ordered[int(len(ordered) * 0.99)] * 1000, "n": len(ordered)}
 
 
-def follow(daemon, monitor, ip, times):
+def follow(monitor, ip, times, settle):
     """An address more, an address less, `times` in all: the maps follow it."""
     samples = []
     for n in range(times):
         verb, event = (("add", RTM_NEWADDR), ("del", RTM_DELADDR))[n % 2]
         samples.append(monitor.between(lambda verb=verb: ip(f"addr {verb} 1.1.1.9/24 dev eth0"),
-                                       event, NEWGEN))
-        monitor.quiet(0.1)
+                                       event, NEWGEN, settle))
     return spread(samples)
 
 
@@ -154,8 +153,8 @@ def repair(monitor, ip, times):
             ("route", "route del default table 70001 metric 0", RTM_DELROUTE, RTM_NEWROUTE)):
         samples = []
         for _ in range(times):
-            samples.append(monitor.between(lambda command=command: ip(command), gone, back))
-            monitor.quiet(3)  # not so often that it looks like a fight
+            # Not so often that it looks like a fight.
+            samples.append(monitor.between(lambda command=command: ip(command), gone, back, 3))
         result[name] = spread(samples)
     return result
 
@@ -185,8 +184,10 @@ def measure(setting):
         monitor = Monitor(network.TAG + "g")
         try:
             one = {"status": answer(daemon, 20 * runs)}
-            one["follow"] = follow(daemon, monitor, ip, setting.changes // 5 * runs if n <= 1000 else 4 * runs)
-            if n <= 1000:
+            few = n <= 1000
+            one["follow"] = follow(monitor, ip, setting.changes // 5 * runs if few else 4 * runs,
+                                   0.1 if few else 5)
+            if few:
                 one["repair"] = repair(monitor, ip, runs)
             maps.config(conf, maps.moved(there, n // 3), more=RETURN)
             one["elements_of_reload"] = monitor.count(lambda: daemon.run("reload"), NEWSETELEM)
