@@ -78,8 +78,8 @@ def test_the_inside_may_go_out(site):
 
 
 def test_what_conntrack_cannot_place_stays_inside(site):
-    """A late packet of the backend's that fits its connection no more is not translated, and has no
-    home: it would leave by the default route, from 192.168.0.2."""
+    """A packet of the backend's that does not fit its connection is not translated, and has no home:
+    it would leave by the default route, from 192.168.0.2."""
     portreeve = Portreeve(site.gw)
     direct = "to: 192.168.0.2, return: direct"
     for config, leaves in ((OFF, True), (ARTICLE, False)):
@@ -87,10 +87,10 @@ def test_what_conntrack_cannot_place_stays_inside(site):
         before = site.foreign("telecom")
         talk = Conversation(site.world, "2.2.2.2", 80)
         port = talk.sock.getsockname()[1]
-        late = (inet.IP(src="192.168.0.2", dst=CLIENT) /
-                inet.TCP(sport=80, dport=port, seq=1, ack=1, flags="A") / b"x")
+        stray = (inet.IP(src="192.168.0.2", dst=CLIENT) /
+                 inet.TCP(sport=80, dport=port, flags="SF") / b"x")  # invalid whatever the window
         raw = site.backend.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        raw.sendto(bytes(late), (CLIENT, 0))
+        raw.sendto(bytes(stray), (CLIENT, 0))
         assert talk.alive()
         if leaves:  # once the gateway has asked for its next hop's address
             wait_for(lambda: site.foreign("telecom") > before, "the packet at the ISP")
