@@ -383,10 +383,10 @@ def test_connmark_nft(lab):
     assert warned(is_quiet(Portreeve(site.gw))) <= {34}
 
 
-def test_mwan3(lab):
+def mwan3(lab):
     """OpenWrt's mwan3: marks for all, balanced by chance; forwards by the line they came in on."""
     mask = "0x3f00"
-    site = gateway(
+    return gateway(
         lab, [rule.replace(" -i eth0", "").replace(" -i eth1", "") for rule in DNAT], TABLES,
         [f"iptables -t mangle -N {chain}" for chain in
          ("mwan3_hook", "mwan3_ifaces_in", "mwan3_iface_in_wan", "mwan3_iface_in_wanb",
@@ -420,6 +420,10 @@ def test_mwan3(lab):
          f"ip rule add pref 2061 fwmark 0x3d00/{mask} blackhole"],
         "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE",
         "iptables -t nat -A POSTROUTING -o eth1 -j MASQUERADE", FORWARD_RULES)
+
+
+def test_mwan3(lab):
+    site = mwan3(lab)
     assert answers(site)
     is_quiet(Portreeve(site.gw))
 

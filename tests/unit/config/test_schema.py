@@ -155,7 +155,7 @@ class Schema(unittest.TestCase):
         self.assertEqual(defs["return"]["anyOf"][1]["properties"]["snat"]["maxItems"], LIMITS["snat"])
 
     def test_takes_the_examples(self):
-        files = sorted((top / "examples").glob("*.yaml"))
+        files = sorted([*(top / "examples").glob("*.yaml"), *(top / "examples/cookbook").glob("*.yaml")])
         self.assertTrue(files)
         for path in files:
             with self.subTest(path.name):
