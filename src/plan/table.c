@@ -136,6 +136,16 @@ static struct nft_rule *new_connection_rule(struct arena *a, struct nft_chain *c
 	return r;
 }
 
+/* A packet that belongs to no connection yet, or that conntrack cannot place: all others cost no more than this. */
+static struct nft_rule *unsure_rule(struct arena *a, struct nft_chain *c)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u32(a, r, nft_sel(a, SEL_CT_STATE), OP_EQ,
+		NF_CT_STATE_BIT(IP_CT_NEW) | NF_CT_STATE_INVALID_BIT);
+	return r;
+}
+
 /* What conntrack cannot place. */
 static struct nft_rule *stray_rule(struct arena *a, struct nft_chain *c)
 {
@@ -244,12 +254,10 @@ static struct nft_set *make_numbers(struct arena *a, struct plan *p, struct nft_
 	return s;
 }
 
-/* Replies with a home leave @c here, if they have not by a map that is no more (see above). */
+/* Replies (@r) with a home leave their chain here, if they have not by a map that is no more (see above). */
 static void spare_replies(
-	struct arena *a, const struct plan *p, struct nft_chain *c, struct nft_set *numbers)
+	struct arena *a, const struct plan *p, struct nft_rule *r, struct nft_set *numbers)
 {
-	struct nft_rule *r = direction_rule(a, c, CT_REPLY);
-
 	nft_match_set(a, r, plan_number_of(a, p, SEL_CT_MARK), OP_IN, numbers);
 	nft_verdict(a, r, VERDICT_ACCEPT, NULL);
 }
@@ -302,8 +310,8 @@ static void make_blocked(struct arena *a, struct nft_table *t)
 	nft_verdict(a, nft_rule_new(a, over, NOWHERE), VERDICT_DROP, NULL);
 }
 
-/* A connection that is new to conntrack, and may be the rest of one that was deleted: any UDP, and TCP
- * that does not begin. (Of TCP that ends conntrack makes no connection: it cannot place it.) */
+/* What may be the rest of a connection that was deleted: any UDP, and TCP that does not begin. (Of TCP that
+ * ends conntrack makes no connection: it cannot place it.) */
 static void make_jumps_to_blocked(struct arena *a, struct nft_chain *c)
 {
 	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
@@ -349,6 +357,29 @@ static void make_strays(struct arena *a, struct plan *p, struct nft_table *t, st
 	}
 }
 
+/* What is left of another tool's marks in our bits, with which a request would go to the ISP. */
+static void clear_mark(struct arena *a, const struct plan *p, struct nft_chain *c)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u32(a, r, nft_masked32(a, SEL_META_MARK, p->model->mark_mask, 0), OP_NE, 0);
+	nft_set_mark(a, r, false, nft_masked32(a, SEL_META_MARK, ~p->model->mark_mask, 0));
+}
+
+/* A reply with a home leaves this chain with its mark. Nearly all have none before: that is quick. */
+static void make_marking(struct arena *a, struct plan *p, struct nft_chain *c,
+	struct nft_set *replies, struct nft_set *numbers)
+{
+	struct nft_rule *r = nft_rule_new(a, c, NOWHERE);
+
+	nft_match_u32(a, r, nft_sel(a, SEL_META_MARK), OP_EQ, 0);
+	nft_set_mark(a, r, false, plan_number_of(a, p, SEL_CT_MARK));
+	nft_verdict(a, r, VERDICT_ACCEPT, NULL);
+	nft_vmap(a, nft_rule_new(a, c, NOWHERE), plan_number_of(a, p, SEL_CT_MARK), replies);
+	spare_replies(a, p, nft_rule_new(a, c, NOWHERE), numbers);
+	clear_mark(a, p, c);
+}
+
 static void make_marks(struct arena *a, struct plan *p, struct nft_table *t,
 	struct nft_set *interfaces, struct nft_set *numbers)
 {
@@ -358,18 +389,11 @@ static void make_marks(struct arena *a, struct plan *p, struct nft_table *t,
 		nft_base_chain_new(a, t, "output", CHAIN_ROUTE, HOOK_OUTPUT, PRIO_HOME);
 	struct nft_set *replies = make_replies(a, p, t);
 	struct nft_chain *fresh;
-	struct nft_rule *r;
 
-	/* A reply with a home leaves this chain here; what comes further is a request, or is nobody's. */
-	nft_vmap(a, direction_rule(a, in, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), replies);
-	spare_replies(a, p, in, numbers);
-	r = nft_rule_new(a, in, NOWHERE);
-	nft_match_u32(a, r, nft_masked32(a, SEL_META_MARK, p->model->mark_mask, 0), OP_NE, 0);
-	nft_set_mark(a, r, false, nft_masked32(a, SEL_META_MARK, ~p->model->mark_mask, 0));
-	nft_verdict(a, new_connection_rule(a, in), VERDICT_GOTO, "new");
-	r = stray_rule(a, in);
-	nft_match_u8(a, r, nft_sel(a, SEL_META_L4PROTO), OP_EQ, PROTO_TCP);
-	nft_verdict(a, r, VERDICT_JUMP, "blocked");
+	nft_verdict(a, direction_rule(a, in, CT_REPLY), VERDICT_GOTO, "replies");
+	clear_mark(a, p, in);
+	nft_verdict(a, unsure_rule(a, in), VERDICT_GOTO, "new");
+	make_marking(a, p, nft_chain_new(a, t, "replies"), replies, numbers);
 
 	fresh = nft_chain_new(a, t, "new");
 	make_jumps_to_blocked(a, fresh);
@@ -465,16 +489,18 @@ static void make_guard(
 {
 	struct nft_chain *c =
 		nft_base_chain_new(a, t, "forward", CHAIN_FILTER, HOOK_FORWARD, PRIO_GUARD);
-	struct nft_chain *in, *out;
+	struct nft_chain *unsure, *in, *out;
 	struct nft_rule *r;
 
-	r = new_connection_rule(a, c);
+	nft_verdict(a, unsure_rule(a, c), VERDICT_JUMP, "unsure");
+	unsure = nft_chain_new(a, t, "unsure");
+	r = new_connection_rule(a, unsure);
 	nft_match_u32(a, r, nft_masked32(a, SEL_CT_STATUS, IPS_DST_NAT, 0), OP_EQ, 0);
 	nft_match_set(a, r, nft_sel(a, SEL_META_IIFNAME), OP_IN, interfaces);
 	nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_NOT_IN, interfaces);
 	nft_match_u8(a, r, nft_sel(a, SEL_META_SECPATH), OP_EQ, 0);
 	nft_verdict(a, r, VERDICT_JUMP, "guard");
-	r = stray_rule(a, c);
+	r = stray_rule(a, unsure);
 	nft_match_set(a, r, nft_sel(a, SEL_META_IIFNAME), OP_NOT_IN, interfaces);
 	nft_match_set(a, r, nft_sel(a, SEL_META_OIFNAME), OP_IN, interfaces);
 	nft_verdict(a, r, VERDICT_JUMP, "untranslated");
@@ -524,7 +550,7 @@ static void make_away(struct arena *a, struct plan *p, struct nft_table *t,
 	plan_finish_set(a, p, map);
 	nft_vmap(a, direction_rule(a, c, CT_REPLY), plan_number_of(a, p, SEL_CT_MARK), map);
 	nft_vmap(a, stray_rule(a, c), plan_number_of(a, p, SEL_META_MARK), map);
-	spare_replies(a, p, c, numbers);
+	spare_replies(a, p, direction_rule(a, c, CT_REPLY), numbers);
 	/* Home has gone with its interface. */
 	r = direction_rule(a, c, CT_REPLY);
 	nft_match_u32(a, r, plan_number_of(a, p, SEL_CT_MARK), OP_NE, 0);
