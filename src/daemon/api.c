@@ -3,9 +3,9 @@
  * API: what can be asked and who may ask it.
  *
  * On the unix socket the kernel says who asks: root and the daemon's own user may change things, members
- * of the socket's group may look. On TCP anybody who gets there may look at what does not cost much; a
- * web page of a stranger does not get there by way of the operator's browser: its name, which is in the
- * Host header, is none of ours.
+ * of the socket's group may look. On TCP anybody who gets there may look at what does not cost much, and
+ * now and then at what does. A web page of a stranger does not get there by way of the operator's browser:
+ * its name, which is in the Host header, is none of ours; and no page at all changes anything.
  */
 #include "daemon/api.h"
 
@@ -20,12 +20,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/ask_change.h"
 #include "daemon/ask_explain.h"
 #include "daemon/ask_measure.h"
-#include "daemon/change.h"
+#include "daemon/ask_traffic.h"
 #include "daemon/fastpath_keeper.h"
 #include "daemon/http.h"
 #include "daemon/metrics.h"
+#include "daemon/page.h"
+#include "daemon/ration.h"
 #include "daemon/reconcile.h"
 #include "daemon/sse.h"
 #include "daemon/status.h"
@@ -33,15 +36,14 @@
 #include "report/plan_out.h"
 #include "report/report.h"
 
-#define GROUP		  "portreeve"
-#define MAX_GROUPS	  65536u /* NGROUPS_MAX of Linux */
-#define SMALL_BODY_BYTES  4096u
-#define MAX_TRIAL_SECONDS 86400u
-#define MAPS_DEFAULT	  1000u
-#define MAX_EVENT_ID	  (UINT64_C(1) << 53)
-#define METRICS_TYPE	  "text/plain; version=0.0.4; charset=utf-8"
-#define JSON_TYPE	  "application/json"
-#define TEXT_TYPE	  "text/plain; charset=utf-8"
+#define GROUP		 "portreeve"
+#define MAX_GROUPS	 65536u /* NGROUPS_MAX of Linux */
+#define SMALL_BODY_BYTES 4096u
+#define MAPS_DEFAULT	 1000u
+#define MAX_EVENT_ID	 (UINT64_C(1) << 53)
+#define METRICS_TYPE	 "text/plain; version=0.0.4; charset=utf-8"
+#define JSON_TYPE	 "application/json"
+#define TEXT_TYPE	 "text/plain; charset=utf-8"
 
 struct api {
 	struct http *http;
@@ -49,13 +51,7 @@ struct api {
 	char host[256];		/* this machine's name */
 	struct ip_addr metrics; /* where it listens on TCP */
 	uint16_t metrics_port;
-};
-
-struct ask {
-	struct daemon *daemon;
-	struct http_exchange *exchange;
-	const struct http_request *request;
-	const struct http_peer *peer;
+	struct ration ration; /* of what is dear, for those who ask over TCP */
 };
 
 /* ---- looking ---- */
@@ -126,12 +122,6 @@ static void get_plan(const struct ask *q)
 		q->exchange, 200, JSON_TYPE, &(struct http_pieces){next_of_plan, end_plan, answer});
 }
 
-static bool bad_param(const struct ask *q, const char *error)
-{
-	http_reply_error(q->exchange, 400, error, NULL, NULL);
-	return false;
-}
-
 static void end_maps(void *data)
 {
 	struct status_maps *m = data;
@@ -149,7 +139,7 @@ static void get_maps(const struct ask *q)
 
 	if (!http_number(q->request, "offset", 0, LIMIT_MAPS, &offset) ||
 		!http_number(q->request, "limit", 0, LIMIT_MAPS, &limit)) {
-		bad_param(q, "offset and limit are numbers up to 65535");
+		ask_is_wrong(q, "offset and limit are numbers up to 65535");
 		return;
 	}
 	m = calloc(1, sizeof(*m));
@@ -172,9 +162,9 @@ static bool read_flows_query(const struct ask *q, struct flows_query *out)
 	*out = (struct flows_query){
 		.map = http_param(q->request, "map"), .uplink = http_param(q->request, "uplink")};
 	if (client && ip_prefix_parse(client, &out->client) != 0)
-		return bad_param(q, "client is an address or a prefix, as 198.51.100.0/24");
+		return ask_is_wrong(q, "client is an address or a prefix, as 198.51.100.0/24");
 	if (!http_number(q->request, "limit", 0, FLOWS_MAX, &limit))
-		return bad_param(q, "limit is a number up to 100000");
+		return ask_is_wrong(q, "limit is a number up to 100000");
 	out->limit = (size_t)limit;
 	return true;
 }
@@ -214,12 +204,12 @@ static void get_events(const struct ask *q)
 	uint64_t after = journal_last(q->daemon->journal);
 
 	if (!http_number(last ? &as_param : q->request, "since", 0, MAX_EVENT_ID, &after))
-		bad_param(q, "since, and Last-Event-ID, are the number of an event");
+		ask_is_wrong(q, "since, and Last-Event-ID, are the number of an event");
 	else
 		sse_start(q->daemon, q->exchange, after);
 }
 
-/* A look at everything, which takes its time: only for those who are on this machine. */
+/* A look at everything, which takes its time. */
 static void get_findings(const struct ask *q)
 {
 	struct gateway_state s = {.learned = &q->daemon->learned.known};
@@ -249,6 +239,16 @@ static void get_explain(const struct ask *q)
 	ask_explain(q->daemon, q->exchange, q->request);
 }
 
+static void get_traffic(const struct ask *q)
+{
+	ask_traffic(q->daemon, q->exchange);
+}
+
+static void get_page(const struct ask *q)
+{
+	page_answer(q->exchange, q->request, page_assets, page_n_assets);
+}
+
 static void get_measure(const struct ask *q)
 {
 	ask_measure(q->daemon, q->exchange, q->request);
@@ -276,129 +276,6 @@ static void get_health(const struct ask *q)
 	strbuf_fini(&text);
 }
 
-/* ---- changing ---- */
-
-static void reply_change(
-	const struct ask *q, enum change_outcome outcome, json_t *done, const struct diag *diag)
-{
-	json_t *said = report_diag(diag);
-
-	switch (outcome) {
-	case CHANGE_DONE:
-		json_object_set_new(done, "diagnostics", said);
-		http_reply_json(q->exchange, 200, done);
-		return;
-	case CHANGE_NOT_NOW:
-		http_reply_error(q->exchange, 409, "not as things stand", NULL, said);
-		break;
-	case CHANGE_WRONG:
-		http_reply_error(
-			q->exchange, 422, "the config is wrong; nothing was changed", NULL, said);
-		break;
-	case CHANGE_REFUSED:
-		http_reply_error(q->exchange, 500, "the system refused", NULL, said);
-		break;
-	}
-	json_decref(done);
-}
-
-static void post_apply(const struct ask *q)
-{
-	const char *name = http_param(q->request, "name");
-	struct change_request r = {.name = name ? name : "the request",
-		.text = q->request->body,
-		.len = q->request->body_len,
-		.pid = q->peer->pid,
-		.session = http_param(q->request, "session")};
-	struct apply_report report = {0};
-	uint64_t seconds = 0, force = 0;
-	enum change_outcome outcome;
-	struct diag diag;
-	json_t *j;
-
-	if (!http_number(q->request, "confirm", 0, MAX_TRIAL_SECONDS, &seconds)) {
-		bad_param(q, "confirm is a number of seconds, at most a day");
-		return;
-	}
-	if (!http_number(q->request, "force", 0, 1, &force)) {
-		bad_param(q, "force is 0 or 1");
-		return;
-	}
-	r.seconds = (uint32_t)seconds;
-	r.force = force;
-	diag_init(&diag);
-	outcome = change_apply(q->daemon, &r, &report, &diag);
-	j = report_apply(&report);
-	json_object_set_new(j, "confirm_within",
-		q->daemon->trial ? json_integer((json_int_t)seconds) : json_null());
-	reply_change(q, outcome, j, &diag);
-	diag_fini(&diag);
-}
-
-static void post_confirm(const struct ask *q)
-{
-	enum change_outcome outcome;
-	struct diag diag;
-
-	diag_init(&diag);
-	outcome = change_confirm(q->daemon, &diag);
-	reply_change(q, outcome, json_pack("{s:b}", "confirmed", 1), &diag);
-	diag_fini(&diag);
-}
-
-static void post_back(const struct ask *q, enum change_outcome (*step)(struct daemon *d,
-						   struct apply_report *report, struct diag *diag))
-{
-	struct apply_report report = {0};
-	enum change_outcome outcome;
-	struct diag diag;
-
-	diag_init(&diag);
-	outcome = step(q->daemon, &report, &diag);
-	reply_change(q, outcome, report_apply(&report), &diag);
-	diag_fini(&diag);
-}
-
-static void post_rollback(const struct ask *q)
-{
-	post_back(q, change_rollback);
-}
-
-static void post_reload(const struct ask *q)
-{
-	post_back(q, change_reload);
-}
-
-static void post_remove(const struct ask *q)
-{
-	post_back(q, change_remove);
-}
-
-static void post_fastpath(const struct ask *q)
-{
-	const char *to = http_param(q->request, "switch");
-	bool on = to && strcmp(to, "on") == 0;
-	struct diag diag;
-	json_t *j;
-	int err;
-
-	if (!on && (!to || strcmp(to, "off") != 0)) {
-		bad_param(q, "switch is on or off");
-		return;
-	}
-	diag_init(&diag);
-	err = fastpath_keeper_switch(q->daemon, on);
-	if (err)
-		diag_warning(&diag, NOWHERE,
-			"that cannot be written down in the run directory, so another daemon will "
-			"not know: %s",
-			strerror(-err));
-	j = fastpath_status(q->daemon);
-	json_object_set_new(j, "diagnostics", report_diag(&diag));
-	http_reply_json(q->exchange, 200, j);
-	diag_fini(&diag);
-}
-
 void api_metrics(const struct daemon *d, struct strbuf *out)
 {
 	if (!d->api)
@@ -417,7 +294,11 @@ void api_metrics(const struct daemon *d, struct strbuf *out)
 
 /* ---- who may ask what ---- */
 
-enum cost { CHEAP, DEAR }; /* dear: not by TCP */
+enum cost {
+	CHEAP,
+	RATIONED, /* by TCP only now and then */
+	DEAR,	  /* not by TCP */
+};
 
 static const struct route {
 	const char *path;
@@ -432,18 +313,23 @@ static const struct route {
 	{"/v1/events", HTTP_GET, CHEAP, get_events},
 	{"/v1/probe", HTTP_GET, CHEAP, get_probe},
 	{"/v1/fastpath", HTTP_GET, CHEAP, get_fastpath},
+	{"/v1/traffic", HTTP_GET, CHEAP, get_traffic},
 	{"/v1/plan", HTTP_GET, DEAR, get_plan},
-	{"/v1/findings", HTTP_GET, DEAR, get_findings},
-	{"/v1/explain", HTTP_GET, DEAR, get_explain},
+	{"/v1/findings", HTTP_GET, RATIONED, get_findings},
+	{"/v1/explain", HTTP_GET, RATIONED, get_explain},
 	{"/v1/measure", HTTP_GET, DEAR, get_measure},
-	{"/v1/apply", HTTP_POST, DEAR, post_apply},
-	{"/v1/confirm", HTTP_POST, DEAR, post_confirm},
-	{"/v1/rollback", HTTP_POST, DEAR, post_rollback},
-	{"/v1/reload", HTTP_POST, DEAR, post_reload},
-	{"/v1/remove", HTTP_POST, DEAR, post_remove},
-	{"/v1/fastpath", HTTP_POST, DEAR, post_fastpath},
+	{"/v1/apply", HTTP_POST, DEAR, ask_apply},
+	{"/v1/confirm", HTTP_POST, DEAR, ask_confirm},
+	{"/v1/rollback", HTTP_POST, DEAR, ask_rollback},
+	{"/v1/reload", HTTP_POST, DEAR, ask_reload},
+	{"/v1/remove", HTTP_POST, DEAR, ask_remove},
+	{"/v1/fastpath", HTTP_POST, DEAR, ask_fastpath_switch},
 	{"/metrics", HTTP_GET, CHEAP, get_metrics},
 	{"/healthz", HTTP_GET, CHEAP, get_health},
+	{"/", HTTP_GET, CHEAP, get_page},
+	{"/page.js", HTTP_GET, CHEAP, get_page},
+	{"/page.css", HTTP_GET, CHEAP, get_page},
+	{"/icon.svg", HTTP_GET, CHEAP, get_page},
 };
 
 static enum http_method method_of(const struct http_request *r)
@@ -472,15 +358,55 @@ static bool is_our_namespace(const struct ask *q)
 	return !q->request->namespace || strcmp(q->request->namespace, own) == 0;
 }
 
+/*
+ * A stranger's web page asks by way of the operator's browser, to which his own machine, or the end of a
+ * tunnel to our socket, is near: under a name that is none of ours. What is not a browser need not say a
+ * name on the socket.
+ */
+static bool is_our_host(const struct ask *q)
+{
+	const char *host = q->request->host;
+
+	return (q->peer->local && !host) || http_host_is_ours(host, q->daemon->api->host);
+}
+
+/* Does a page from elsewhere ask, be it without getting to see the answer? Links to us may be followed. */
+static bool is_from_elsewhere(const struct http_request *r)
+{
+	const char *site = r->fetch_site, *mode = r->fetch_mode;
+
+	return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0 &&
+	       (!mode || strcmp(mode, "navigate") != 0);
+}
+
+/* True: it is too early for another one, which was said. */
+static bool is_too_early(const struct ask *q)
+{
+	uint64_t wait_ms = ration_wait(&q->daemon->api->ration, daemon_now_ms());
+	char headers[80];
+
+	if (!wait_ms)
+		return false;
+	snprintf(headers, sizeof(headers),
+		"Cache-Control: no-store\r\nRetry-After: %" PRIu64 "\r\n", (wait_ms + 999) / 1000);
+	http_set_headers(q->exchange, headers);
+	http_reply_error(q->exchange, 429,
+		"over TCP this is answered about once a second, to all together",
+		"ask again after the time in Retry-After, or on the unix socket", NULL);
+	return true;
+}
+
 /* True: it was refused. */
 static bool refused(const struct ask *q, const struct route *r)
 {
 	enum http_method method = method_of(q->request);
 	const struct http_peer *peer = q->peer;
 
-	if (!peer->local && !http_host_is_ours(q->request->host, q->daemon->api->host))
+	if (!is_our_host(q))
 		http_reply_error(q->exchange, 421, "this is not the host that was asked for",
 			"ask by an address, localhost, or this machine's own name", NULL);
+	else if (is_from_elsewhere(q->request))
+		http_reply_error(q->exchange, 403, "not for pages from elsewhere", NULL, NULL);
 	else if (!is_our_namespace(q))
 		http_reply_error(q->exchange, 421, "this daemon keeps another network namespace",
 			NULL, NULL);
@@ -489,9 +415,9 @@ static bool refused(const struct ask *q, const struct route *r)
 			"usermod -aG " GROUP " USER, and log in again", NULL);
 	else if (!r)
 		http_reply_error(q->exchange, 404, "there is no such thing here",
-			"what there is: /v1/status, /v1/uplinks, /v1/maps, /v1/flows, /v1/events, "
-			"/v1/probe, /v1/fastpath, /v1/plan, /v1/findings, /v1/explain, "
-			"/v1/measure, /metrics, /healthz",
+			"what there is: /, /v1/status, /v1/uplinks, /v1/maps, /v1/flows, "
+			"/v1/traffic, /v1/events, /v1/probe, /v1/fastpath, /v1/plan, "
+			"/v1/findings, /v1/explain, /v1/measure, /metrics, /healthz",
 			NULL);
 	else if (r->method != method)
 		http_reply_error(q->exchange, 405,
@@ -507,8 +433,10 @@ static bool refused(const struct ask *q, const struct route *r)
 		http_reply_error(q->exchange, 403,
 			"only root, and the user that the daemon runs as, may change things",
 			"the group " GROUP " may look; run it through sudo", NULL);
+	else if (r->method == HTTP_POST && q->request->origin)
+		http_reply_error(q->exchange, 403, "a web page cannot change things", NULL, NULL);
 	else
-		return false;
+		return !peer->local && r->cost == RATIONED && is_too_early(q);
 	return true;
 }
 
@@ -518,10 +446,16 @@ static void handle(struct http_exchange *x, const struct http_request *request,
 	struct ask q = {data, x, request, peer};
 	const struct route *r = find_route(request);
 
+	uint64_t began = daemon_now_ms();
+
 	if (refused(&q, r))
 		return;
+	if (r->method == HTTP_POST)
+		ask_note(&q);
 	r->answer(&q);
-	if (r->cost == DEAR)
+	if (!peer->local && r->cost == RATIONED)
+		ration_take(&q.daemon->api->ration, began, daemon_now_ms() - began);
+	if (r->cost != CHEAP)
 		malloc_trim(0); /* a look at a large machine is not to stay */
 }
 
@@ -607,6 +541,15 @@ void api_update(struct daemon *d)
 			err == -EACCES && m->metrics_port < 1024
 				? "the daemon has no right to ports below 1024"
 				: strerror(-err));
+}
+
+const char *api_page(const struct daemon *d, struct arena *a)
+{
+	const struct api *api = d->api;
+
+	if (!api || !api->metrics_port || api->metrics.family == IP_NONE || !page_n_assets)
+		return NULL;
+	return page_url(a, &api->metrics, api->metrics_port);
 }
 
 gid_t api_group(void)

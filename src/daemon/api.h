@@ -18,6 +18,8 @@ int api_start(struct daemon *d, struct diag *diag);
 void api_stop(struct daemon *d); /* fine also where it was not started */
 /* After another config is in force: the TCP listener may have moved. */
 void api_update(struct daemon *d);
+/* Where a browser finds the page, in @a; NULL: nobody listens on TCP, or the build has none. */
+const char *api_page(const struct daemon *d, struct arena *a);
 /* Its own metrics. */
 void api_metrics(const struct daemon *d, struct strbuf *out);
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "daemon/fastpath_keeper.h"
 #include "daemon/reconcile.h"
 #include "kernel/observe.h"
 #include "report/explain.h"
@@ -64,8 +65,8 @@ static json_t *answer_json(const struct asking *q, const struct explanation *e)
 
 static void answer(struct asking *q, const struct netstate *net)
 {
-	struct explain_source source = {
-		"this machine", net, reconcile_plan(q->daemon), q->daemon->config->name};
+	struct explain_source source = {"this machine", net, reconcile_plan(q->daemon),
+		q->daemon->config->name, fastpath_now(q->daemon, q->arena)};
 	struct explanation e = {.source = &source};
 	const char *in = q->question.in, *near;
 

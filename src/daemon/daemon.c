@@ -20,20 +20,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "config/config.h"
 #include "daemon/api.h"
 #include "daemon/change.h"
 #include "daemon/config_file.h"
 #include "daemon/confine.h"
 #include "daemon/fastpath_keeper.h"
+#include "daemon/map_changes.h"
 #include "daemon/monitor.h"
 #include "daemon/notify.h"
 #include "daemon/reconcile.h"
 #include "daemon/returns.h"
 #include "daemon/spawner.h"
+#include "daemon/traffic_keeper.h"
 #include "kernel/memory.h"
 #include "kernel/nft.h"
-#include "report/traffic.h"
 
 enum { EXIT_STOPPED = 0, EXIT_CONFIG = 2, EXIT_SYSTEM = 3 };
 
@@ -207,6 +209,7 @@ int daemon_reload(struct daemon *d, struct diag *diag)
 
 void daemon_planned(struct daemon *d)
 {
+	map_changes_planned(d->map_changes, reconcile_plan(d), daemon_wall_ms());
 	fastpath_keeper_update(d);
 	if (d->monitor)
 		monitor_update(d);
@@ -474,7 +477,8 @@ static void daemon_free(struct daemon *d)
 	reconcile_stop(d);
 	config_watch_free(d->watch);
 	daemon_config_let_go(d->config);
-	traffic_free(d->traffic);
+	traffic_keeper_free(d->traffic);
+	map_changes_free(d->map_changes);
 	learning_end(&d->learned);
 	if (d->base)
 		event_base_free(d->base);
@@ -502,6 +506,7 @@ int daemon_run(const struct daemon_options *options, struct diag *diag)
 	d->lock = -1;
 	d->started_ms = daemon_now_ms();
 	d->journal = journal_new(options->debug);
+	d->map_changes = map_changes_new();
 	signal(SIGPIPE, SIG_IGN);
 	if (!give_up_rights(d, diag)) {
 		code = EXIT_SYSTEM;

@@ -46,7 +46,8 @@ struct trial;
 struct config_watch;
 struct fastpath_keeper;
 struct asked_measure;
-struct traffic;
+struct traffic_keeper;
+struct map_changes;
 
 struct daemon {
 	struct daemon_options options;
@@ -67,7 +68,8 @@ struct daemon {
 	bool confined;		       /* see confine.h */
 	bool loads_programs; /* it has kept the right to: its first config wants the fast path */
 	struct api *api;
-	struct traffic *traffic;	 /* NULL until the metrics are first asked for */
+	struct traffic_keeper *traffic; /* NULL until somebody first asks for it */
+	struct map_changes *map_changes;
 	struct asked_measure *measuring; /* NULL: nobody has asked for it */
 	struct trial *trial;		 /* a change that waits for its confirmation */
 	struct config_watch *watch;	 /* of the file, while the config asks for it */

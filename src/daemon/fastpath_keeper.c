@@ -379,16 +379,59 @@ bool fastpath_keeper_is_off(const struct daemon *d)
 	return d->fastpath && d->fastpath->off;
 }
 
-const struct fastpath *fastpath_keeper_path(const struct daemon *d)
+struct fastpath *fastpath_keeper_path(const struct daemon *d)
 {
 	return d->fastpath ? d->fastpath->path : NULL;
 }
 
-static json_t *interface_json(
-	const char *name, enum fastpath_mode wanted, enum fastpath_mode is, const char *why)
+/* Were packets left to the kernel because of IPsec policies? */
+static bool met_ipsec(const struct fastpath *path)
 {
-	return json_pack("{s:s, s:s, s:s, s:s}", "name", name, "wanted",
-		fastpath_mode_names[wanted], "mode", fastpath_mode_names[is], "why", why);
+	struct fastpath_passed one;
+
+	for (size_t i = 0; fastpath_passed(path, i, &one, NULL); i++)
+		if (strcmp(one.slug, "ipsec") == 0)
+			return one.packets > 0;
+	return false;
+}
+
+const struct fastpath_now *fastpath_now(const struct daemon *d, struct arena *a)
+{
+	const struct fastpath_keeper *f = d->fastpath;
+	struct fastpath_now *now = arena_new_of(a, struct fastpath_now);
+	const struct fastpath_interface *is;
+
+	now->off = fastpath_keeper_is_off(d);
+	if (!f || !f->path) {
+		now->problem =
+			f && f->problem[0] ? arena_strdup(a, f->problem) : "it is not loaded";
+		return now;
+	}
+	now->ipsec = met_ipsec(f->path);
+	for (size_t i = 0; (is = fastpath_interface(f->path, i)); i++)
+		*vec_add(a, &now->sides) =
+			(struct fastpath_side){.interface = arena_strdup(a, is->name),
+				.is = is->is,
+				.why = arena_strdup(a, is->why)};
+	return now;
+}
+
+/* Why packets of IPv6 take the kernel's path there, as far as the plan knows; NULL. */
+static const char *not_ip6_on(const struct plan *p, const char *name)
+{
+	VEC_EACH (&p->fastpaths, const struct plan_fastpath, f) {
+		if (strcmp(f->interface, name) == 0)
+			return f->not_ip6;
+	}
+	return NULL;
+}
+
+static json_t *interface_json(const struct plan *p, const char *name, enum fastpath_mode wanted,
+	enum fastpath_mode is, const char *why)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?}", "name", name, "wanted",
+		fastpath_mode_names[wanted], "mode", fastpath_mode_names[is], "why", why,
+		"not_ipv6", not_ip6_on(p, name));
 }
 
 json_t *fastpath_keeper_brief(struct daemon *d)
@@ -402,10 +445,11 @@ json_t *fastpath_keeper_brief(struct daemon *d)
 		return json_null();
 	list = json_array();
 	for (size_t i = 0; f->path && (is = fastpath_interface(f->path, i)); i++)
-		json_array_append_new(list, interface_json(is->name, is->wanted, is->is, is->why));
+		json_array_append_new(
+			list, interface_json(p, is->name, is->wanted, is->is, is->why));
 	if (!f->path) {
 		VEC_EACH (&p->fastpaths, const struct plan_fastpath, want)
-			json_array_append_new(list, interface_json(want->interface, want->mode,
+			json_array_append_new(list, interface_json(p, want->interface, want->mode,
 							    FASTPATH_OFF, f->problem));
 	}
 	return json_pack("{s:b, s:s?, s:o}", "on", f->path && !f->off, "problem",

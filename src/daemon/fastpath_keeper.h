@@ -26,19 +26,21 @@ int fastpath_keeper_switch(struct daemon *d, bool on);
 /* Was it switched off by hand? */
 bool fastpath_keeper_is_off(const struct daemon *d);
 /* NULL: it is not wanted, or cannot be. */
-const struct fastpath *fastpath_keeper_path(const struct daemon *d);
+struct fastpath *fastpath_keeper_path(const struct daemon *d);
 /* For the status: {on, problem, interfaces: [{name, wanted, mode, why}]}; null where the config does not
  * want it. */
 json_t *fastpath_keeper_brief(struct daemon *d);
 
+/* The same for an explanation, in @a. */
+const struct fastpath_now *fastpath_now(const struct daemon *d, struct arena *a);
+
 /* ---- fastpath_status.c ---- */
 
-/* What conntrack did not see of connections, in @a; NULL: there is no fast path, or it does not tell. */
+/* What conntrack did not see of connections, in @a; NULL: there is no fast path. */
 const struct fastpath_accounts *fastpath_accounts_now(const struct daemon *d, struct arena *a);
-/* What GET /v1/fastpath gives: the brief, and {wanted, switched_off, flows, room, bypassed, passed}. */
+/* What GET /v1/fastpath gives: the brief, and {wanted, switched_off, flows, room, room_per_cpu, bypassed,
+ * passed}. */
 json_t *fastpath_status(struct daemon *d);
-/* @accounts: of fastpath_accounts_now(). */
-void fastpath_metrics(
-	struct daemon *d, const struct fastpath_accounts *accounts, struct strbuf *out);
+void fastpath_metrics(struct daemon *d, struct strbuf *out);
 
 #endif

@@ -11,27 +11,10 @@ const struct fastpath_accounts *fastpath_accounts_now(const struct daemon *d, st
 	const struct fastpath *path = fastpath_keeper_path(d);
 	struct fastpath_accounts *all = arena_new_of(a, struct fastpath_accounts);
 
-	return path && fastpath_read_accounts(path, a, all, NULL) == 0 ? all : NULL;
-}
-
-/* Of all connections that are remembered. */
-static void add_up(const struct fastpath_accounts *accounts, uint64_t *packets, uint64_t *bytes)
-{
-	*packets = *bytes = 0;
-	VEC_EACH (&accounts->items, const struct fastpath_account, a) {
-		*packets += a->packets;
-		*bytes += a->bytes;
-	}
-}
-
-static json_t *bypassed_json(const struct fastpath_accounts *accounts)
-{
-	uint64_t packets, bytes;
-
-	if (!accounts)
-		return json_null();
-	add_up(accounts, &packets, &bytes);
-	return json_pack("{s:I, s:I}", "packets", (json_int_t)packets, "bytes", (json_int_t)bytes);
+	if (!path)
+		return NULL;
+	fastpath_read_accounts(path, a, all);
+	return all;
 }
 
 static json_t *passed_json(const struct fastpath *path)
@@ -47,11 +30,10 @@ static json_t *passed_json(const struct fastpath *path)
 
 json_t *fastpath_status(struct daemon *d)
 {
-	const struct fastpath *path = fastpath_keeper_path(d);
-	struct arena *a = arena_new();
-	const struct fastpath_accounts *accounts = fastpath_accounts_now(d, a);
+	struct fastpath *path = fastpath_keeper_path(d);
 	json_t *j = json_object(), *brief = fastpath_keeper_brief(d);
-	bool wanted = json_is_object(brief);
+	bool wanted = json_is_object(brief), known;
+	struct fastpath_totals totals;
 
 	json_object_set_new(j, "wanted", json_boolean(wanted));
 	json_object_set_new(j, "on", json_false());
@@ -60,14 +42,19 @@ json_t *fastpath_status(struct daemon *d)
 	if (wanted)
 		json_object_update(j, brief);
 	json_object_set_new(j, "switched_off", json_boolean(fastpath_keeper_is_off(d)));
+	known = path && fastpath_read_totals(path, &totals, NULL) == 0;
 	json_object_set_new(
-		j, "flows", accounts ? json_integer((json_int_t)accounts->cached) : json_null());
+		j, "flows", known ? json_integer((json_int_t)totals.cached) : json_null());
 	json_object_set_new(j, "room",
 		wanted ? json_integer((json_int_t)d->config->model->fastpath_flows) : json_null());
-	json_object_set_new(j, "bypassed", bypassed_json(accounts));
+	json_object_set_new(
+		j, "room_per_cpu", path ? json_integer(fastpath_room_per_cpu(path)) : json_null());
+	json_object_set_new(j, "bypassed",
+		known ? json_pack("{s:I, s:I}", "packets", (json_int_t)totals.packets, "bytes",
+				(json_int_t)totals.bytes)
+		      : json_null());
 	json_object_set_new(j, "passed", passed_json(path));
 	json_decref(brief);
-	arena_free(a);
 	return j;
 }
 
@@ -79,9 +66,10 @@ static void head(struct strbuf *out, const char *name, const char *type, const c
 		help, name, type);
 }
 
-static void gauge(struct strbuf *out, const char *name, const char *help, uint64_t value)
+static void number(
+	struct strbuf *out, const char *name, const char *type, const char *help, uint64_t value)
 {
-	head(out, name, "gauge", help);
+	head(out, name, type, help);
 	strbuf_addf(out, "portreeve_fastpath_%s %" PRIu64 "\n", name, value);
 }
 
@@ -118,28 +106,26 @@ static void print_passed(const struct fastpath *path, struct strbuf *out)
 	}
 }
 
-void fastpath_metrics(
-	struct daemon *d, const struct fastpath_accounts *accounts, struct strbuf *out)
+void fastpath_metrics(struct daemon *d, struct strbuf *out)
 {
-	const struct fastpath *path = fastpath_keeper_path(d);
+	struct fastpath *path = fastpath_keeper_path(d);
 	json_t *brief = fastpath_keeper_brief(d);
-	uint64_t packets, bytes;
+	struct fastpath_totals totals;
 
 	if (json_is_object(brief)) {
-		gauge(out, "on", "1 if packets may take the fast path.",
+		number(out, "on", "gauge", "1 if packets may take the fast path.",
 			json_is_true(json_object_get(brief, "on")));
 		print_interfaces(json_object_get(brief, "interfaces"), out);
 	}
 	if (path)
 		print_passed(path, out);
-	if (accounts) {
-		add_up(accounts, &packets, &bytes);
-		gauge(out, "flows", "Directions of connections in the cache.", accounts->cached);
-		gauge(out, "bypassed_packets",
-			"Packets of the connections it remembers that took the fast path.",
-			packets);
-		gauge(out, "bypassed_bytes",
-			"Bytes of the connections it remembers that took the fast path.", bytes);
+	if (path && fastpath_read_totals(path, &totals, NULL) == 0) {
+		number(out, "flows", "gauge", "Directions of connections in the cache.",
+			totals.cached);
+		number(out, "bypassed_packets_total", "counter", "Packets that took the fast path.",
+			totals.packets);
+		number(out, "bypassed_bytes_total", "counter",
+			"Bytes of IP packets that took the fast path.", totals.bytes);
 	}
 	json_decref(brief);
 }

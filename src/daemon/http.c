@@ -64,6 +64,7 @@ struct http_conn {
 /* Both are a connection, seen by those who may do different things with it. */
 struct http_exchange {
 	struct http_conn *conn;
+	const char *headers; /* beside those of every answer */
 	bool answered;
 };
 struct http_stream {
@@ -254,6 +255,7 @@ static const char *status_words(int status)
 		const char *words;
 	} table[] = {
 		{200, "OK"},
+		{304, "Not Modified"},
 		{400, "Bad Request"},
 		{403, "Forbidden"},
 		{404, "Not Found"},
@@ -262,6 +264,7 @@ static const char *status_words(int status)
 		{413, "Content Too Large"},
 		{421, "Misdirected Request"},
 		{422, "Unprocessable Content"},
+		{429, "Too Many Requests"},
 		{431, "Request Header Fields Too Large"},
 		{500, "Internal Server Error"},
 		{501, "Not Implemented"},
@@ -275,17 +278,23 @@ static const char *status_words(int status)
 	return "Unknown";
 }
 
-enum { LEN_CHUNKED = -2, LEN_NO_END = -1 };
+void http_set_headers(struct http_exchange *x, const char *lines)
+{
+	x->headers = lines;
+}
+
+enum { LEN_NO_BODY = -3, LEN_CHUNKED = -2, LEN_NO_END = -1 };
 
 /* The answer's head. @len: or one of the above. */
-static void send_head(struct http_conn *c, int status, const char *type, ssize_t len, bool closes)
+static void send_head(
+	struct http_exchange *x, int status, const char *type, ssize_t len, bool closes)
 {
-	struct evbuffer *out = bufferevent_get_output(c->bev);
+	struct evbuffer *out = bufferevent_get_output(x->conn->bev);
 
-	evbuffer_add_printf(out,
-		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
-		"X-Content-Type-Options: nosniff\r\n",
-		status, status_words(status), type);
+	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\nX-Content-Type-Options: nosniff\r\n%s", status,
+		status_words(status), x->headers ? x->headers : "Cache-Control: no-store\r\n");
+	if (len != LEN_NO_BODY)
+		evbuffer_add_printf(out, "Content-Type: %s\r\n", type);
 	if (len >= 0)
 		evbuffer_add_printf(out, "Content-Length: %zd\r\n", len);
 	else if (len == LEN_CHUNKED)
@@ -300,22 +309,44 @@ static void free_text(const void *text, size_t len, void *data)
 		malloc_trim(0);
 }
 
-/* Send a whole answer. @text is malloc()ed and taken over. */
-static void answer(struct http_exchange *x, int status, const char *type, char *text, size_t len)
+static void leave_text(const void *text, size_t len, void *data)
+{
+}
+
+/* Send a whole answer. @done is called with the text when it is not needed any more. */
+static void answer_with(struct http_exchange *x, int status, const char *type, const char *text,
+	ssize_t len, evbuffer_ref_cleanup_cb done)
 {
 	struct http_conn *c = x->conn;
 	bool closes = c->state == CONN_CLOSING || !c->request.keep_alive;
 
 	x->answered = true;
-	send_head(c, status, type, (ssize_t)len, closes);
-	if (c->request.method == HTTP_HEAD || len == 0)
-		free(text);
+	send_head(x, status, type, len, closes);
+	if (c->request.method == HTTP_HEAD || len <= 0)
+		done(text, 0, NULL);
 	else if (evbuffer_add_reference(
-			 bufferevent_get_output(c->bev), text, len, free_text, NULL) < 0)
+			 bufferevent_get_output(c->bev), text, (size_t)len, done, NULL) < 0)
 		abort();
 	enter(c, closes ? CONN_CLOSING : CONN_ANSWER, c->http->rules.answer_ms);
 	if (!closes)
 		bufferevent_disable(c->bev, EV_READ);
+}
+
+/* @text is malloc()ed and taken over. */
+static void answer(struct http_exchange *x, int status, const char *type, char *text, size_t len)
+{
+	answer_with(x, status, type, text, (ssize_t)len, free_text);
+}
+
+void http_reply_static(
+	struct http_exchange *x, int status, const char *type, const char *bytes, size_t len)
+{
+	answer_with(x, status, type, bytes, (ssize_t)len, leave_text);
+}
+
+void http_reply_unchanged(struct http_exchange *x)
+{
+	answer_with(x, 304, NULL, NULL, LEN_NO_BODY, leave_text);
 }
 
 void http_reply(struct http_exchange *x, int status, const char *type, const char *text, size_t len)
@@ -394,7 +425,7 @@ static void begin_pieces(struct http_exchange *x, int status, const char *type,
 	x->answered = true;
 	c->pieces = *pieces;
 	c->http->n_in_pieces++;
-	send_head(c, status, type, chunks ? LEN_CHUNKED : LEN_NO_END, closes);
+	send_head(x, status, type, chunks ? LEN_CHUNKED : LEN_NO_END, closes);
 	if (c->request.method == HTTP_HEAD)
 		end_pieces(c);
 	else
@@ -447,7 +478,7 @@ struct http_stream *http_stream_start(
 	c->closed = closed;
 	c->closed_data = data;
 	enter(c, CONN_STREAM, 0);
-	send_head(c, 200, "text/event-stream", LEN_NO_END, true);
+	send_head(x, 200, "text/event-stream", LEN_NO_END, true);
 	return (struct http_stream *)c;
 }
 

@@ -73,8 +73,17 @@ uint64_t http_refusals(const struct http *h);
 
 /* ---- answers ---- */
 
+/* With the answer go these lines, each with its CRLF, instead of "Cache-Control: no-store"; to be said
+ * before it, and there until then. */
+void http_set_headers(struct http_exchange *x, const char *lines);
+
 void http_reply(
 	struct http_exchange *x, int status, const char *type, const char *text, size_t len);
+/* The same with bytes that stay where they are for as long as the program runs. */
+void http_reply_static(
+	struct http_exchange *x, int status, const char *type, const char *bytes, size_t len);
+/* 304: what the client has got already is as it was. */
+void http_reply_unchanged(struct http_exchange *x);
 void http_reply_json(struct http_exchange *x, int status, json_t *body); /* takes @body over */
 /*
  * A large answer, made as its reader takes it: others are heard in between, and what a slow one leaves

@@ -170,10 +170,21 @@ static int read_header(char *line, bool *length_seen, struct http_request *out)
 		return NOT_IMPLEMENTED;
 	if (strcasecmp(line, "Host") == 0)
 		return once(&out->host, value);
+	if (strcasecmp(line, "Origin") == 0)
+		return once(&out->origin, value);
+	if (strcasecmp(line, "Sec-Fetch-Site") == 0)
+		return once(&out->fetch_site, value);
+	if (strcasecmp(line, "Sec-Fetch-Mode") == 0)
+		return once(&out->fetch_mode, value);
 	if (strcasecmp(line, "Last-Event-ID") == 0)
 		return once(&out->last_event_id, value);
 	if (strcasecmp(line, "Portreeve-Namespace") == 0)
 		return once(&out->namespace, value);
+	/* Lists, which may come in several lines: the first one is enough to be right. */
+	if (strcasecmp(line, "Accept-Encoding") == 0 && !out->accept_encoding)
+		out->accept_encoding = value;
+	if (strcasecmp(line, "If-None-Match") == 0 && !out->if_none_match)
+		out->if_none_match = value;
 	if (strcasecmp(line, "Expect") == 0)
 		out->expects_continue = strcasecmp(value, "100-continue") == 0;
 	if (strcasecmp(line, "Connection") == 0)
@@ -246,6 +257,56 @@ bool http_number(
 		return false;
 	*out = n;
 	return true;
+}
+
+/* Is the coding whose @len bytes (name and parameters) stand there refused, by a quality of 0? */
+static bool is_refused(const char *s, size_t len)
+{
+	const char *q = memmem(s, len, "q=", 2);
+
+	return q && q[2] == '0' && strspn(q + 2, "0. \t") >= len - (size_t)(q + 2 - s);
+}
+
+bool http_takes_gzip(const char *accept_encoding)
+{
+	const char *at = accept_encoding;
+	bool any = false;
+
+	while (at && *at) {
+		size_t len, name;
+
+		at += strspn(at, ", \t");
+		len = strcspn(at, ",");
+		name = strcspn(at, ",; \t");
+		if (name == 4 && strncasecmp(at, "gzip", name) == 0)
+			return !is_refused(at, len);
+		any = any || (name == 1 && *at == '*' && !is_refused(at, len));
+		at += len;
+	}
+	return any;
+}
+
+bool http_has_tag(const char *if_none_match, const char *tag)
+{
+	const char *at = if_none_match;
+	size_t len = strlen(tag);
+
+	if (at && strcmp(at, "*") == 0)
+		return true;
+	while (at && *at) {
+		const char *end;
+
+		at += strspn(at, ", \t");
+		if (strncmp(at, "W/", 2) == 0) /* as good here (RFC 9110, section 13.1.2) */
+			at += 2;
+		end = *at == '"' ? strchr(at + 1, '"') : NULL;
+		if (!end)
+			return false;
+		if ((size_t)(end + 1 - at) == len && strncmp(at, tag, len) == 0)
+			return true;
+		at = end + 1;
+	}
+	return false;
 }
 
 bool http_host_is_ours(const char *host, const char *own)

@@ -35,7 +35,9 @@ struct http_request {
 	bool expects_continue; /* the client waits for a go-ahead before it sends the body */
 	size_t body_len;
 	/* NULL: not given */
-	const char *host, *last_event_id, *namespace;
+	const char *host, *last_event_id, *namespace, *accept_encoding, *if_none_match;
+	const char *origin, *fetch_site,
+		*fetch_mode; /* what a browser says of the page that asks */
 
 	const char *body; /* body_len bytes; set by the server */
 };
@@ -52,6 +54,11 @@ const char *http_param(const struct http_request *r, const char *name);
  * @max. */
 bool http_number(
 	const struct http_request *r, const char *name, uint64_t min, uint64_t max, uint64_t *out);
+
+/* Does who sends this Accept-Encoding (NULL: none) take gzip? */
+bool http_takes_gzip(const char *accept_encoding);
+/* Is @tag, in its quotes, among those of this If-None-Match (NULL: there is none)? */
+bool http_has_tag(const char *if_none_match, const char *tag);
 
 /* Is @host (of a Host header) an address, or "localhost", or @own: a name that no stranger's DNS can
  * have pointed here? */

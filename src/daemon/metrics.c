@@ -2,7 +2,7 @@
 /*
  * Metrics: everything that is counted, in Prometheus' text format.
  *
- * Being asked is when connections are looked at (report/traffic.h); nothing is done for a packet.
+ * Being asked is when connections are looked at (traffic_keeper.h); nothing is done for a packet.
  */
 #include "daemon/metrics.h"
 
@@ -10,15 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "daemon/api.h"
 #include "daemon/change.h"
 #include "daemon/fastpath_keeper.h"
 #include "daemon/monitor.h"
 #include "daemon/reconcile.h"
+#include "daemon/traffic_keeper.h"
 #include "kernel/tally.h"
 #include "report/status.h"
-#include "report/sums.h"
-#include "report/traffic.h"
 
 void metrics_label(struct strbuf *out, const char *name, const char *value)
 {
@@ -76,6 +76,8 @@ static void print_daemon(const struct daemon *d, struct strbuf *out)
 		change_trial(d, &trial));
 	fraction(out, "config_loaded_timestamp_seconds", "When the config in force was read.",
 		d->config->loaded_ms, 1000);
+	number(out, "config_refused", "gauge",
+		"1 if the config file was refused and another is in force.", d->refused_ms != 0);
 	number(out, "passes_total", "counter", "Times the machine was looked at as a whole.",
 		s->passes);
 	number(out, "changes_total", "counter", "Passes that changed something in the kernel.",
@@ -282,8 +284,7 @@ static void pair_labels(struct strbuf *out, const struct traffic_total *t)
 	"since the daemon was first asked. Connections are looked at when this is read: what one " \
 	"carried between the last time and its end is missed."
 
-static void print_amounts(
-	struct strbuf *out, const struct traffic_total *totals, size_t n, bool bytes)
+static void print_amounts(struct strbuf *out, const struct traffic_look *look, bool bytes)
 {
 	static const char *const directions[] = {"request", "reply"};
 	const char *name = bytes ? "bytes_total" : "packets_total";
@@ -291,8 +292,8 @@ static void print_amounts(
 	head(out, name, "counter",
 		bytes ? "Bytes through each map " AS_LOOKED_AT
 		      : "Packets through each map " AS_LOOKED_AT);
-	for (size_t at = 0; at < n; at++) {
-		const struct traffic_total *t = &totals[at];
+	for (size_t at = 0; at < look->n; at++) {
+		const struct traffic_total *t = &look->totals[at];
 
 		for (int i = 0; i < 2; i++) {
 			strbuf_addf(out, "portreeve_%s{", name);
@@ -303,20 +304,24 @@ static void print_amounts(
 	}
 }
 
-static void print_traffic(struct strbuf *out, const struct traffic *traffic, bool counted)
+static void print_traffic(struct strbuf *out, const struct traffic_look *look)
 {
-	const struct traffic_total *totals;
-	size_t n = traffic_totals(traffic, &totals);
-
 	head(out, "connections", "gauge", "Open connections, by map and by the uplink of home.");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < look->n; i++) {
 		strbuf_add(out, "portreeve_connections{");
-		pair_labels(out, &totals[i]);
-		strbuf_addf(out, "} %" PRIu64 "\n", totals[i].connections);
+		pair_labels(out, &look->totals[i]);
+		strbuf_addf(out, "} %" PRIu64 "\n", look->totals[i].connections);
 	}
-	if (counted) {
-		print_amounts(out, totals, n, true);
-		print_amounts(out, totals, n, false);
+	head(out, "connections_seen_total", "counter",
+		"All connections that were seen " AS_LOOKED_AT);
+	for (size_t i = 0; i < look->n; i++) {
+		strbuf_add(out, "portreeve_connections_seen_total{");
+		pair_labels(out, &look->totals[i]);
+		strbuf_addf(out, "} %" PRIu64 "\n", look->totals[i].begun);
+	}
+	if (look->counted) {
+		print_amounts(out, look, true);
+		print_amounts(out, look, false);
 	}
 }
 
@@ -336,54 +341,19 @@ static void print_snats(struct strbuf *out, const struct sums *s)
 	}
 }
 
-struct looking {
-	struct traffic *traffic;
-	struct sums since; /* the last look */
-};
-
-static void add_flow(const struct mapped_flow *f, void *data)
-{
-	struct looking *l = data;
-	struct flow_account since = *f->account;
-	struct mapped_flow as_added = *f;
-
-	traffic_since(l->traffic, f->flow, &since);
-	as_added.account = &since;
-	sums_add(&l->since, &as_added);
-}
-
-/* Does the kernel count, or did it? Else zeros would say what is not known. */
-static bool is_counted(const struct daemon *d, const struct sums *since)
-{
-	struct tally_conntrack c;
-	const struct traffic_total *totals;
-
-	kernel_tally_conntrack(d->kernel, &c);
-	if (c.accounting == TALLY_ON || since->counted)
-		return true;
-	for (size_t n = traffic_totals(d->traffic, &totals); n; n--)
-		if (totals[n - 1].packets[0] || totals[n - 1].packets[1])
-			return true;
-	return false;
-}
-
-static void print_flows(struct daemon *d, const struct plan *p, struct strbuf *out)
+static void print_flows(struct daemon *d, struct strbuf *out)
 {
 	struct arena *a = arena_new();
 	const struct fastpath_accounts *fast = fastpath_accounts_now(d, a);
-	struct looking l;
+	struct traffic_look look;
+	struct sums since;
 
-	if (!d->traffic)
-		d->traffic = traffic_new();
-	l.traffic = d->traffic;
-	sums_init(&l.since, a);
-	traffic_begin(d->traffic);
-	if (mapped_each(d->kernel, mapped_index(a, p), fast, add_flow, &l, NULL) == 0) {
-		traffic_end(d->traffic, p, &l.since);
-		print_traffic(out, d->traffic, is_counted(d, &l.since));
-		print_snats(out, &l.since);
+	sums_init(&since, a);
+	if (traffic_look_now(d, fast, &since, &look)) {
+		print_traffic(out, &look);
+		print_snats(out, &since);
 	}
-	fastpath_metrics(d, fast, out);
+	fastpath_metrics(d, out);
 	arena_free(a);
 }
 
@@ -398,7 +368,7 @@ void metrics_print(struct daemon *d, struct strbuf *out)
 	print_conntrack(d, out);
 	if (p) {
 		print_misrouted(d, p, out);
-		print_flows(d, p, out);
+		print_flows(d, out);
 	}
 	api_metrics(d, out);
 }

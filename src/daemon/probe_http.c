@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/version.h"
 #include "daemon/probe_internal.h"
 
 #define HEADERS_MAX_BYTES 65536u

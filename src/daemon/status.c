@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/version.h"
+#include "daemon/api.h"
 #include "daemon/change.h"
 #include "daemon/fastpath_keeper.h"
+#include "daemon/map_changes.h"
 #include "daemon/monitor.h"
 #include "daemon/reconcile.h"
 #include "daemon/returns.h"
@@ -179,6 +182,7 @@ json_t *status_json(struct daemon *d)
 	json_object_set_new(j, "trial", trial_json(d));
 	json_object_set_new(j, "fastpath", fastpath_keeper_brief(d));
 	json_object_set_new(j, "conntrack", report_conntrack(&conntrack));
+	json_object_set_new(j, "page", report_text(api_page(d, found.arena)));
 	report_verdict(j);
 	arena_free(found.arena);
 	return j;
@@ -211,6 +215,8 @@ static json_t *one_map(const struct daemon *d, const struct plan_map *first, siz
 	json_t *map = report_map(first, n), *backend;
 	size_t i;
 
+	json_object_set_new(
+		map, "changed_ms", time_json(map_changes_of(d->map_changes, first->map->name)));
 	json_array_foreach(json_object_get(map, "backends"), i, backend)
 	{
 		set_health(backend,

@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The server: sockets and who may take them, limits, deadlines, streams; with a loop of its own. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "served.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include "daemon/http.h"
 
 struct fixture {
-	struct event_base *base;
-	struct http *http;
-	char dir[64], path[80];
+	struct served served;
 	unsigned int handled, closed;
 	char last[128]; /* path and body of the last request */
 	struct http_peer peer;
@@ -69,6 +54,8 @@ static void handle(struct http_exchange *x, const struct http_request *r,
 	struct fixture *f = data;
 
 	f->handled++;
+	if (http_param(r, "headers"))
+		http_set_headers(x, "Cache-Control: no-cache\r\nX-More: yes\r\n");
 	f->made_then = f->made;
 	f->peer = *peer;
 	snprintf(f->last, sizeof(f->last), "%s %.*s", r->path, (int)r->body_len, r->body);
@@ -77,6 +64,10 @@ static void handle(struct http_exchange *x, const struct http_request *r,
 	else if (strcmp(r->path, "/pieces") == 0)
 		http_reply_pieces(
 			x, 200, "text/plain", &(struct http_pieces){next_line, end_lines, f});
+	else if (strcmp(r->path, "/static") == 0)
+		http_reply_static(x, 200, "text/plain", "as it is", 8);
+	else if (strcmp(r->path, "/unchanged") == 0)
+		http_reply_unchanged(x);
 	else if (strcmp(r->path, "/error") == 0)
 		http_reply_error(x, 409, "no", "try", NULL);
 	else
@@ -86,58 +77,31 @@ static void handle(struct http_exchange *x, const struct http_request *r,
 static void begin(struct fixture *f, struct http_rules rules)
 {
 	*f = (struct fixture){0};
-	signal(SIGPIPE, SIG_IGN); /* as the daemon does */
-	strcpy(f->dir, "/tmp/portreeve-http-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/api.sock", f->dir);
-	f->base = event_base_new();
 	rules.judge = judge;
 	rules.body_limit = body_limit;
 	rules.handle = handle;
 	rules.data = f;
-	f->http = http_new(f->base, &rules);
-	assert_int_equal(http_listen_unix(f->http, f->path, getgid()), 0);
+	served_begin(&f->served, &rules);
 }
 
 static void end(struct fixture *f)
 {
-	http_free(f->http);
-	event_base_free(f->base);
-	rmdir(f->dir); /* which works only if the socket has gone */
-	assert_int_equal(access(f->dir, F_OK), -1);
+	served_end(&f->served);
 }
 
 static int dial(const struct fixture *f)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-	strcpy(sa.sun_path, f->path);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	return fd;
+	return served_dial(&f->served);
 }
 
 static void spin(const struct fixture *f, unsigned int ms)
 {
-	for (unsigned int i = 0; i < ms / 5 + 4; i++) {
-		event_base_loop(f->base, EVLOOP_NONBLOCK);
-		usleep(ms ? 5000 : 0);
-	}
+	served_spin(&f->served, ms);
 }
 
 static void put(const struct fixture *f, int fd, const char *text)
 {
-	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-	spin(f, 0);
-}
-
-/* What has come, as text; "" also at the end of the stream. */
-static const char *got(int fd, char buf[8192])
-{
-	ssize_t n = recv(fd, buf, 8191, 0);
-
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
+	served_put(&f->served, fd, text);
 }
 
 static bool is_closed(int fd)
@@ -183,6 +147,42 @@ static void test_one_thing_after_another(void **state)
 	end(&f);
 }
 
+/* What an answer says beside itself; one without a body leaves the connection where it is. */
+static void test_headers(void **state)
+{
+	struct fixture f;
+	char buf[8192];
+	int fd;
+
+	begin(&f, (struct http_rules){0});
+	fd = dial(&f);
+	put(&f, fd, GET);
+	assert_non_null(strstr(got(fd, buf), "\r\nCache-Control: no-store\r\n"));
+	put(&f, fd, "GET /static?headers HTTP/1.1\r\n\r\n");
+	got(fd, buf);
+	assert_null(strstr(buf, "no-store"));
+	assert_non_null(strstr(buf, "\r\nCache-Control: no-cache\r\nX-More: yes\r\n"));
+	assert_non_null(strstr(buf, "\r\nX-Content-Type-Options: nosniff\r\n"));
+	assert_non_null(strstr(buf, "\r\nContent-Length: 8\r\n"));
+	assert_string_equal(strstr(buf, "\r\n\r\n"), "\r\n\r\nas it is");
+	put(&f, fd, "HEAD /static HTTP/1.1\r\n\r\n");
+	got(fd, buf);
+	assert_non_null(strstr(buf, "\r\nContent-Length: 8\r\n"));
+	assert_non_null(strstr(buf, "no-store")); /* what another answer had is not kept */
+	assert_string_equal(strstr(buf, "\r\n\r\n"), "\r\n\r\n");
+	put(&f, fd, "GET /unchanged?headers HTTP/1.1\r\n\r\n");
+	got(fd, buf);
+	assert_non_null(strstr(buf, "HTTP/1.1 304 Not Modified\r\n"));
+	assert_non_null(strstr(buf, "X-More: yes\r\n"));
+	assert_null(strstr(buf, "Content-Length"));
+	assert_string_equal(strstr(buf, "\r\n\r\n"), "\r\n\r\n");
+	put(&f, fd, GET);
+	assert_non_null(strstr(got(fd, buf), "hello"));
+	close(fd);
+	spin(&f, 0);
+	end(&f);
+}
+
 static void test_refusals_are_said(void **state)
 {
 	struct fixture f;
@@ -224,7 +224,7 @@ static void test_the_idlest_makes_room(void **state)
 	for (int i = 0; i < 3; i++)
 		fds[i] = dial(&f);
 	spin(&f, 0);
-	assert_int_equal(http_connections(f.http), 3);
+	assert_int_equal(http_connections(f.served.http), 3);
 	/* All have just come: nobody is dropped for another. */
 	fourth = dial(&f);
 	spin(&f, 0);
@@ -238,8 +238,8 @@ static void test_the_idlest_makes_room(void **state)
 	assert_true(is_closed(fds[1]));
 	assert_false(is_closed(fds[0]));
 	assert_false(is_closed(fds[2]));
-	assert_int_equal(http_connections(f.http), 3);
-	assert_int_equal(http_refusals(f.http), 2);
+	assert_int_equal(http_connections(f.served.http), 3);
+	assert_int_equal(http_refusals(f.served.http), 2);
 	end(&f);
 	for (int i = 0; i < 3; i++)
 		close(fds[i]);
@@ -292,7 +292,7 @@ static void test_streams(void **state)
 		spin(&f, 0);
 	}
 	assert_int_equal(f.closed, 1);
-	assert_int_equal(http_connections(f.http), 0);
+	assert_int_equal(http_connections(f.served.http), 0);
 	close(fd);
 	/* One who goes is noticed. */
 	fd = dial(&f);
@@ -467,7 +467,7 @@ static void test_pieces_have_an_end(void **state)
 	assert_non_null(strstr(got(late, buf), " 200 "));
 	spin(&f, 4000);
 	assert_int_equal(f.ended, 2 + HTTP_MAX_IN_PIECES);
-	assert_int_equal(http_connections(f.http), 0);
+	assert_int_equal(http_connections(f.served.http), 0);
 	for (unsigned int i = 1; i < HTTP_MAX_IN_PIECES; i++)
 		close(fds[i]);
 	close(late);
@@ -484,27 +484,27 @@ static void test_the_socket_file(void **state)
 	int fd;
 
 	begin(&f, (struct http_rules){0});
-	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(stat(f.served.path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
 	/* Somebody answers there. */
-	second = http_new(f.base, &rules);
-	assert_int_equal(http_listen_unix(second, f.path, getgid()), -EADDRINUSE);
+	second = http_new(f.served.base, &rules);
+	assert_int_equal(http_listen_unix(second, f.served.path, getgid()), -EADDRINUSE);
 	http_free(second);
-	assert_int_equal(stat(f.path, &after), 0);
+	assert_int_equal(stat(f.served.path, &after), 0);
 	assert_int_equal(after.st_ino, st.st_ino);
-	http_free(f.http);
-	assert_int_equal(access(f.path, F_OK), -1);
+	http_free(f.served.http);
+	assert_int_equal(access(f.served.path, F_OK), -1);
 	/* Nobody does: one that is left from a crash. */
 	{
 		struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
-		strcpy(sa.sun_path, f.path);
+		strcpy(sa.sun_path, f.served.path);
 		fd = socket(AF_UNIX, SOCK_STREAM, 0);
 		assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 		close(fd);
 	}
-	f.http = http_new(f.base, &rules);
-	assert_int_equal(http_listen_unix(f.http, f.path, getgid()), 0);
+	f.served.http = http_new(f.served.base, &rules);
+	assert_int_equal(http_listen_unix(f.served.http, f.served.path, getgid()), 0);
 	end(&f);
 }
 
@@ -512,6 +512,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_thing_after_another),
+		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_refusals_are_said),
 		cmocka_unit_test(test_the_idlest_makes_room),
 		cmocka_unit_test(test_deadlines),

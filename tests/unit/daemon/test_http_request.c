@@ -20,7 +20,10 @@ static void test_a_request(void **state)
 {
 	static const char head[] = "GET /v1/flows?map=web%20site&client=10.0.0.0%2F8&x&limit=7 "
 				   "HTTP/1.1\r\nHost: localhost\r\nlast-event-id:  42 \t\r\n"
-				   "Portreeve-Namespace: 99\r\nAccept: */*\r\n\r\n";
+				   "Portreeve-Namespace: 99\r\nAccept: */*\r\n"
+				   "Origin: null\r\nAccept-Encoding: gzip\r\n"
+				   "Sec-Fetch-Site: none\r\nsec-fetch-mode: navigate\r\n"
+				   "accept-encoding: br\r\nIf-None-Match: \"1\"\r\n\r\n";
 	struct arena *a = arena_new();
 	struct http_request r;
 	uint64_t limit = 1;
@@ -35,6 +38,11 @@ static void test_a_request(void **state)
 	assert_string_equal(r.host, "localhost");
 	assert_string_equal(r.last_event_id, "42");
 	assert_string_equal(r.namespace, "99");
+	assert_string_equal(r.origin, "null");
+	assert_string_equal(r.fetch_site, "none");
+	assert_string_equal(r.fetch_mode, "navigate");
+	assert_string_equal(r.accept_encoding, "gzip");
+	assert_string_equal(r.if_none_match, "\"1\"");
 	assert_true(r.keep_alive);
 	assert_false(r.expects_continue);
 	assert_int_equal(r.body_len, 0);
@@ -148,6 +156,38 @@ static void test_staying(void **state)
 	arena_free(a);
 }
 
+static void test_encodings(void **state)
+{
+	assert_true(http_takes_gzip("gzip"));
+	assert_true(http_takes_gzip("gzip, deflate, br, zstd"));
+	assert_true(http_takes_gzip("br;q=1.0, GZIP;q=0.8, *;q=0.1"));
+	assert_true(http_takes_gzip("\t*"));
+	assert_true(http_takes_gzip("identity;q=1, gzip; q=0.001"));
+	assert_false(http_takes_gzip(NULL));
+	assert_false(http_takes_gzip(""));
+	assert_false(http_takes_gzip(", ,"));
+	assert_false(http_takes_gzip("br, deflate"));
+	assert_false(http_takes_gzip("gzipped, xgzip"));
+	assert_false(http_takes_gzip("gzip;q=0"));
+	assert_false(http_takes_gzip("gzip;q=0.000, br"));
+	assert_false(http_takes_gzip("*, gzip;q=0"));
+	assert_false(http_takes_gzip("identity, *;q=0"));
+}
+
+static void test_tags(void **state)
+{
+	assert_true(http_has_tag("\"a\"", "\"a\""));
+	assert_true(http_has_tag("*", "\"a\""));
+	assert_true(http_has_tag("W/\"a\"", "\"a\""));
+	assert_true(http_has_tag("\"b,\" , W/\"c\",\"a\"", "\"a\""));
+	assert_false(http_has_tag(NULL, "\"a\""));
+	assert_false(http_has_tag("", "\"a\""));
+	assert_false(http_has_tag("a", "\"a\""));
+	assert_false(http_has_tag("\"a", "\"a\""));
+	assert_false(http_has_tag("\"ab\", \"A\"", "\"a\""));
+	assert_false(http_has_tag("\"x\" nonsense, \"a\"", "\"a\""));
+}
+
 /* No name but our own: anybody's DNS may point the others here. */
 static void test_hosts(void **state)
 {
@@ -176,6 +216,8 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_where_the_head_ends),
 		cmocka_unit_test(test_staying),
+		cmocka_unit_test(test_encodings),
+		cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_hosts),
 	};
 
