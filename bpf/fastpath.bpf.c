@@ -88,6 +88,14 @@ struct {
 	__uint(max_entries, 1);
 } passed SEC(".maps");
 
+/* All that was ever put into accounts; they end with their connections, this does not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct fp_account);
+	__uint(max_entries, 1);
+} settled SEC(".maps");
+
 /* Interfaces that frames can be redirected to by XDP. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
@@ -229,31 +237,46 @@ static __always_inline void *find_room(__u64 hash, __u32 now, int v6)
 
 /* ---- accounts ---- */
 
-static __always_inline void account_key(const union fp_key *key, struct fp_account_key *out, int v6)
+static __always_inline void account_key(struct fp_account_key *out, const __u32 *src,
+	const __u32 *dst, __u16 sport, __u16 dport, __u8 proto, int v6)
 {
 	out->family = v6 ? 6 : 4;
-	if (v6) {
-		__builtin_memcpy(out->src, key->v6.src, 16);
-		__builtin_memcpy(out->dst, key->v6.dst, 16);
-	} else {
-		out->src[0] = key->v4.src;
-		out->dst[0] = key->v4.dst;
+	for (int i = 0; i < (v6 ? 4 : 1); i++) {
+		out->src[i] = src[i];
+		out->dst[i] = dst[i];
 	}
-	out->sport = v6 ? key->v6.sport : key->v4.sport;
-	out->dport = v6 ? key->v6.dport : key->v4.dport;
-	out->proto = (__u8)(v6 ? key->v6.in : key->v4.in);
+	out->sport = sport;
+	out->dport = dport;
+	out->proto = proto;
 }
 
-/* What was counted of a flow, into its account. */
+static __always_inline void account_key_of(
+	struct fp_account_key *out, const union fp_key *key, int v6)
+{
+	if (v6)
+		account_key(out, key->v6.src, key->v6.dst, key->v6.sport, key->v6.dport,
+			(__u8)key->v6.in, v6);
+	else
+		account_key(out, &key->v4.src, &key->v4.dst, key->v4.sport, key->v4.dport,
+			(__u8)key->v4.in, v6);
+}
+
+/* What was counted of a flow, into its account and into the whole. */
 static __always_inline void settle(void *flow, int v6)
 {
 	struct fp_how *how = how_in(flow, v6);
-	struct fp_account fresh = {how->packets, how->bytes}, *old;
+	struct fp_account fresh = {how->packets, how->bytes}, *old, *whole;
 	struct fp_account_key key = {};
+	__u32 zero = 0;
 
 	if (!how->packets)
 		return;
-	account_key(flow, &key, v6);
+	whole = bpf_map_lookup_elem(&settled, &zero);
+	if (whole) {
+		whole->packets += fresh.packets;
+		whole->bytes += fresh.bytes;
+	}
+	account_key_of(&key, flow, v6);
 	old = bpf_map_lookup_elem(&accounts, &key);
 	/* Another CPU may open it at the same time. */
 	if (!old && bpf_map_update_elem(&accounts, &key, &fresh, BPF_NOEXIST) != 0)
@@ -266,6 +289,12 @@ static __always_inline void settle(void *flow, int v6)
 	how->bytes = 0;
 }
 
+static __always_inline void end_account(const struct fp_account_key *key)
+{
+	if (bpf_map_lookup_elem(&accounts, key))
+		bpf_map_delete_elem(&accounts, key);
+}
+
 /* ---- proof ---- */
 
 /* What conntrack and the routes say of a packet; the addresses it came with are in @route. */
@@ -276,6 +305,7 @@ struct proof {
 	__u16 sport, dport;
 	__u16 slot;
 	__u16 mtu;
+	__u8 begins; /* its connection does: nothing of it was bypassed yet */
 	__u32 stamp; /* this and `sent` are from before conntrack was asked, so that no change is missed */
 	__u16 sent;
 };
@@ -357,8 +387,20 @@ static __always_inline __u16 slot_of_connection(const struct nf_conn *ct, int v6
 	return slot_of(&key, v6);
 }
 
-/* May this connection be bypassed, and how does the packet look then? FP_OK fills in all but the
- * route, but for its mark or table. */
+static __always_inline int is_home(__u32 ifindex)
+{
+	const __u32 *side = bpf_map_lookup_elem(&sides, &ifindex);
+
+	return !side || *side & FP_SIDE_HOME;
+}
+
+/*
+ * May this connection be bypassed, and how does the packet look then? FP_OK fills in all but the
+ * route, but for its mark or table.
+ *
+ * A reply that comes in by an uplink, whichever, is the kernel's: what is there to tell it from a forged one,
+ * as rules and source validation, is not asked here.
+ */
 static __always_inline enum fp_reason ask_conntrack(
 	const struct nf_conn *ct, __u8 dir, struct proof *p, struct fp_home *home)
 {
@@ -373,21 +415,25 @@ static __always_inline enum fp_reason ask_conntrack(
 	p->sent = sent_now(p->slot);
 	if (!(mark & ours_bit))
 		return FP_NOT_OURS;
-	if ((status & need) != need ||
-		(p->route.proto == FP_TCP && ct->proto.tcp.state != CT_TCP_ESTABLISHED))
-		return FP_NOT_ASSURED;
-	if (status & never || watched(ct))
-		return FP_HELPER;
-	if (has_policies(ct))
-		return FP_IPSEC;
-	*home = shared.homes[number & (FP_HOMES - 1)];
-	if (!home->ifindex || (dir == DIR_ORIGINAL) != (home->ifindex == own_index))
-		return FP_HOME;
 	/* Constant indexes: the verifier follows no others here. */
 	if (dir == DIR_ORIGINAL)
 		take_addresses(p, &ct->tuplehash[1].tuple);
 	else
 		take_addresses(p, &ct->tuplehash[0].tuple);
+	p->begins = !(status & CT_ASSURED);
+	if ((status & need) != need ||
+		(p->route.proto == FP_TCP && ct->proto.tcp.state != CT_TCP_ESTABLISHED))
+		return FP_NOT_ASSURED;
+	if (status & never || watched(ct))
+		return FP_HELPER;
+	if (bpf_core_field_exists(ct->zone) && ct->zone.id)
+		return FP_ZONE;
+	if (has_policies(ct))
+		return FP_IPSEC;
+	*home = shared.homes[number & (FP_HOMES - 1)];
+	if (!home->ifindex ||
+		(dir == DIR_ORIGINAL ? home->ifindex != own_index : is_home(own_index)))
+		return FP_HOME;
 	p->route.mark = dir == DIR_ORIGINAL ? 0 : mark & number_mask;
 	return FP_OK;
 }
@@ -446,13 +492,14 @@ static __always_inline void refresh(struct nf_conn *ct, const struct fp_packet *
 
 /* Can packets the other way be bypassed, too? Conntrack would see data, but not its acknowledgements, and
  * forget a connection that only rests. */
-static __always_inline int goes_both_ways(const struct proof *p)
+static __always_inline int goes_both_ways(const struct proof *p, int reply)
 {
 	__u32 here = own_index, there = p->route.ifindex;
 	const __u32 *own = bpf_map_lookup_elem(&sides, &here);
 	const __u32 *other = bpf_map_lookup_elem(&sides, &there);
 
-	return own && other && (!(*other & FP_SIDE_XDP) || *own & FP_SIDE_TAKES);
+	return own && other && (!(*other & FP_SIDE_XDP) || *own & FP_SIDE_TAKES) &&
+	       (reply || !(*other & FP_SIDE_HOME));
 }
 
 static __always_inline enum fp_reason prove(
@@ -470,7 +517,7 @@ static __always_inline enum fp_reason prove(
 		reason = ask_routes(ctx, p, opts.dir != DIR_ORIGINAL, &home);
 	if (reason == FP_OK && xdp && !bpf_map_lookup_elem(&targets, &p->route.ifindex))
 		reason = FP_TARGET;
-	if (reason == FP_OK && pkt->proto == FP_TCP && !goes_both_ways(p))
+	if (reason == FP_OK && pkt->proto == FP_TCP && !goes_both_ways(p, opts.dir != DIR_ORIGINAL))
 		reason = FP_ONE_WAY;
 	if (reason == FP_OK)
 		refresh(ct, pkt, p->slot);
@@ -499,12 +546,13 @@ static __always_inline enum fp_reason read_frame(const struct fp_eth *eth, const
 /* Reasons that hold for a while: asking again for each packet would cost other traffic dearly. */
 static __always_inline int holds(enum fp_reason reason)
 {
-	return reason == FP_NOT_OURS || reason == FP_HELPER || reason == FP_IPSEC ||
-	       reason == FP_HOME || reason == FP_TARGET || reason == FP_ONE_WAY;
+	return reason == FP_NOT_OURS || reason == FP_HELPER || reason == FP_ZONE ||
+	       reason == FP_IPSEC || reason == FP_HOME || reason == FP_TARGET ||
+	       reason == FP_ONE_WAY;
 }
 
-static __always_inline void start_proof(
-	struct proof *p, const union fp_key *key, const struct fp_packet *pkt, __u32 len, int v6)
+static __always_inline void start_proof(struct proof *p, const struct fp_eth *eth,
+	const union fp_key *key, const struct fp_packet *pkt, __u32 len, int v6)
 {
 	p->route.family = v6 ? AF_INET6 : AF_INET;
 	p->route.proto = pkt->proto;
@@ -512,7 +560,8 @@ static __always_inline void start_proof(
 	if (v6) {
 		__builtin_memcpy(p->route.src, key->v6.src, 16);
 		__builtin_memcpy(p->route.dst, key->v6.dst, 16);
-		p->route.flowinfo = bpf_htonl((__u32)pkt->tos << 20);
+		/* Rules go by the class, and the choice of several next hops by the label. */
+		p->route.flowinfo = *(const __u32 *)(eth + 1) & bpf_htonl(0x0fffffff);
 	} else {
 		p->route.src[0] = key->v4.src;
 		p->route.dst[0] = key->v4.dst;
@@ -564,10 +613,28 @@ static __always_inline void forget(void *flow, __u32 now, int v6)
 		((struct fp_flow4 *)flow)->key.in = 0;
 }
 
+/*
+ * Conntrack knows no such connection, or one that has only begun: what was bypassed of one before it, with the
+ * same addresses and ports, is not its own. (But for what another CPU than ours has not yet settled.)
+ */
+static __always_inline void begin_accounts(const union fp_key *key, const struct proof *p, int v6)
+{
+	struct fp_account_key account = {};
+
+	account_key_of(&account, key, v6);
+	end_account(&account);
+	if (p->begins) {
+		account_key(&account, p->dst, p->src, p->dport, p->sport, p->route.proto, v6);
+		end_account(&account);
+	}
+}
+
 /* A connection begins or ends: nothing that is known of it holds any more, on any CPU. */
 static __always_inline void control(
 	void *flow, union fp_key *key, const struct fp_packet *pkt, int v6)
 {
+	if (flow)
+		settle(flow, v6);
 	if ((pkt->flags & (FP_SYN | FP_ACK)) == FP_SYN)
 		outdate(slot_of(key, v6));
 	else if (flow)
@@ -577,7 +644,8 @@ static __always_inline void control(
 /* A neighbour that only we use would never be looked after. */
 static __always_inline int kernel_turn(const struct fp_how *how, __u32 now)
 {
-	__u32 kick = (how->dmac[5] ^ how->dmac[4] ^ how->out) & (FP_KICKS - 1);
+	/* Those that share a place share its turns: of some fifty, the chance is small that any do. */
+	__u32 kick = (*(const __u16 *)(how->dmac + 4) ^ how->out) & (FP_KICKS - 1);
 
 	if (now - shared.kicked[kick] <= FP_KICK_S * second)
 		return 0;
@@ -593,12 +661,13 @@ static __always_inline int kernel_turn(const struct fp_how *how, __u32 now)
  * has seen some data whose acknowledgements passed it by, so it would make the timeout the short one, and
  * forget a connection that only rests.
  */
-static __always_inline enum fp_reason decide(void *ctx, int xdp, union fp_key *key,
-	const struct fp_packet *pkt, __u32 segment, int is_control, void **found, int v6)
+static __always_inline enum fp_reason decide(void *ctx, int xdp, const struct fp_eth *eth,
+	union fp_key *key, const struct fp_packet *pkt, __u32 segment, int is_control, void **found,
+	int v6)
 {
 	__u64 hash = hash_of(key->words, KEY_WORDS(v6));
 	void *flow = find(hash, key, v6);
-	__u32 now = (__u32)bpf_jiffies64(), stamp, age;
+	__u32 now = (__u32)bpf_jiffies64(), stamp, age = 0, early;
 	int again = 0, rests = pkt->silent;
 	enum fp_reason reason = FP_OK;
 	struct fp_how *how;
@@ -628,14 +697,18 @@ static __always_inline enum fp_reason decide(void *ctx, int xdp, union fp_key *k
 		if (!flow)
 			return FP_FULL;
 	}
-	start_proof(&p, key, pkt, segment, v6);
+	start_proof(&p, eth, key, pkt, segment, v6);
 	reason = prove(ctx, xdp, &p, pkt);
 	if (reason != FP_OK && !holds(reason)) {
 		if (again)
 			forget(flow, now, v6);
+		if (reason == FP_NO_CONNECTION || p.begins)
+			begin_accounts(key, &p, v6);
 		return reason;
 	}
-	learn(flow, key, &p, reason, now, v6);
+	/* Flows that begin together are not proved together ever after, which others would wait for. */
+	early = again && age <= 2 * second ? 0 : (__u32)((hash >> 48) * (second / 2) >> 16);
+	learn(flow, key, &p, reason, now - early, v6);
 	if (reason != FP_OK)
 		return reason;
 proved:
@@ -679,7 +752,7 @@ static __always_inline enum fp_reason xdp_one(
 
 	if (reason != FP_OK && reason != FP_CONTROL)
 		return reason;
-	reason = decide(ctx, 1, &key, &pkt, pkt.len, reason == FP_CONTROL, &flow, v6);
+	reason = decide(ctx, 1, eth, &key, &pkt, pkt.len, reason == FP_CONTROL, &flow, v6);
 	if (reason != FP_OK || !flow)
 		return reason;
 	if (bpf_redirect_map(&targets, how_in(flow, v6)->out, XDP_PASS) != XDP_REDIRECT)
@@ -774,7 +847,7 @@ static __always_inline enum fp_reason tc_one(struct __sk_buff *skb, int v6, int 
 	segment = pkt.len;
 	if (skb->gso_size)
 		segment = skb->gso_size + pkt.headers;
-	reason = decide(skb, 0, &key, &pkt, segment, reason == FP_CONTROL, &flow, v6);
+	reason = decide(skb, 0, eth, &key, &pkt, segment, reason == FP_CONTROL, &flow, v6);
 	if (reason != FP_OK || !flow)
 		return reason;
 	if ((void *)eth + FP_ETH_LEN + (v6 ? FP_IP6_LEN : FP_IP4_LEN) + sizeof(struct fp_udp) > end)

@@ -14,7 +14,7 @@
 #define FP_WAYS	     8u	     /* flows of one bucket */
 #define FP_SLOTS     16384u  /* of stamps; a power of two */
 #define FP_HOMES     256u    /* more than any mark can number */
-#define FP_KICKS     256u    /* of neighbours; a power of two */
+#define FP_KICKS     16384u  /* of neighbours; a power of two */
 #define FP_ENDING_MS 120000u /* of a TCP connection that ends: conntrack's own default, or longer */
 #define FP_KICK_S    5u	     /* a neighbour is used by the kernel itself this often */
 #define FP_MAX_INDEX 0x00ffffffu /* of an interface */
@@ -78,7 +78,7 @@ struct fp_bucket6 {
 _Static_assert(sizeof(struct fp_flow4) == 64, "one cache line");
 _Static_assert(sizeof(struct fp_flow6) == 128, "two cache lines");
 
-/* What was bypassed, by the packets' addresses as they came in: IPv4 in the first word of each. */
+/* What was bypassed of a connection, by the packets' addresses as they came in: IPv4 in the first word of each. */
 struct fp_account_key {
 	__u32 src[4], dst[4];
 	__u16 sport, dport;
@@ -107,8 +107,9 @@ enum fp_reason {
 	FP_NOT_OURS,
 	FP_NOT_ASSURED, /* no answer yet, or TCP that is not established */
 	FP_HELPER,	/* or other extensions that must see every packet */
+	FP_ZONE,	/* its requests are in a zone of conntrack's */
 	FP_IPSEC,	/* there are policies, which routes know nothing of */
-	FP_HOME,	/* the request came, or the reply would go, by another line than home */
+	FP_HOME, /* the request came, or the reply would go, by another line than home, or came by any line */
 	FP_NO_ROUTE,
 	FP_LOCAL,
 	FP_NEIGHBOUR,
@@ -124,6 +125,7 @@ enum fp_reason {
 /* What an interface that has a program is. */
 #define FP_SIDE_XDP   1u /* its program is one of XDP */
 #define FP_SIDE_TAKES 2u /* XDP can redirect frames to it */
+#define FP_SIDE_HOME  4u /* an uplink's: requests come in by it, and no replies */
 
 /* Where replies go home, by the uplink's number. */
 struct fp_home {

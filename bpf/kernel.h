@@ -111,7 +111,12 @@ struct net {
 	struct netns_xfrm xfrm;
 };
 
+struct nf_conntrack_zone {
+	__u16 id;
+};
+
 struct nf_conn {
+	struct nf_conntrack_zone zone;
 	struct nf_conntrack_tuple_hash tuplehash[2];
 	unsigned long status;
 	struct {

@@ -111,6 +111,13 @@ static int check_kernel(struct fastpath *f, struct kernel_error *e)
 	return 0;
 }
 
+int fastpath_supported(struct kernel_error *e)
+{
+	struct fastpath none = {0};
+
+	return check_kernel(&none, e);
+}
+
 /* ---- the maps ---- */
 
 static uint32_t power_of_two(uint64_t n)
@@ -142,6 +149,7 @@ static int make_maps(struct fastpath *f, uint32_t flows, struct kernel_error *e)
 	f->base = base;
 	f->n_buckets4 = per_cpu4 * f->n_cpus;
 	f->n_buckets6 = per_cpu6 * f->n_cpus;
+	f->room_per_cpu = flows / f->n_cpus;
 	bpf_program__set_autoload(base->progs.portreeve_xdp, false);
 	bpf_program__set_autoload(base->progs.portreeve_tc, false);
 	bpf_map__set_max_entries(base->maps.flows4, f->n_buckets4);
@@ -234,6 +242,7 @@ static struct fastpath_programs *load(struct fastpath *f, const struct net_link 
 		share(p->maps.flows6, base->maps.flows6) == 0 &&
 		share(p->maps.accounts, base->maps.accounts) == 0 &&
 		share(p->maps.passed, base->maps.passed) == 0 &&
+		share(p->maps.settled, base->maps.settled) == 0 &&
 		share(p->maps.targets, base->maps.targets) == 0 &&
 		share(p->maps.sides, base->maps.sides) == 0 &&
 		share(p->maps.bss, base->maps.bss) == 0)
@@ -514,6 +523,7 @@ static void set_map(const struct bpf_map *map, const struct entry *want, size_t 
 /* Tell the programs between which interfaces they can move packets. */
 static void set_sides(struct fastpath *f)
 {
+	const struct fp_home *homes = f->base->bss->shared.homes;
 	struct entry targets[FP_HOMES], sides[FP_HOMES];
 	size_t n_targets = 0, n_sides = 0;
 
@@ -533,6 +543,9 @@ static void set_sides(struct fastpath *f)
 				targets[n_targets++] = (struct entry){index, index};
 			}
 		}
+		for (size_t h = 0; h < FP_HOMES; h++)
+			if (homes[h].ifindex == index)
+				side |= FP_SIDE_HOME;
 		sides[n_sides++] = (struct entry){index, side};
 	}
 	set_map(f->base->maps.targets, targets, n_targets);
@@ -606,6 +619,11 @@ bool fastpath_stands(const struct fastpath *f)
 			return false;
 	}
 	return true;
+}
+
+uint32_t fastpath_room_per_cpu(const struct fastpath *f)
+{
+	return f->room_per_cpu;
 }
 
 const struct fastpath_interface *fastpath_interface(const struct fastpath *f, size_t i)

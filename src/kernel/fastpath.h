@@ -28,12 +28,13 @@ struct fastpath_passed {
 	uint64_t packets;
 };
 
-/* What was bypassed of one direction of a connection, by its packets' addresses as they came in. */
+/* What was bypassed of one direction of a connection. */
 struct fastpath_account {
-	uint8_t proto;
-	struct flow_tuple tuple;
 	uint64_t packets, bytes; /* bytes of IP packets, as conntrack counts them */
 };
+
+/* Has this kernel what it takes? 0, or -EOPNOTSUPP and @e says what is missing. Needs no rights. */
+int fastpath_supported(struct kernel_error *e);
 
 struct fastpath; /* programs, cache and counts; for a daemon's life */
 
@@ -68,17 +69,37 @@ bool fastpath_is_on(const struct fastpath *f);
 bool fastpath_passed(
 	const struct fastpath *f, size_t i, struct fastpath_passed *out, struct kernel_error *e);
 
-struct fastpath_accounts {
-	VEC(struct fastpath_account)
-	items;	       /* one for each direction of a connection that has any */
-	size_t cached; /* directions in the cache now */
+/* All that was ever bypassed, as long as @f lives: never more than that, and never less than it was. */
+struct fastpath_totals {
+	uint64_t packets, bytes;
+	size_t cached; /* directions of connections in the cache now */
 };
-int fastpath_read_accounts(const struct fastpath *f, struct arena *a, struct fastpath_accounts *out,
-	struct kernel_error *e);
+int fastpath_read_totals(struct fastpath *f, struct fastpath_totals *out, struct kernel_error *e);
+/* Connections that there is room for on each CPU, whose cache is its own. */
+uint32_t fastpath_room_per_cpu(const struct fastpath *f);
 
-/* One of them, or NULL. */
-const struct fastpath_account *fastpath_account_find(
-	const struct fastpath_accounts *all, uint8_t proto, const struct flow_tuple *tuple);
+/* A flow in the cache, which goes on as it is looked at. */
+struct fastpath_cell {
+	const union fp_key *key;
+	const struct fp_how *how;
+	bool v6;
+};
+
+/* Of connections that are there, and of some that were: an account ends when its addresses and ports are
+ * another connection's. Valid as long as @path. */
+struct fastpath_accounts {
+	const struct fastpath *path;
+	VEC(struct fastpath_cell) cells;
+	struct places *places;
+};
+void fastpath_read_accounts(
+	const struct fastpath *f, struct arena *a, struct fastpath_accounts *out);
+/* What there is of the packets that come in with these addresses; false: nothing. */
+bool fastpath_account_find(const struct fastpath_accounts *all, uint8_t proto,
+	const struct flow_tuple *tuple, struct fastpath_account *out);
+
+/* What can be told of it without a daemon's word: see fastpath_look.c. */
+const struct fastpath_now *fastpath_look(struct kernel *k, struct arena *a, const struct plan *p);
 
 /* Take our programs off every interface of this namespace, also those of a daemon that is gone.
  * *@removed counts them. */

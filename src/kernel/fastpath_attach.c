@@ -6,7 +6,8 @@
  * than an id, and to look behind that takes rights that a confined daemon does not have: the ids that
  * were attached are written down in the run directory, of an interface whose program is being replaced
  * both, so that wherever we are killed ours is known. XDP takes one program; tc takes many, and ours
- * comes after those of others, which may do with their packets what they like.
+ * comes after those of others, which may do with their packets what they like. Where the qdisc that filters
+ * need was made for ours is written down, too: another's stays, also while it is empty.
  */
 #include "kernel/fastpath_internal.h"
 
@@ -38,16 +39,20 @@
 #define NETDEV_XDP_FEATURES 3
 #define XDP_TAKES_FRAMES    4u
 
-/* ---- the ids that were attached by XDP ---- */
+/* ---- what is written down: ids that were attached by XDP, and qdiscs that were made ---- */
+
+#define NOTES_XDP   ""
+#define NOTES_QDISC "-qdiscs"
 
 struct note {
-	uint32_t ifindex, id;
+	uint32_t ifindex, id; /* of a qdisc: 1 */
 };
 struct notes {
 	VEC(struct note) items;
 };
 
-static void read_notes(const struct kernel *k, struct arena *a, struct notes *out)
+static void read_notes(
+	const struct kernel *k, const char *which, struct arena *a, struct notes *out)
 {
 	char name[RUNDIR_NAME_BYTES], *text = NULL, *end;
 	int dir = rundir_open(false);
@@ -55,7 +60,7 @@ static void read_notes(const struct kernel *k, struct arena *a, struct notes *ou
 
 	if (dir < 0)
 		return;
-	if (rundir_name(k, "fastpath", "", name) == 0 &&
+	if (rundir_name(k, "fastpath", which, name) == 0 &&
 		rundir_read(dir, name, a, NOTES_BYTES, &text, &len) == 0)
 		for (size_t i = 0; i < LIMIT_NOTES && *text; i++) {
 			struct note n = {(uint32_t)strtoul(text, &end, 10), 0};
@@ -70,13 +75,13 @@ static void read_notes(const struct kernel *k, struct arena *a, struct notes *ou
 }
 
 /* @id 0: any. */
-static bool is_noted(const struct kernel *k, uint32_t ifindex, uint32_t id)
+static bool is_noted(const struct kernel *k, const char *which, uint32_t ifindex, uint32_t id)
 {
 	struct arena *a = arena_new();
 	struct notes notes = {0};
 	bool found = false;
 
-	read_notes(k, a, &notes);
+	read_notes(k, which, a, &notes);
 	VEC_EACH (&notes.items, struct note, n)
 		found = found || (n->ifindex == ifindex && (!id || n->id == id));
 	arena_free(a);
@@ -84,15 +89,16 @@ static bool is_noted(const struct kernel *k, uint32_t ifindex, uint32_t id)
 }
 
 /* Of @ifindex only these are ours from now on; 0: none. */
-static int note(const struct kernel *k, uint32_t ifindex, uint32_t id, uint32_t before)
+static int note(
+	const struct kernel *k, const char *which, uint32_t ifindex, uint32_t id, uint32_t before)
 {
 	struct arena *a = arena_new();
 	struct strbuf text = STRBUF_INIT;
 	struct notes notes = {0};
 	char name[RUNDIR_NAME_BYTES];
-	int dir = rundir_open(true), err = dir < 0 ? dir : rundir_name(k, "fastpath", "", name);
+	int dir = rundir_open(true), err = dir < 0 ? dir : rundir_name(k, "fastpath", which, name);
 
-	read_notes(k, a, &notes);
+	read_notes(k, which, a, &notes);
 	VEC_EACH (&notes.items, struct note, n)
 		if (n->ifindex != ifindex)
 			strbuf_addf(&text, "%u %u\n", n->ifindex, n->id);
@@ -149,7 +155,7 @@ int fastpath_xdp_query(struct kernel *k, uint32_t ifindex, uint32_t *id, struct 
 	err = kernel_talk(k, k->route, link_message(buf, RTM_GETLINK, ifindex), on_link, id, e);
 	if (err || !*id)
 		return err;
-	return is_noted(k, ifindex, *id) ? 0 : -EEXIST;
+	return is_noted(k, NOTES_XDP, ifindex, *id) ? 0 : -EEXIST;
 }
 
 static int set_xdp(
@@ -174,11 +180,11 @@ int fastpath_xdp_attach(
 	if (err)
 		return err;
 	/* Written down first: what is attached without a note would be taken for another's. */
-	err = note(k, ifindex, id, before);
+	err = note(k, NOTES_XDP, ifindex, id, before);
 	if (!err)
 		err = set_xdp(k, ifindex, fd,
 			XDP_FLAGS_DRV_MODE | (before ? 0 : XDP_FLAGS_UPDATE_IF_NOEXIST), e);
-	note(k, ifindex, err ? before : id, 0);
+	note(k, NOTES_XDP, ifindex, err ? before : id, 0);
 	return err;
 }
 
@@ -188,14 +194,14 @@ int fastpath_xdp_detach(struct kernel *k, uint32_t ifindex, struct kernel_error 
 	int err = fastpath_xdp_query(k, ifindex, &id, e);
 
 	if (err == -EEXIST || err == -ENODEV || (!err && !id)) {
-		if (is_noted(k, ifindex, 0))
-			note(k, ifindex, 0, 0);
+		if (is_noted(k, NOTES_XDP, ifindex, 0))
+			note(k, NOTES_XDP, ifindex, 0, 0);
 		return 0;
 	}
 	if (!err)
 		err = set_xdp(k, ifindex, -1, XDP_FLAGS_DRV_MODE, e);
 	if (!err)
-		note(k, ifindex, 0, 0);
+		note(k, NOTES_XDP, ifindex, 0, 0);
 	return err ? err : 1;
 }
 
@@ -330,13 +336,15 @@ int fastpath_tc_attach(struct kernel *k, uint32_t ifindex, int fd, struct kernel
 	err = bpf_tc_hook_create(&hook);
 	if (err && err != -EEXIST)
 		return kernel_error_set(e, -err, "no clsact qdisc could be made");
+	if (!before)
+		note(k, NOTES_QDISC, ifindex, err ? 0 : 1, 0);
 	place.prog_fd = fd;
 	place.flags = before ? BPF_TC_F_REPLACE : 0;
 	err = bpf_tc_attach(&hook, &place);
 	return err ? kernel_error_set(e, -err, "the filter was refused") : 0;
 }
 
-/* The qdisc goes too where nothing else is in it: nobody else's can be empty and of any use. */
+/* The qdisc goes too where it was made for ours and nothing else is in it. */
 int fastpath_tc_detach(struct kernel *k, uint32_t ifindex, struct kernel_error *e)
 {
 	struct bpf_tc_hook hook = {
@@ -351,10 +359,12 @@ int fastpath_tc_detach(struct kernel *k, uint32_t ifindex, struct kernel_error *
 	err = bpf_tc_detach(&hook, &place);
 	if (err)
 		return kernel_error_set(e, -err, "the filter could not be taken off");
-	if (list_filters(k, ifindex, CLSACT_INGRESS, &left, NULL) == 0 &&
+	if (is_noted(k, NOTES_QDISC, ifindex, 0) &&
+		list_filters(k, ifindex, CLSACT_INGRESS, &left, NULL) == 0 &&
 		list_filters(k, ifindex, CLSACT_EGRESS, &left, NULL) == 0 && left.n == 0) {
 		hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 		bpf_tc_hook_destroy(&hook);
+		note(k, NOTES_QDISC, ifindex, 0, 0);
 	}
 	return 1;
 }

@@ -29,11 +29,17 @@ struct fastpath {
 	const struct fp_bucket4 *flows4; /* of all CPUs, as the programs see them */
 	const struct fp_bucket6 *flows6;
 	uint32_t n_buckets4, n_buckets6;
+	uint32_t room_per_cpu;
+	struct fastpath_totals told; /* last */
 	struct fastpath_attached *attached;
 	size_t n_attached;
 	uint32_t refused; /* the interface that took no XDP program when `auto` tried; 0: none */
 	char why_refused[FASTPATH_WHY_BYTES];
 };
+
+/* Each flow in the cache that is bypassed: fastpath_read.c. */
+void fastpath_each_flow(const struct fastpath *f,
+	void (*each)(const struct fastpath_cell *c, void *data), void *data);
 
 /* ---- attaching: fastpath_attach.c ---- */
 

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the fast path's programs count: packets left to the kernel, and what was bypassed of each connection. */
+/* What the fast path's programs count as a whole: packets left to the kernel, and what was bypassed. */
 #include "kernel/fastpath_internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define BATCH 1024u
 
 static const struct {
 	const char *slug, *text;
@@ -26,8 +22,9 @@ static const struct {
 	[FP_NOT_OURS] = {"not-ours", "connections that portreeve does not translate"},
 	[FP_NOT_ASSURED] = {"not-assured", "connections not yet established"},
 	[FP_HELPER] = {"helper", "connections whose every packet conntrack must see"},
+	[FP_ZONE] = {"zone", "connections whose requests are in a zone of conntrack"},
 	[FP_IPSEC] = {"ipsec", "there are IPsec policies"},
-	[FP_HOME] = {"home", "not by the connection's own uplink"},
+	[FP_HOME] = {"home", "not by the connection's own uplink, or replies that came by one"},
 	[FP_NO_ROUTE] = {"no-route", "no route"},
 	[FP_LOCAL] = {"local", "for the gateway itself"},
 	[FP_NEIGHBOUR] = {"neighbour", "the next hop's address is not known yet"},
@@ -61,139 +58,68 @@ bool fastpath_passed(
 	return good;
 }
 
-/* ---- accounts ---- */
+/* ---- the whole ---- */
 
-static struct fastpath_account account_of(unsigned int family, unsigned int proto, const void *src,
-	const void *dst, uint16_t sport, uint16_t dport)
+static bool is_bypassed(const struct fastpath_cell *c)
 {
-	size_t n = family == 6 ? 16 : 4;
-	struct fastpath_account a = {.proto = (uint8_t)proto,
-		.tuple = {.src = {.family = family == 6 ? IP_V6 : IP_V4},
-			.dst = {.family = family == 6 ? IP_V6 : IP_V4},
-			.sport = ntohs(sport),
-			.dport = ntohs(dport)}};
-
-	memcpy(a.tuple.src.bytes, src, n);
-	memcpy(a.tuple.dst.bytes, dst, n);
-	return a;
+	return (c->v6 ? c->key->v6.in : c->key->v4.in) && c->how->out;
 }
 
-static int read_settled(const struct fastpath *f, struct arena *a, struct fastpath_accounts *out)
-{
-	int fd = bpf_map__fd(f->base->maps.accounts), err = 0;
-	struct fp_account_key *keys = calloc(BATCH, sizeof(*keys));
-	struct fp_account *values = calloc(BATCH, sizeof(*values));
-	uint32_t place, rounds = bpf_map__max_entries(f->base->maps.accounts) / BATCH + 64, n;
-	void *from = NULL;
-
-	if (!keys || !values)
-		abort();
-	/* The map is a hash that goes on changing: it might never end. */
-	for (uint32_t round = 0; !err && round < rounds; round++) {
-		n = BATCH;
-		err = bpf_map_lookup_batch(fd, from, &place, keys, values, &n, NULL);
-		if (err && err != -ENOENT)
-			break;
-		for (uint32_t i = 0; i < n; i++) {
-			struct fastpath_account *one = vec_add(a, &out->items);
-
-			*one = account_of(keys[i].family, keys[i].proto, keys[i].src, keys[i].dst,
-				keys[i].sport, keys[i].dport);
-			one->packets = values[i].packets;
-			one->bytes = values[i].bytes;
-		}
-		from = &place;
-	}
-	free(keys);
-	free(values);
-	return err == -ENOENT ? 0 : err;
-}
-
-static void take(struct fastpath_accounts *out, struct arena *a, const struct fp_how *how,
-	const struct fastpath_account *one)
-{
-	if (!how->out)
-		return;
-	out->cached++;
-	if (!how->packets)
-		return;
-	vec_push(a, &out->items, *one);
-	out->items.items[out->items.len - 1].packets = how->packets;
-	out->items.items[out->items.len - 1].bytes = how->bytes;
-}
-
-/* What is in the cache and not yet settled; it changes as it is read, but only by what goes on. */
-static void read_unsettled(const struct fastpath *f, struct arena *a, struct fastpath_accounts *out)
+void fastpath_each_flow(const struct fastpath *f,
+	void (*each)(const struct fastpath_cell *c, void *data), void *data)
 {
 	const struct fp_flow4 *f4 = f->flows4[0].way;
 	const struct fp_flow6 *f6 = f->flows6[0].way;
-	struct fastpath_account one;
+	struct fastpath_cell c;
 
 	for (size_t i = 0; i < (size_t)f->n_buckets4 * FP_WAYS; i++) {
-		const struct fp_key4 *k = &f4[i].key;
-
-		if (!k->in)
-			continue;
-		one = account_of(4, k->in & 0xff, &k->src, &k->dst, k->sport, k->dport);
-		take(out, a, &f4[i].how, &one);
+		c = (struct fastpath_cell){(const void *)&f4[i].key, &f4[i].how, false};
+		if (is_bypassed(&c))
+			each(&c, data);
 	}
 	for (size_t i = 0; i < (size_t)f->n_buckets6 * FP_WAYS; i++) {
-		const struct fp_key6 *k = &f6[i].key;
-
-		if (!k->in)
-			continue;
-		one = account_of(6, k->in & 0xff, k->src, k->dst, k->sport, k->dport);
-		take(out, a, &f6[i].how, &one);
+		c = (struct fastpath_cell){(const void *)&f6[i].key, &f6[i].how, true};
+		if (is_bypassed(&c))
+			each(&c, data);
 	}
 }
 
-static int compare(const void *va, const void *vb)
+static void add_flow(const struct fastpath_cell *c, void *data)
 {
-	const struct fastpath_account *x = va, *y = vb;
-	int c = x->proto - y->proto;
+	struct fastpath_totals *sum = data;
 
-	if (!c)
-		c = ip_cmp(&x->tuple.src, &y->tuple.src);
-	if (!c)
-		c = ip_cmp(&x->tuple.dst, &y->tuple.dst);
-	if (!c)
-		c = x->tuple.sport - y->tuple.sport;
-	return c ? c : x->tuple.dport - y->tuple.dport;
+	sum->cached++;
+	sum->packets += c->how->packets;
+	sum->bytes += c->how->bytes;
 }
 
-const struct fastpath_account *fastpath_account_find(
-	const struct fastpath_accounts *all, uint8_t proto, const struct flow_tuple *tuple)
+/*
+ * What is settled is read first, so that nothing is counted twice: what goes from a flow into the whole
+ * meanwhile is missed, until the next time. Nor is it ever less than it was.
+ */
+int fastpath_read_totals(struct fastpath *f, struct fastpath_totals *out, struct kernel_error *e)
 {
-	const struct fastpath_account key = {.proto = proto, .tuple = *tuple};
+	struct fp_account *each = calloc(f->n_cpus, sizeof(*each));
+	uint32_t zero = 0;
+	int err = 0;
 
-	if (!all->items.len)
-		return NULL;
-	return bsearch(&key, all->items.items, all->items.len, sizeof(key), compare);
-}
-
-int fastpath_read_accounts(const struct fastpath *f, struct arena *a, struct fastpath_accounts *out,
-	struct kernel_error *e)
-{
-	struct fastpath_account *items;
-	size_t n = 0;
-	int err;
-
-	*out = (struct fastpath_accounts){0};
-	read_unsettled(f, a, out);
-	err = read_settled(f, a, out);
+	if (!each)
+		abort();
+	*out = (struct fastpath_totals){0};
+	if (bpf_map_lookup_elem(bpf_map__fd(f->base->maps.settled), &zero, each) < 0)
+		err = kernel_error_set(e, errno, "the counts cannot be read");
+	for (unsigned int cpu = 0; !err && cpu < f->n_cpus; cpu++) {
+		out->packets += each[cpu].packets;
+		out->bytes += each[cpu].bytes;
+	}
+	free(each);
 	if (err)
-		return kernel_error_set(e, -err, "the accounts cannot be read");
-	items = out->items.items;
-	if (out->items.len)
-		qsort(items, out->items.len, sizeof(*items), compare);
-	for (size_t i = 0; i < out->items.len; i++) {
-		if (n && compare(&items[n - 1], &items[i]) == 0) {
-			items[n - 1].packets += items[i].packets;
-			items[n - 1].bytes += items[i].bytes;
-		} else {
-			items[n++] = items[i];
-		}
-	}
-	out->items.len = n;
+		return err;
+	fastpath_each_flow(f, add_flow, out);
+	if (out->packets < f->told.packets)
+		out->packets = f->told.packets;
+	if (out->bytes < f->told.bytes)
+		out->bytes = f->told.bytes;
+	f->told = *out;
 	return 0;
 }

@@ -92,7 +92,7 @@ static inline void restore_network(void)
 {
 	sh("sysctl -qw net.ipv6.conf.all.forwarding=1; ip rule del pref 400 2>/dev/null; "
 	   "ip addr del 192.168.0.2/32 dev lo 2>/dev/null; ip route flush 192.168.0.2/32; "
-	   "ip route flush type unreachable; "
+	   "ip route flush type unreachable; nft delete table ip zones 2>/dev/null; "
 	   "for i in up0 up1 lan0; do ip link set $i mtu 1500; done");
 	sh("ip neigh replace 1.1.1.254 lladdr " ROUTER0_MAC " dev up0 && "
 	   "ip neigh replace 2.2.2.254 lladdr " ROUTER1_MAC " dev up1 && "
@@ -133,6 +133,7 @@ static inline struct fastpath_programs *load_for(
 			bpf_map__reuse_fd(p->maps.flows6, bpf_map__fd(first->maps.flows6)) ||
 			bpf_map__reuse_fd(p->maps.accounts, bpf_map__fd(first->maps.accounts)) ||
 			bpf_map__reuse_fd(p->maps.passed, bpf_map__fd(first->maps.passed)) ||
+			bpf_map__reuse_fd(p->maps.settled, bpf_map__fd(first->maps.settled)) ||
 			bpf_map__reuse_fd(p->maps.targets, bpf_map__fd(first->maps.targets)) ||
 			bpf_map__reuse_fd(p->maps.sides, bpf_map__fd(first->maps.sides)) ||
 			bpf_map__reuse_fd(p->maps.bss, bpf_map__fd(first->maps.bss))))
@@ -197,7 +198,9 @@ static inline void restore_programs(struct setting *s)
 {
 	static const struct fp_bucket4 none4;
 	static const struct fp_bucket6 none6;
-	static const __u32 side = FP_SIDE_TAKES;
+	static const __u32 sides[INTERFACES] = {[UP0] = FP_SIDE_TAKES | FP_SIDE_HOME,
+		[UP1] = FP_SIDE_TAKES | FP_SIDE_HOME,
+		[LAN0] = FP_SIDE_TAKES};
 	struct fastpath_programs *p = s->programs[0];
 
 	p->bss->shared.enabled = 1;
@@ -211,8 +214,8 @@ static inline void restore_programs(struct setting *s)
 		assert_int_equal(bpf_map_update_elem(bpf_map__fd(p->maps.targets), &s->index[i],
 					 &s->index[i], BPF_ANY),
 			0);
-		assert_int_equal(bpf_map_update_elem(
-					 bpf_map__fd(p->maps.sides), &s->index[i], &side, BPF_ANY),
+		assert_int_equal(bpf_map_update_elem(bpf_map__fd(p->maps.sides), &s->index[i],
+					 &sides[i], BPF_ANY),
 			0);
 	}
 	for (uint32_t i = 0; i < bpf_map__max_entries(p->maps.flows4); i++) {

@@ -6,9 +6,10 @@
  */
 #include "setting.h"
 
-#define CLIENT	 "100.1.2.3"
-#define CLIENT6	 "2001:db8:100::3"
-#define UDP_PAST 31 /* what is left of a timeout that was refreshed is more */
+#define CLIENT	  "100.1.2.3"
+#define CLIENT6	  "2001:db8:100::3"
+#define RAW_CHAIN "nft 'table ip zones { chain c { type filter hook prerouting priority raw; "
+#define UDP_PAST  31 /* what is left of a timeout that was refreshed is more */
 
 /* A mapped connection of one family: as its packets come in and go out, both ways. */
 struct journey {
@@ -467,11 +468,56 @@ static void test_connections(void **state)
 		fresh(s);
 		play(s, UDP4, "dD");
 		passed(s, m, UP0, &UDP4->request, FP_NOT_ASSURED);
-		/* A reply that comes in by home is none. */
+		/* A reply that comes in by an uplink may be forged, and at home it is none. */
 		fresh(s);
 		conntrack_add(s, UDP4);
-		reply.dmac = interface_macs[UP0];
-		passed(s, m, UP0, &reply, FP_HOME);
+		for (enum where at = UP0; at <= UP1; at++) {
+			reply.dmac = interface_macs[at];
+			passed(s, m, at, &reply, FP_HOME);
+		}
+		bypassed(s, m, LAN0, &UDP4->reply, &UDP4->reply_out);
+	}
+}
+
+/* What a zone has is no other's: packets find connections of zone 0 alone, which their line must be home of. */
+static void test_zones(void **state)
+{
+	struct setting *s = needed(state);
+
+	for (enum mode m = XDP; m < MODES; m++) {
+		struct spec request = TCP4->request, reply = TCP4->reply;
+		struct frame f;
+
+		/* All of it in another zone. */
+		fresh(s);
+		sh(RAW_CHAIN "ct zone set 1; }; }'");
+		conntrack_add(s, TCP4);
+		passed(s, m, UP0, &TCP4->request, FP_NO_CONNECTION);
+		passed(s, m, LAN0, &TCP4->reply, FP_NO_CONNECTION);
+		sh("nft delete table ip zones");
+		/* Only what clients call a connection: its replies are still found. */
+		fresh(s);
+		sh(RAW_CHAIN "ct original zone set 1; }; }'");
+		conntrack_add(s, TCP4);
+		passed(s, m, UP0, &TCP4->request, FP_NO_CONNECTION);
+		passed(s, m, LAN0, &TCP4->reply, FP_ZONE);
+		sh("nft delete table ip zones");
+		/* The same addresses and ports twice: in zone 0, and of another network in zone 1. */
+		fresh(s);
+		sh(RAW_CHAIN "iifname up1 ct zone set 1; }; }'");
+		conntrack_add(s, TCP4);
+		request.dmac = reply.dmac = interface_macs[UP1];
+		request.flags = FP_SYN;
+		frame_make(&f, &request);
+		wire_send(s, UP1, &f);
+		usleep(2000);
+		sh("conntrack -L -w 1 -s " CLIENT " 2>/dev/null | grep -q zone=1");
+		request.flags = 0;
+		bypassed(s, m, UP0, &TCP4->request, &TCP4->request_out);
+		bypassed(s, m, LAN0, &TCP4->reply, &TCP4->reply_out);
+		passed(s, m, UP1, &request, FP_HOME);
+		passed(s, m, UP1, &reply, FP_HOME);
+		sh("nft delete table ip zones");
 	}
 }
 
@@ -521,6 +567,61 @@ static void test_routes(void **state)
 		passed(s, m, UP0, &TCP4->request, FP_HOME);
 		sh("ip route del 192.168.0.2 via 1.1.1.254");
 	}
+}
+
+/* A backend behind another line: its replies are the kernel's, and of TCP conntrack sees both ways or none. */
+static void test_backend_behind_line(void **state)
+{
+	struct setting *s = needed(state);
+
+	for (enum mode m = XDP; m < MODES; m++) {
+		struct spec out = UDP4->request_out;
+
+		fresh(s);
+		conntrack_add(s, TCP4);
+		conntrack_add(s, UDP4);
+		sh("ip route add 192.168.0.2 via 2.2.2.254");
+		passed(s, m, UP0, &TCP4->request, FP_ONE_WAY);
+		out.dmac = ROUTER1_MAC;
+		out.smac = interface_macs[UP1];
+		bypassed(s, m, UP0, &UDP4->request, &out);
+		sh("ip route del 192.168.0.2 via 2.2.2.254");
+	}
+}
+
+/* Of several next hops the kernel takes one by the flow label, too. */
+static void test_flow_label(void **state)
+{
+	static const char *const routers[] = {ROUTER0_MAC, "02:00:00:00:02:11"};
+	struct setting *s = needed(state);
+	unsigned taken[2] = {0};
+
+	sh("ip -6 neigh replace 2001:db8:1::fd lladdr %s dev up0 && "
+	   "ip -6 route replace default table 70001 nexthop via 2001:db8:1::fe nexthop via "
+	   "2001:db8:1::fd",
+		routers[1]);
+	fresh(s);
+	conntrack_add(s, UDP6);
+	for (unsigned label = 0; label < 16; label++) {
+		enum mode m = label % MODES;
+		struct frame f, kernel;
+		struct outcome o;
+		bool second;
+
+		restore_programs(s);
+		frame_make(&f, &UDP6->reply);
+		reference_put_16(f.bytes + AT_IP + 2, label * 0x1111);
+		wire_drain(s);
+		run(s, m, LAN0, &f, &o);
+		assert_int_equal(o.reason, FP_OK);
+		second = o.frame.bytes[4] == 2 && o.frame.bytes[5] == 0x11;
+		wire_send(s, LAN0, &f);
+		assert_true(wire_receive(s, UP0, routers[second], &kernel));
+		same_frame(&o.frame, &kernel);
+		taken[second]++;
+	}
+	assert_true(taken[0] && taken[1]);
+	sh("ip -6 route del default table 70001; ip -6 neigh del 2001:db8:1::fd dev up0");
 }
 
 /* Routes do not tell what a policy would have done to the packet. */
@@ -829,6 +930,32 @@ static void test_neighbour_is_used(void **state)
 	}
 }
 
+/* Each neighbour has its own turn, also where addresses are alike: in their last bytes with the interface's. */
+static void test_neighbours_alike(void **state)
+{
+	struct setting *s = needed(state);
+
+	for (enum mode m = XDP; m < MODES; m++) {
+		struct spec reply_out = UDP4->reply_out;
+		unsigned alike = (0x02 ^ 0x03 ^ s->index[LAN0] ^ s->index[UP0] ^ 0x55) & 0xff;
+		char mac[18];
+
+		snprintf(mac, sizeof(mac), "02:00:00:00:55:%02x", alike);
+		sh("ip neigh replace 1.1.1.254 lladdr %s dev up0", mac);
+		reply_out.dmac = mac;
+		fresh(s);
+		conntrack_add(s, UDP4);
+		bypassed(s, m, UP0, &UDP4->request, &UDP4->request_out);
+		bypassed(s, m, LAN0, &UDP4->reply, &reply_out);
+		s->neighbours_age = true;
+		neighbours_are_fine(s);
+		sleep_jiffies(FP_KICK_S * s->second + 2);
+		passed(s, m, UP0, &UDP4->request, FP_KERNEL);
+		passed(s, m, LAN0, &UDP4->reply, FP_KERNEL);
+		s->neighbours_age = false;
+	}
+}
+
 /* ---- the cache ---- */
 
 /* @j with client ports of its own, the @i-th. */
@@ -865,14 +992,31 @@ static void test_full(void **state)
 
 static void count_account(struct setting *s, const struct spec *of, struct fp_account *sum)
 {
-	struct fp_account_key key = {.family = 4, .proto = of->proto};
+	bool v6 = strchr(of->src, ':');
+	struct fp_account_key key = {.family = v6 ? 6 : 4, .proto = of->proto};
 
-	inet_pton(AF_INET, of->src, key.src);
-	inet_pton(AF_INET, of->dst, key.dst);
+	inet_pton(v6 ? AF_INET6 : AF_INET, of->src, key.src);
+	inet_pton(v6 ? AF_INET6 : AF_INET, of->dst, key.dst);
 	key.sport = htons(of->sport);
 	key.dport = htons(of->dport);
 	memset(sum, 0, sizeof(*sum));
 	bpf_map_lookup_elem(bpf_map__fd(s->programs[0]->maps.accounts), &key, sum);
+}
+
+/* All that was settled. */
+static void count_all(struct setting *s, struct fp_account *sum)
+{
+	struct fp_account *each = calloc(s->cpus, sizeof(*each));
+	uint32_t zero = 0;
+
+	assert_int_equal(
+		bpf_map_lookup_elem(bpf_map__fd(s->programs[0]->maps.settled), &zero, each), 0);
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned cpu = 0; cpu < s->cpus; cpu++) {
+		sum->packets += each[cpu].packets;
+		sum->bytes += each[cpu].bytes;
+	}
+	free(each);
 }
 
 /* What was bypassed is settled in its account when it is proved anew; bytes are those of IP. */
@@ -896,6 +1040,79 @@ static void test_accounts(void **state)
 		assert_int_equal(sum.packets - before, 5);
 		assert_int_equal(sum.bytes, sum.packets * 128);
 	}
+}
+
+/* @n of each direction, all of them settled. */
+static void carry(struct setting *s, enum mode m, const struct journey *j, int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (i == n - 1)
+			sleep_jiffies(s->second + 2);
+		bypassed(s, m, UP0, &j->request, &j->request_out);
+		bypassed(s, m, LAN0, &j->reply, &j->reply_out);
+	}
+}
+
+/* But for the last packet, which is still the flow's own. */
+static void has_carried(struct setting *s, const struct journey *j, uint64_t packets)
+{
+	struct fp_account sum;
+
+	count_account(s, &j->request, &sum);
+	assert_int_equal(sum.packets, packets);
+	count_account(s, &j->reply, &sum);
+	assert_int_equal(sum.packets, packets);
+}
+
+/* What begins from the same port has an account of its own; the sum of all stays what it was. */
+static void test_account_of_another(void **state)
+{
+	struct fp_account before, after;
+	struct setting *s = needed(state);
+
+	for (enum mode m = XDP; m < MODES; m++)
+		for (const struct journey *j = journeys; j < journeys_end; j++) {
+			struct spec syn = with_flags(&j->request, FP_SYN);
+			struct spec syn_ack = with_flags(&j->reply, FP_SYN | FP_ACK);
+			struct spec ack = with_payload(&j->request, 0);
+
+			fresh(s);
+			play(s, j, j->request.proto == FP_TCP ? "sS" : "dD");
+			passed(s, m, UP0, &j->request, FP_NOT_ASSURED);
+			conntrack_flush();
+			conntrack_add(s, j);
+			count_all(s, &before);
+			carry(s, m, j, 5);
+			has_carried(s, j, 4);
+			if (j->request.proto == FP_TCP) {
+				/* One that is there already goes on. */
+				passed(s, m, UP0, &syn, FP_CONTROL);
+				bypassed(s, m, UP0, &j->request, &j->request_out);
+				passed(s, m, LAN0, &syn_ack, FP_CONTROL);
+				has_carried(s, j, 5);
+				conntrack_flush();
+				passed(s, m, UP0, &syn, FP_CONTROL);
+				play(s, j, "sS");
+				passed(s, m, LAN0, &syn_ack, FP_CONTROL);
+				passed(s, m, UP0, &ack, FP_NOT_ASSURED);
+			} else {
+				conntrack_flush();
+				sleep_jiffies(s->second + 2);
+				passed(s, m, UP0, &j->request, FP_NO_CONNECTION);
+				play(s, j, "dD");
+				passed(s, m, LAN0, &j->reply, FP_NOT_ASSURED);
+			}
+			has_carried(s, j, 0);
+			conntrack_flush();
+			conntrack_add(s, j);
+			carry(s, m, j, 3);
+			has_carried(s, j, 2);
+			count_all(s, &after);
+			assert_int_equal(after.packets - before.packets,
+				2 * (5 + 2) + (j->request.proto == FP_TCP));
+			assert_true(after.bytes - before.bytes >
+				    120 * (after.packets - before.packets));
+		}
 }
 
 /* One gateway for all; none where that is not allowed, and then each test says so. */
@@ -938,7 +1155,10 @@ int main(void)
 		cmocka_unit_test(test_control),
 		cmocka_unit_test(test_connections),
 		cmocka_unit_test(test_refusal_is_kept),
+		cmocka_unit_test(test_zones),
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_backend_behind_line),
+		cmocka_unit_test(test_flow_label),
 		cmocka_unit_test(test_ipsec),
 		cmocka_unit_test(test_target),
 		cmocka_unit_test(test_mtu),
@@ -953,7 +1173,9 @@ int main(void)
 		cmocka_unit_test(test_tcp_timeout),
 		cmocka_unit_test(test_neighbour_is_used),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_neighbours_alike),
 		cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_account_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

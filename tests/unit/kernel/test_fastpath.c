@@ -49,7 +49,8 @@ static void end(struct fixture *f)
 
 static void want(struct fixture *f, const char *interface, enum fastpath_mode mode)
 {
-	*vec_add(f->a, &f->plan.fastpaths) = (struct plan_fastpath){interface, mode};
+	*vec_add(f->a, &f->plan.fastpaths) =
+		(struct plan_fastpath){.interface = interface, .mode = mode};
 }
 
 /* Put what is wanted, once more; links made here pass for network cards. */
