@@ -198,7 +198,7 @@ def attached(kind, dev):
 def room_for(maps):
     """Connections that the fast path is to remember: the default, or more for more flows."""
     flows = FLOWS_PER_PORT * sum(m.protocol == "udp" for m in maps)
-    return max(131072, 1 << (flows - 1).bit_length() if flows else 0)
+    return max(65536, 1 << (flows - 1).bit_length() if flows else 0)
 
 
 class Portreeve(Contender):

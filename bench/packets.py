@@ -83,27 +83,39 @@ def measure(setting):
         setting.say(f"packets: SKIP {count} flows: {reason}")
     if not possible:
         return {"skipped_flows": skipped_flows}
+    # A fast path with room for the most flows would have the fewer ones strewn over all of it.
+    groups = [[c for c in possible if c <= maps.FLOWS_PER_PORT],
+              [c for c in possible if c > maps.FLOWS_PER_PORT]]
+    flows, skipped, memory = {}, {}, {}
+    for counts in filter(None, groups):
+        samples, why = measure_group(setting, counts, detail)
+        flows.update({str(count): of_flows(samples, str(count)) for count in counts})
+        skipped.update(why)
+        memory = {"flows": counts[-1], "contenders": {
+            name: {"bytes_per_flow": spread([r["kernel_bytes_per_flow"] for r in runs]),
+                   "bpf_map_bytes": runs[-1]["bpf_map_bytes"]}
+            for name, runs in samples.items() if "kernel_bytes_per_flow" in runs[0]}}
+    return {"flows": flows, "memory": memory, "detail": detail, "skipped": skipped,
+            "skipped_flows": skipped_flows}
+
+
+def measure_group(setting, counts, detail):
+    """{contender: [samples]} and the reasons of those that were skipped."""
     with Generator(setting) as generator:
         generator.tell("flows", 1, "0.0.0.0", 1, "0.0.0.0", 1)  # its own maps are there before others
         known = set(bpf_maps())
 
         def work(contender, _):
             found = {i: m["bytes_memlock"] for i, m in bpf_maps().items() if i not in known}
-            one = measure_contender(setting, generator, contender, possible, detail)
+            one = measure_contender(setting, generator, contender, counts, detail)
             generator.tell("limit", "none")
             known.clear()
             known.update(i for i in bpf_maps() if i not in found)
             one["bpf_map_bytes"] = sum(found.values())
             return one
 
-        cases = [(c.name, c, maps.udp(max(possible))) for c in setting.contenders() if c.packets]
-        samples, skipped = setting.in_turn("packets", cases, work)
-    return {"flows": {str(count): of_flows(samples, str(count)) for count in possible},
-            "memory": {"flows": possible[-1], "contenders": {
-                name: {"bytes_per_flow": spread([r["kernel_bytes_per_flow"] for r in runs]),
-                       "bpf_map_bytes": runs[-1]["bpf_map_bytes"]}
-                for name, runs in samples.items() if "kernel_bytes_per_flow" in runs[0]}},
-            "detail": detail, "skipped": skipped, "skipped_flows": skipped_flows}
+        cases = [(c.name, c, maps.udp(counts[-1])) for c in setting.contenders() if c.packets]
+        return setting.in_turn("packets", cases, work)
 
 
 def of_flows(samples, count):

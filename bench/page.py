@@ -51,7 +51,7 @@ veths carry unfinished ones otherwise.
 first, without which they do not work: one DNAT rule a map and uplink. *nft by hand* has the maps in one
 map and two more lookups; nobody writes less for two uplinks. HAProxy, nginx, rinetd and socat run on the
 gateway as proxies, with their defaults. portreeve hides clients as the others do (`return: snat`); its fast
-path has room for all flows, and for 131,072 at least.
+path has its usual room of 65,536 connections, or more where there are more flows.
 """
 
 PRINTED = {"control": ("Getting maps into the kernel", control),
