@@ -7,6 +7,7 @@ N = 2400
 MINUTES = 30
 
 build: $(BUILD)/build.ninja
+	$(if $(PREFIX),@meson configure $(BUILD) --prefix $(PREFIX))
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
@@ -25,8 +26,20 @@ demo: setup-demo
 check: setup-check
 	@tools/check
 
+# Into PREFIX, else as $(BUILD) was set up (/usr/local), below DESTDIR.
 install: build
-	meson install -C $(BUILD) --no-rebuild
+	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+# The release tarball of what is committed: build/dist/portreeve-VERSION.tar.gz.
+dist:
+	@tools/dist
+
+# Debian packages from that tarball, in build/deb; deb-check installs, upgrades, removes and purges them.
+deb: setup-deb
+	@tools/deb
+
+deb-check: setup-deb
+	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/package/deb
 
 format:
 	@tools/format --fix
@@ -55,4 +68,4 @@ bench: setup-bench build
 clean:
 	rm -rf build build-asan build-fuzz
 
-.PHONY: build demo check install format lint asan fuzz differential chaos bench clean
+.PHONY: build demo check install dist deb deb-check format lint asan fuzz differential chaos bench clean

@@ -5,7 +5,7 @@
 _portreeve()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" word
-	local commands="check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe fastpath"
+	local commands="init check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe fastpath"
 	local options="--json --color --help"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
@@ -24,6 +24,7 @@ _portreeve()
 	help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur") && return ;;
 	esac
 	case $command in
+	init) options="$options --interactive --force --state" ;;
 	check) options="$options --live" ;;
 	show) options="$options --as --paper" ;;
 	apply) options="$options --confirm --force" ;;
@@ -50,7 +51,7 @@ _portreeve()
 		snapshot) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 		fastpath) mapfile -t COMPREPLY < <(compgen -W "on off" -- "$cur") ;;
 		trace) mapfile -t COMPREPLY < <(compgen -W "tcp udp sctp icmp port sport from to in" -- "$cur") ;;
-		check | show | diff | apply | rehearse | doctor | probe | run)
+		init | check | show | diff | apply | rehearse | doctor | probe | run)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			;;

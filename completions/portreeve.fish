@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fish completion for portreeve(8)
 
-set -l commands check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe fastpath help
+set -l commands init check show diff apply confirm rollback remove run status top flows events reload rehearse explain doctor snapshot trace import probe fastpath help
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c portreeve -f
@@ -10,6 +10,7 @@ complete -c portreeve -l color -x -a 'auto always never' -d 'Colour the text'
 complete -c portreeve -l help -d 'Print help'
 complete -c portreeve -n $none -l version -d 'Print the version'
 
+complete -c portreeve -n $none -a init -d 'A config for this machine, proposed from what it has'
 complete -c portreeve -n $none -a check -d 'Is the file right'
 complete -c portreeve -n $none -a show -d 'Exactly what would be put into the kernel'
 complete -c portreeve -n $none -a diff -d 'What apply would change'
@@ -33,8 +34,11 @@ complete -c portreeve -n $none -a probe -d 'Do the replies of the backends come 
 complete -c portreeve -n $none -a fastpath -d 'How the fast path is; switch it off, and on again'
 complete -c portreeve -n $none -a help -d 'Help of a command'
 
-complete -c portreeve -n '__fish_seen_subcommand_from check show diff apply rehearse doctor probe run' -F
+complete -c portreeve -n '__fish_seen_subcommand_from init check show diff apply rehearse doctor probe run' -F
 complete -c portreeve -n '__fish_seen_subcommand_from help' -a "$commands"
+complete -c portreeve -n '__fish_seen_subcommand_from init' -l interactive -d 'Ask, with what was found as the answer to Enter'
+complete -c portreeve -n '__fish_seen_subcommand_from init' -l force -d 'Write over a file that is there'
+complete -c portreeve -n '__fish_seen_subcommand_from init' -l state -x -a '(__fish_complete_directories)' -d 'Look at a snapshot or at pasted dumps'
 complete -c portreeve -n '__fish_seen_subcommand_from check' -l live -d 'Also check the file against this machine'
 complete -c portreeve -n '__fish_seen_subcommand_from show' -l as -x -a 'nft ip json' -d 'Only one form'
 complete -c portreeve -n '__fish_seen_subcommand_from show' -l paper -d 'Plan for a machine made up from the file'

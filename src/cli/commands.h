@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 
+extern const struct cli_command command_init;
 extern const struct cli_command command_check;
 extern const struct cli_command command_show;
 extern const struct cli_command command_diff;

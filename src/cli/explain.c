@@ -19,7 +19,7 @@
 
 static struct explain_source look_at(const struct cli_source *s)
 {
-	return (struct explain_source){s->name, s->net, s->ours, s->ours_file};
+	return (struct explain_source){s->name, s->net, s->ours, s->ours_file, s->fastpath};
 }
 
 /* What was not understood goes to stderr: the answer must not look surer than it is. */

@@ -56,8 +56,12 @@ static size_t fitting(const char *text, size_t columns)
 
 static void add_interface(struct table *t, const json_t *one)
 {
-	const char *why = text_of(one, "why");
-	size_t n = fitting(why, WHY_COLUMNS);
+	const char *why = text_of(one, "why"), *not_ipv6 = text_of(one, "not_ipv6");
+	size_t n;
+
+	if (not_ipv6[0])
+		why = arena_printf(t->arena, "%s; IPv6 takes the kernel's path: %s", why, not_ipv6);
+	n = fitting(why, WHY_COLUMNS);
 
 	table_row(t, text_of(one, "name"), text_of(one, "wanted"), text_of(one, "mode"),
 		arena_strndup(t->arena, why, n));
@@ -92,11 +96,12 @@ static void add_amounts(struct arena *a, struct strbuf *out, const json_t *j)
 	if (!json_is_object(bypassed))
 		return;
 	strbuf_addf(out,
-		"\n  bypassed      %s packets, %s, of the connections it remembers\n"
-		"  in the cache  %s directions of connections; room for %s connections\n",
+		"\n  bypassed      %s packets, %s\n"
+		"  in the cache  %s directions of connections\n"
+		"  room          for %s connections, of which each CPU has its part: %s\n",
 		count_of(a, bypassed, "packets"),
 		table_bytes(a, (uint64_t)json_integer_value(json_object_get(bypassed, "bytes"))),
-		count_of(a, j, "flows"), count_of(a, j, "room"));
+		count_of(a, j, "flows"), count_of(a, j, "room"), count_of(a, j, "room_per_cpu"));
 }
 
 static void add_passed(struct arena *a, struct strbuf *out, const json_t *list)

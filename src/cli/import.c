@@ -23,15 +23,6 @@ struct importing {
 	const char *yaml; /* with what was left out as comments */
 };
 
-static const char *rule_line(struct arena *a, const struct import_left *l)
-{
-	const char *place = nft_rule_place(a, l->rule);
-
-	return arena_printf(a, "%s%s%s %s: %s", place, *place ? ": " : "",
-		nft_table_words(a, l->table), l->chain->name,
-		nft_rule_words(a, l->table, l->chain, l->rule));
-}
-
 static const char *whole_yaml(struct arena *a, const struct importing *i)
 {
 	struct strbuf y = STRBUF_INIT;
@@ -39,10 +30,8 @@ static const char *whole_yaml(struct arena *a, const struct importing *i)
 
 	strbuf_addf(&y, "# made by 'portreeve import' from %s\n", i->source.name);
 	strbuf_add(&y, i->import.yaml);
-	if (i->import.left.len)
-		strbuf_add(&y, "\n# not carried over:\n");
-	VEC_EACH (&i->import.left, const struct import_left, l)
-		strbuf_addf(&y, "#   %s\n#     %s\n", rule_line(a, l), l->why);
+	strbuf_add(&y, i->import.left.len ? "\n" : "");
+	import_add_left(a, &i->import, &y);
 	text = arena_strdup(a, strbuf_str(&y));
 	strbuf_fini(&y);
 	return text;
@@ -103,8 +92,8 @@ static json_t *answer_json(struct arena *a, const struct importing *i)
 	json_object_set_new(j, "yaml", json_string(i->yaml));
 	json_object_set_new(j, "maps", json_integer((json_int_t)i->import.maps));
 	VEC_EACH (&i->import.left, const struct import_left, l)
-		json_array_append_new(
-			left, json_pack("{s:s, s:s}", "rule", rule_line(a, l), "why", l->why));
+		json_array_append_new(left,
+			json_pack("{s:s, s:s}", "rule", import_left_words(a, l), "why", l->why));
 	json_object_set_new(j, "left", left);
 	json_object_set_new(j, "journeys", json_integer((json_int_t)i->comparison.journeys));
 	VEC_EACH (&i->comparison.differences, const struct import_difference, d) {
@@ -134,7 +123,7 @@ static int run(struct cli_context *c)
 	if (code != CLI_OK)
 		return cli_finish(c, NULL, code);
 	gateway_infer(c->arena, i.source.net, &i.gateway);
-	import_make(c->arena, &i.gateway, &i.import);
+	import_make(c->arena, &i.gateway, IMPORT_AS_RULES, &i.import);
 	i.yaml = whole_yaml(c->arena, &i);
 	if (i.import.maps == 0) {
 		diag_error(&c->diag, NOWHERE,

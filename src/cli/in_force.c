@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/version.h"
 #include "config/config.h"
 #include "kernel/state.h"
 #include "report/flows.h"

@@ -8,10 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/version.h"
 
 static const struct cli_command *const commands[] = {
+	&command_init,
 	&command_check,
 	&command_show,
 	&command_diff,
@@ -44,7 +47,7 @@ static const struct cli_option common_options[] = {
 	[COMMON_COLOR] = {"color", "WHEN",
 		"colour the text: auto, always or never; auto obeys NO_COLOR"},
 	[COMMON_HELP] = {"help", NULL, "print this help (also -h)"},
-	[COMMON_VERSION] = {"version", NULL, "print the version (also -V)"},
+	[COMMON_VERSION] = {"version", NULL, "print the version, how it was built and what this kernel offers (also -V)"},
 };
 static_assert(sizeof(common_options) / sizeof(common_options[0]) == COMMON_COUNT_,
 	"one row per common option");
@@ -92,11 +95,6 @@ static void print_command_help(const struct cli_command *cmd)
 	print_options(stdout, common_options, COMMON_VERSION);
 	if (strcmp(cmd->arguments, "[FILE]") == 0)
 		printf("\nFILE is " CLI_DEFAULT_FILE " unless named; '-' is standard input.\n");
-}
-
-static void print_version(void)
-{
-	printf("portreeve " PORTREEVE_VERSION "\n");
 }
 
 static int usage_error(const struct cli_command *cmd)
@@ -254,7 +252,7 @@ static int dispatch(
 		return CLI_OK;
 	}
 	if (choice->version) {
-		print_version();
+		version_print(choice->json);
 		return CLI_OK;
 	}
 	if (choice->color && strcmp(choice->color, "auto") != 0 &&
@@ -286,7 +284,7 @@ static int command_line(int argc, char **argv)
 	if (err)
 		return err;
 	if (choice.version) {
-		print_version();
+		version_print(choice.json);
 		return CLI_OK;
 	}
 	if (choice.help) {

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "cli/commands.h"
 #include "netstate/dump/anonymise.h"
 #include "report/report.h"

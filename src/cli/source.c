@@ -9,6 +9,7 @@
 #include "cli/state_dir.h"
 #include "config/config.h"
 #include "kernel/facts.h"
+#include "kernel/fastpath.h"
 #include "kernel/observe.h"
 #include "kernel/state.h"
 #include "plan/paper.h"
@@ -40,6 +41,8 @@ static void find_applied(struct cli_context *c, struct kernel *k, struct cli_sou
 	m = config_load(c->arena, text, len, &aside);
 	out->ours = m ? plan_for(c, m, out->net, &aside) : NULL;
 	out->ours_file = "the applied config";
+	if (out->ours && out->ours->fastpaths.len)
+		out->fastpath = fastpath_look(k, c->arena, out->ours);
 	diag_fini(&aside);
 }
 
@@ -128,6 +131,7 @@ enum cli_exit cli_source(struct cli_context *c, struct cli_source *out)
 	plan_overlay(c->arena, out->net, &out->plan->want, laid);
 	out->net = laid;
 	out->ours = out->plan;
+	out->fastpath = NULL; /* what is attached is another config's */
 	out->ours_file = cli_file(c);
 	out->name = arena_printf(c->arena, "%s with %s in force", out->name, cli_file(c));
 	return CLI_OK;

@@ -30,7 +30,8 @@ struct cli_source {
 	const struct plan *plan; /* whose plan is laid over the machine; NULL: of none */
 	/* What is known of the config behind our rules, whether laid over or in force here: NULL: nothing. */
 	const struct plan *ours;
-	const char *ours_file; /* as messages name it */
+	const char *ours_file;		     /* as messages name it */
+	const struct fastpath_now *fastpath; /* as it is here; NULL: not known, or none is wanted */
 	struct foreign_facts facts;
 	struct state_files files; /* the dumps; empty: this machine, or one made up */
 	struct dump notes;	  /* of dumps: what was not understood */

@@ -224,6 +224,8 @@ static void add_rest(struct page *p, const json_t *status)
 		strbuf_addf(&p->out, "  drift         %s that others took away, put back\n",
 			count_of(p->arena, drift, "total", "object"));
 	add_fastpath(p, json_object_get(status, "fastpath"));
+	if (text_of(status, "page")[0])
+		add_text(p, "  page          ", text_of(status, "page"));
 	if (json_is_integer(json_object_get(conntrack, "entries")))
 		strbuf_addf(&p->out,
 			"  connections   %" JSON_INTEGER_FORMAT

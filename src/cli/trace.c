@@ -41,6 +41,17 @@ static bool has_legacy(const struct netstate *net)
 	return false;
 }
 
+static bool has_fastpath(const struct fastpath_now *now)
+{
+	if (!now || now->off)
+		return false;
+	VEC_EACH (&now->sides, const struct fastpath_side, s) {
+		if (s->is != FASTPATH_OFF)
+			return true;
+	}
+	return false;
+}
+
 /* Print what is complete; how many packets differ from the walk is added to *@differ. */
 static uint32_t show_settled(struct cli_context *c, struct tracing *t, uint64_t quiet_ms,
 	uint32_t room, uint32_t *differ, json_t *list)
@@ -160,6 +171,11 @@ static int run(struct cli_context *c)
 		diag_info(&c->diag, NOWHERE,
 			"rules of iptables-legacy are in force too: they leave no trace, so only "
 			"what they do to the packet shows");
+	if (has_fastpath(source.fastpath))
+		diag_info(&c->diag, NOWHERE,
+			"packets that take the fast path leave no trace: of a connection only "
+			"those "
+			"show that the kernel sees; `portreeve fastpath off` shows them all");
 	k = cli_kernel(c, true);
 	if (!k)
 		return cli_finish(c, NULL, CLI_SYSTEM);

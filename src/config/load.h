@@ -111,7 +111,9 @@ bool value_is(const struct yaml_node *n, const char *s);
 /* The part of a scalar's place that @len bytes of its text from @from stand at. */
 struct span value_part(const struct yaml_node *n, size_t from, size_t len);
 bool value_name(struct loader *l, const struct yaml_node *n, const char *what);
-/* A name that an interface can have (load_uplink.c). */
+/* What keeps it from being the name of an interface; NULL: nothing does (load_uplink.c). */
+const char *value_bad_interface(const char *s, size_t len);
+/* A name that an interface can have. */
 bool value_interface(struct loader *l, const struct yaml_node *n);
 bool value_u32(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *n, uint32_t *out);

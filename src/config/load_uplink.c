@@ -8,23 +8,23 @@
 #define INTERFACE_MAX 15 /* IFNAMSIZ without the NUL */
 
 /* As the kernel's dev_valid_name(). */
-static const char *bad_interface(const struct yaml_node *n)
+const char *value_bad_interface(const char *s, size_t len)
 {
-	if (n->len == 0)
+	if (len == 0)
 		return "is empty";
-	if (n->len > INTERFACE_MAX)
+	if (len > INTERFACE_MAX)
 		return "is longer than 15 characters";
-	if (value_is(n, ".") || value_is(n, ".."))
+	if (strncmp(s, "..", len) == 0)
 		return "is no name";
-	for (size_t i = 0; i < n->len; i++)
-		if (isspace((unsigned char)n->text[i]) || !n->text[i] || strchr("/:", n->text[i]))
+	for (size_t i = 0; i < len; i++)
+		if (isspace((unsigned char)s[i]) || !s[i] || strchr("/:", s[i]))
 			return "may not hold '/', ':' or spaces";
 	return NULL;
 }
 
 bool value_interface(struct loader *l, const struct yaml_node *n)
 {
-	const char *why = bad_interface(n);
+	const char *why = value_bad_interface(n->text, n->len);
 
 	if (why)
 		diag_error(l->d, n->at, "interface name '%s' %s", load_quote(l, n), why);

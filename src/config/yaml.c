@@ -6,8 +6,7 @@
 
 #include "config/yaml_tree.h"
 
-/* Bytes of the UTF-8 character at @p, or 0 where there is none that YAML allows. */
-static size_t printable(const unsigned char *p, const unsigned char *end)
+size_t yaml_printable(const unsigned char *p, const unsigned char *end)
 {
 	size_t len = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
 	uint32_t c;
@@ -77,7 +76,7 @@ static bool text_is_clean(const char *text, size_t len, struct diag *d)
 	if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
 		p += 3; /* byte order mark */
 	while (p < end && cost <= LIMIT_BLANK_SQUARE) {
-		size_t size = *p >= 0x20 && *p < 0x7f ? 1 : printable(p, end);
+		size_t size = *p >= 0x20 && *p < 0x7f ? 1 : yaml_printable(p, end);
 
 		if (!size)
 			break;

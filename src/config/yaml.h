@@ -41,6 +41,9 @@ static inline const struct yaml_node *yaml_next(const struct yaml_node *n)
 	return n + n->size;
 }
 
+/* Bytes of the UTF-8 character at @p (before @end), or 0 where there is none that YAML allows. */
+size_t yaml_printable(const unsigned char *p, const unsigned char *end);
+
 /* A value that was left out, or an unquoted null or ~. */
 bool yaml_is_null(const struct yaml_node *n);
 

@@ -24,8 +24,28 @@ static void add(struct arena *a, struct plan *p, const char *interface)
 
 	if ((l && l->loopback) || is_in(p, interface))
 		return;
-	*vec_add(a, &p->fastpaths) =
-		(struct plan_fastpath){interface, mode_of(p->model, interface)};
+	*vec_add(a, &p->fastpaths) = (struct plan_fastpath){
+		.interface = interface, .mode = mode_of(p->model, interface)};
+}
+
+static void note_ip6(struct plan *p, const char *interface)
+{
+	VEC_EACH (&p->fastpaths, struct plan_fastpath, f)
+		if (strcmp(f->interface, interface) == 0)
+			f->ip6 = true;
+}
+
+/* Which interfaces do packets of IPv6 maps use? */
+static void note_all_ip6(struct plan *p)
+{
+	VEC_EACH (&p->maps, struct plan_map, m) {
+		if (map_family(m->map) != IP_V6)
+			continue;
+		if (m->interface)
+			note_ip6(p, m->interface);
+		VEC_EACH (&m->uplinks, struct plan_uplink *, u)
+			note_ip6(p, (*u)->uplink->interface);
+	}
 }
 
 static void drop_those_off(struct plan *p)
@@ -75,4 +95,5 @@ void plan_make_fastpaths(struct arena *a, struct plan *p, struct diag *d)
 	}
 	warn_unused(a, p, d);
 	drop_those_off(p);
+	note_all_ip6(p);
 }

@@ -106,6 +106,24 @@ struct plan_map {
 struct plan_fastpath {
 	const char *interface;
 	enum fastpath_mode mode; /* never FASTPATH_OFF */
+	bool ip6;		 /* packets of IPv6 maps come in there */
+	const char *
+		not_ip6; /* why those take the kernel's path there all the same; NULL: nothing known */
+};
+
+/* One interface as it is. */
+struct fastpath_side {
+	const char *interface;
+	enum fastpath_mode is; /* FASTPATH_OFF, FASTPATH_XDP or FASTPATH_TC */
+	const char *why;       /* why it is that, or "" */
+};
+
+/* The fast path as it is on this machine. */
+struct fastpath_now {
+	const char *problem; /* why it is nowhere; NULL: it may be somewhere */
+	bool off;	     /* by hand */
+	bool ipsec;	     /* packets were left to the kernel because of IPsec policies */
+	VEC(struct fastpath_side) sides;
 };
 
 /*

@@ -33,6 +33,8 @@ void explain_answer(struct arena *a, const struct journey_question *asked, struc
 		journey_walk_error(
 			a, e->source->net, &e->journey.ways.items[0], i == 1, &e->errors[i]);
 	walk_diagnose(a, e->source->net, &e->journey, &e->pitfalls);
+	walk_bypass(
+		a, e->source->ours, e->source->net, &e->journey, e->source->fastpath, &e->bypass);
 }
 
 bool explain_knows_interface(const struct netstate *net, const char *in)

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "walk/bypass.h"
 #include "walk/findings.h"
 #include "walk/journey.h"
 
@@ -14,7 +15,8 @@ struct explain_source {
 	const struct netstate *net;
 	/* What is known of the config behind our rules, whether laid over or in force here; NULL: nothing. */
 	const struct plan *ours;
-	const char *ours_file; /* as messages name it */
+	const char *ours_file;		     /* as messages name it */
+	const struct fastpath_now *fastpath; /* NULL: how it is there is not known */
 };
 
 /* The answer to one question. */
@@ -25,6 +27,7 @@ struct explanation {
 	 * on their way back through here. */
 	struct journey_leg errors[2];
 	struct findings pitfalls;
+	struct bypass bypass; /* of the first way */
 };
 
 /*

@@ -194,9 +194,22 @@ static json_t *choices_json(const struct journey_way *w)
 	return list;
 }
 
-static json_t *home_json(enum tri home)
+static json_t *tri_json(enum tri t)
 {
-	return home == TRI_UNKNOWN ? json_null() : json_boolean(home == TRI_YES);
+	return t == TRI_UNKNOWN ? json_null() : json_boolean(t == TRI_YES);
+}
+
+static json_t *bypass_json(const struct bypass *b)
+{
+	json_t *j;
+
+	if (!b->asked)
+		return json_null();
+	j = json_object();
+	json_object_set_new(j, "takes", tri_json(b->takes));
+	json_object_set_new(j, "reason", text(b->reason));
+	json_object_set_new(j, "why", text(b->why));
+	return j;
 }
 
 static json_t *way_json(struct arena *a, const struct explanation *e, const struct journey_way *w)
@@ -205,7 +218,7 @@ static json_t *way_json(struct arena *a, const struct explanation *e, const stru
 
 	json_object_set_new(j, "verdict", json_string(explain_verdict_name(w->verdict)));
 	json_object_set_new(j, "why", text(w->why));
-	json_object_set_new(j, "home", home_json(w->home));
+	json_object_set_new(j, "home", tri_json(w->home));
 	json_object_set_new(j, "share", json_real(w->share));
 	json_object_set_new(j, "forks", choices_json(w));
 	json_object_set_new(j, "request", leg_json(a, e, &w->legs[LEG_REQUEST]));
@@ -225,7 +238,7 @@ json_t *explain_json(const struct explanation *e)
 	json_object_set_new(j, "why", text(explain_why(a, journey)));
 	json_object_set_new(j, "source", json_string(e->source->name));
 	json_object_set_new(j, "in", text(journey->in));
-	json_object_set_new(j, "home", home_json(first->home));
+	json_object_set_new(j, "home", tri_json(first->home));
 	VEC_EACH (&journey->ways, const struct journey_way, w)
 		json_array_append_new(ways, way_json(a, e, w));
 	json_object_set(j, "request", json_object_get(json_array_get(ways, 0), "request"));
@@ -235,6 +248,7 @@ json_t *explain_json(const struct explanation *e)
 	json_object_set_new(j, "error_about_request", leg_json(a, e, &e->errors[0]));
 	json_object_set_new(j, "error_about_reply", leg_json(a, e, &e->errors[1]));
 	json_object_set_new(j, "more_ways", json_boolean(journey->more_ways));
+	json_object_set_new(j, "fastpath", bypass_json(&e->bypass));
 	json_object_set_new(j, "pitfalls", report_findings(&e->pitfalls));
 	VEC_EACH (&journey->assumed, const struct journey_assumption, it) {
 		json_t *one = json_object();

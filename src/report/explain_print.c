@@ -219,6 +219,20 @@ static void print_verdict(struct printer *p, enum journey_verdict v, const char 
 	strbuf_addf(p->out, ": %s\n", why);
 }
 
+static void print_bypass(struct printer *p)
+{
+	static const char *const takes[] = {
+		[TRI_NO] = "no", [TRI_YES] = "yes", [TRI_UNKNOWN] = "unknown"};
+	const struct bypass *b = &p->e->bypass;
+
+	if (!b->asked)
+		return;
+	strbuf_addf(p->out, "fast path: %s: %s", takes[b->takes], b->why);
+	if (b->reason)
+		strbuf_addf(p->out, " (%s)", b->reason);
+	strbuf_addch(p->out, '\n');
+}
+
 static void print_other_ways(struct printer *p)
 {
 	const struct journey *j = &p->e->journey;
@@ -271,6 +285,7 @@ void explain_print(struct strbuf *out, const struct explanation *e, bool all, bo
 	if (first->verdict == JOURNEY_WORKS)
 		print_lost_errors(&p);
 	print_verdict(&p, j->verdict, explain_why(p.arena, j));
+	print_bypass(&p);
 	if (!all)
 		print_other_ways(&p);
 	print_assumed(&p);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include <linux/netfilter/nf_conntrack_common.h>
+
 struct entry {
 	uint8_t proto;
 	uint16_t first, last;
@@ -143,21 +145,26 @@ struct walk {
 };
 
 void mapped_add_bypassed(
+	struct mapped_flow *f, struct flow_account *account, const struct fastpath_account parts[2])
+{
+	f->fast = true;
+	for (int i = 0; i < 2; i++) {
+		f->bypassed[i] = parts[i].packets;
+		account->packets[i] += parts[i].packets;
+		account->bytes[i] += parts[i].bytes;
+	}
+}
+
+static void add_bypassed(
 	struct mapped_flow *f, struct flow_account *account, const struct fastpath_accounts *fast)
 {
 	const struct flow_tuple *tuples[] = {&f->flow->original, &f->flow->reply};
+	struct fastpath_account parts[2] = {0};
 
-	f->fast = true;
-	for (int i = 0; i < 2; i++) {
-		const struct fastpath_account *a =
-			fastpath_account_find(fast, f->flow->proto, tuples[i]);
-
-		if (!a)
-			continue;
-		f->bypassed[i] = a->packets;
-		account->packets[i] += a->packets;
-		account->bytes[i] += a->bytes;
-	}
+	/* Of one that has only begun nothing was bypassed: that was another's, of the same addresses. */
+	for (int i = 0; i < 2 && f->flow->status & IPS_ASSURED; i++)
+		fastpath_account_find(fast, f->flow->proto, tuples[i], &parts[i]);
+	mapped_add_bypassed(f, account, parts);
 }
 
 static void on_flow(const struct net_flow *f, const struct flow_account *account, void *data)
@@ -168,7 +175,7 @@ static void on_flow(const struct net_flow *f, const struct flow_account *account
 
 	mapped_find(w->x, f, &found);
 	if (w->fast)
-		mapped_add_bypassed(&found, &whole, w->fast);
+		add_bypassed(&found, &whole, w->fast);
 	found.account = &whole;
 	w->each(&found, w->data);
 }

@@ -15,6 +15,7 @@ struct mapped_flow {
 	const struct plan_map *map;
 	const struct plan_uplink *home; /* NULL: it began inside, or that uplink is gone */
 	bool snat;			/* the backend does not see the client's address */
+	bool begun;			/* since the last look; who looks says so (traffic.h) */
 };
 
 /* The listeners of a plan, so that a connection's map is found quickly. Lives in @a, points into @p. */
@@ -24,9 +25,9 @@ struct mapped_index *mapped_index(struct arena *a, const struct plan *p);
 /* Which map and home one connection has. */
 void mapped_find(const struct mapped_index *x, const struct net_flow *f, struct mapped_flow *out);
 
-/* Add to @account, which is @f's, what @fast has of it. */
-void mapped_add_bypassed(
-	struct mapped_flow *f, struct flow_account *account, const struct fastpath_accounts *fast);
+/* Add to @account, which is @f's, what took the fast path: [0] of requests, [1] of replies. */
+void mapped_add_bypassed(struct mapped_flow *f, struct flow_account *account,
+	const struct fastpath_account parts[2]);
 
 /* Each connection that portreeve translated. @fast: what conntrack did not see; NULL: there is no fast
  * path. 0 or -errno. */

@@ -197,8 +197,9 @@ static void add_fastpaths(struct strbuf *out, const struct plan *p, int width)
 		return;
 	strbuf_add(out, "# fast path, by `portreeve run`\n");
 	VEC_EACH (&p->fastpaths, struct plan_fastpath, f)
-		strbuf_addf(
-			out, "#   %-*s  %s\n", width, f->interface, fastpath_mode_names[f->mode]);
+		strbuf_addf(out, "#   %-*s  %s%s%s\n", width, f->interface,
+			fastpath_mode_names[f->mode], f->not_ip6 ? ", not of IPv6: " : "",
+			f->not_ip6 ? f->not_ip6 : "");
 }
 
 void plan_out_summary(struct strbuf *out, const struct plan *p)
@@ -419,8 +420,9 @@ static json_t *fastpaths_json(const struct plan *p)
 	json_t *list = json_array();
 
 	VEC_EACH (&p->fastpaths, struct plan_fastpath, f)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "interface", f->interface,
-						    "mode", fastpath_mode_names[f->mode]));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s?}", "interface", f->interface, "mode",
+				      fastpath_mode_names[f->mode], "not_ipv6", f->not_ip6));
 	return list;
 }
 

@@ -2,7 +2,7 @@
 /* Sums: connections added up. */
 #include "report/sums.h"
 
-#include "report/places.h"
+#include "base/places.h"
 
 void sums_init(struct sums *s, struct arena *a)
 {
@@ -57,6 +57,7 @@ void sums_add(struct sums *s, const struct mapped_flow *f)
 	struct sums_pair *p = pair_of(s, f->map ? f->map->map : NULL, f->home);
 
 	p->connections++;
+	p->begun += f->begun;
 	s->counted = s->counted || f->account->counted;
 	for (int i = 0; i < 2; i++) {
 		p->packets[i] += f->account->packets[i];

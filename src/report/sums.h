@@ -8,8 +8,8 @@
 struct sums_pair {
 	const struct map *map;		/* NULL: of no map any more */
 	const struct plan_uplink *home; /* NULL: began inside */
-	uint64_t connections;
-	uint64_t packets[2], bytes[2]; /* of requests, of replies; as far as they are counted */
+	uint64_t connections, begun;	/* open ones; of them, begun since the last look */
+	uint64_t packets[2], bytes[2];	/* of requests, of replies; as far as they are counted */
 };
 
 /* One source address towards one backend's port: of each there are at most 65,535 connections. */

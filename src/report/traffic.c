@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/places.h"
+#include "base/places.h"
 
 struct seen { /* a connection; its hash says which */
 	uint64_t packets[2], bytes[2];
@@ -92,7 +92,7 @@ static void add_seen(struct memory_of_look *m, uint64_t id, const struct seen *i
 	places_add(m->seen_places, id, m->seen.len - 1);
 }
 
-void traffic_since(struct traffic *t, const struct net_flow *f, struct flow_account *account)
+bool traffic_since(struct traffic *t, const struct net_flow *f, struct flow_account *account)
 {
 	uint64_t id = identity(f, account);
 	size_t again = find_seen(&t->now, id); /* the kernel may tell of one twice */
@@ -114,6 +114,7 @@ void traffic_since(struct traffic *t, const struct net_flow *f, struct flow_acco
 		t->now.seen.items[again] = is;
 	else if (room)
 		add_seen(&t->now, id, &is);
+	return room && again == PLACES_NONE && last == PLACES_NONE;
 }
 
 /* ---- totals ---- */
@@ -195,6 +196,7 @@ void traffic_end(struct traffic *t, const struct plan *p, const struct sums *sin
 			t, s->map ? s->map->name : "", s->home ? s->home->uplink->name : "", true);
 
 		total->connections += s->connections;
+		total->begun += s->begun;
 		for (int i = 0; i < 2; i++) {
 			total->packets[i] += s->packets[i];
 			total->bytes[i] += s->bytes[i];

@@ -21,6 +21,7 @@ struct traffic_total {
 	const char *map;	       /* "" : of no map any more */
 	const char *uplink;	       /* "": began inside */
 	uint64_t connections;	       /* open ones */
+	uint64_t begun;		       /* all that were seen */
 	uint64_t packets[2], bytes[2]; /* of requests, of replies */
 };
 
@@ -30,8 +31,8 @@ void traffic_free(struct traffic *t); /* NULL is fine */
 
 /* A look: begin, all connections, and end. One that ends before its end counts nothing. */
 void traffic_begin(struct traffic *t);
-/* @account becomes what the connection has carried since the last look. */
-void traffic_since(struct traffic *t, const struct net_flow *f, struct flow_account *account);
+/* @account becomes what the connection has carried since the last look. True: it was not there then. */
+bool traffic_since(struct traffic *t, const struct net_flow *f, struct flow_account *account);
 /* @since: the sums of those. Totals are of the pairs of @p, and of what else has a connection. */
 void traffic_end(struct traffic *t, const struct plan *p, const struct sums *since);
 

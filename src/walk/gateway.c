@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "config/model.h"
+#include "config/write.h"
 #include "walk/scope.h"
 
 #define FORWARDS_MAX 200000 /* elements of maps included */
@@ -62,13 +64,19 @@ static struct gateway_uplink *uplink_of(
 	return u;
 }
 
-static void add_table(struct inference *x, struct gateway_uplink *u, uint32_t table)
+static bool has_table(const struct gateway_uplink *u, uint32_t table)
 {
 	VEC_EACH (&u->tables, uint32_t, t) {
 		if (*t == table)
-			return;
+			return true;
 	}
-	vec_push(x->arena, &u->tables, table);
+	return false;
+}
+
+static void add_table(struct inference *x, struct gateway_uplink *u, uint32_t table)
+{
+	if (!has_table(u, table))
+		vec_push(x->arena, &u->tables, table);
 }
 
 static bool is_best_in_main(const struct netstate *net, const struct net_route *r)
@@ -81,21 +89,28 @@ static bool is_best_in_main(const struct netstate *net, const struct net_route *
 	return r->table == TABLE_MAIN;
 }
 
+static void infer_uplink(struct inference *x, const struct net_route *r)
+{
+	VEC_EACH (&r->nexthops, struct net_nexthop, h) {
+		struct gateway_uplink *u;
+
+		if (!h->interface || is_loopback(x->net, h->interface))
+			continue;
+		u = uplink_of(x, r->family, h);
+		if (r->table != TABLE_MAIN)
+			add_table(x, u, r->table);
+		if (is_best_in_main(x->net, r))
+			u->is_main[family_index(r->family)] = true;
+	}
+}
+
+/* Main's first: which tables are dumped before it says nothing. */
 static void infer_uplinks(struct inference *x)
 {
-	VEC_EACH (&x->net->routes, struct net_route, r) {
-		if (!is_default(r))
-			continue;
-		VEC_EACH (&r->nexthops, struct net_nexthop, h) {
-			struct gateway_uplink *u;
-
-			if (!h->interface || is_loopback(x->net, h->interface))
-				continue;
-			u = uplink_of(x, r->family, h);
-			if (r->table != TABLE_MAIN)
-				add_table(x, u, r->table);
-			if (is_best_in_main(x->net, r))
-				u->is_main[family_index(r->family)] = true;
+	for (int in_main = 1; in_main >= 0; in_main--) {
+		VEC_EACH (&x->net->routes, struct net_route, r) {
+			if (is_default(r) && (r->table == TABLE_MAIN) == in_main)
+				infer_uplink(x, r);
 		}
 	}
 }
@@ -106,19 +121,60 @@ static bool is_global(const struct net_addr *a)
 	       !ip_is_loopback(&a->addr) && !a->unusable;
 }
 
+/* Whose table of those on the interface do the ip rules look up for what comes from the address? NULL:
+ * they do not tell. */
+static const struct gateway_uplink *routed_by_source(
+	const struct inference *x, const char *interface, const struct ip_addr *addr)
+{
+	VEC_EACH (&x->net->rules, struct net_rule, r) {
+		if (r->action != RULE_LOOKUP || r->invert || r->mask || r->src.len == 0 ||
+			!ip_in_prefix(addr, &r->src))
+			continue;
+		VEC_EACH (&x->out->uplinks, struct gateway_uplink, u) {
+			if (strcmp(u->interface, interface) == 0 && has_table(u, r->table))
+				return u;
+		}
+	}
+	return NULL;
+}
+
+static bool has_hop_in(const struct gateway_uplink *u, const struct ip_prefix *network)
+{
+	const struct ip_addr *next = &u->next[family_index(network->addr.family)];
+
+	return next->family == network->addr.family && ip_in_prefix(next, network);
+}
+
+/* Do the ip rules say which sources take the uplink, while what they leave takes another on the same
+ * network: main's? */
+static bool is_beside_main(
+	const struct inference *x, const struct gateway_uplink *u, const struct ip_prefix *network)
+{
+	unsigned int f = family_index(network->addr.family);
+	bool by_source = false, beside = false;
+
+	VEC_EACH (&x->net->rules, struct net_rule, r)
+		by_source = by_source || (r->action == RULE_LOOKUP && r->src.len && !r->mask &&
+						 has_table(u, r->table));
+	VEC_EACH (&x->out->uplinks, struct gateway_uplink, it)
+		beside = beside || (it != u && it->is_main[f] && has_hop_in(it, network) &&
+					   strcmp(it->interface, u->interface) == 0);
+	return by_source && beside && !u->is_main[f];
+}
+
 /* Of two next hops on one interface: is the address on the other's network, and not on ours? */
 static bool belongs_to_other(
 	const struct inference *x, const struct gateway_uplink *u, const struct net_addr *a)
 {
-	unsigned int f = family_index(a->addr.family);
 	struct ip_prefix network = ip_prefix_of(&a->addr, a->prefix_len);
+	const struct gateway_uplink *owner = routed_by_source(x, u->interface, &a->addr);
 
-	if (u->next[f].family == a->addr.family && ip_in_prefix(&u->next[f], &network))
-		return false;
+	if (owner)
+		return owner != u;
+	if (has_hop_in(u, &network))
+		return is_beside_main(x, u, &network);
 	VEC_EACH (&x->out->uplinks, struct gateway_uplink, it) {
-		if (it != u && strcmp(it->interface, u->interface) == 0 &&
-			it->next[f].family == a->addr.family &&
-			ip_in_prefix(&it->next[f], &network))
+		if (it != u && strcmp(it->interface, u->interface) == 0 && has_hop_in(it, &network))
 			return true;
 	}
 	return false;
@@ -195,13 +251,8 @@ static bool has_forward_for_all(const struct gateway *g, const struct net_addr *
 	return false;
 }
 
-/* Is the interface that of a private network, or of a backend? */
-static bool is_way_inside(const struct gateway *g, const char *interface)
+bool gateway_leads_to_backend(const struct gateway *g, const char *interface)
 {
-	VEC_EACH (&g->net->addrs, struct net_addr, a) {
-		if (strcmp(a->interface, interface) == 0 && is_global(a) && ip_is_private(&a->addr))
-			return true;
-	}
 	VEC_EACH (&g->forwards, struct gateway_forward, f) {
 		const struct net_route *r =
 			f->to.family ? netstate_route(g->net, TABLE_MAIN, &f->to) : NULL;
@@ -211,6 +262,16 @@ static bool is_way_inside(const struct gateway *g, const char *interface)
 			return true;
 	}
 	return false;
+}
+
+/* Is the interface that of a private network, or of a backend? */
+static bool is_way_inside(const struct gateway *g, const char *interface)
+{
+	VEC_EACH (&g->net->addrs, struct net_addr, a) {
+		if (strcmp(a->interface, interface) == 0 && is_global(a) && ip_is_private(&a->addr))
+			return true;
+	}
+	return gateway_leads_to_backend(g, interface);
 }
 
 bool gateway_may_be_uplink(const struct gateway *g, const struct net_addr *a)
@@ -229,6 +290,45 @@ static void infer_nameless(struct inference *x)
 			has_forward(x->out, a))
 			vec_add(x->arena, &x->out->uplinks)->interface = a->interface;
 	}
+}
+
+static void name_uplink(struct inference *x, struct gateway_uplink *u)
+{
+	const char *wish = config_name_like(x->arena, u->interface);
+
+	u->name = wish;
+	for (unsigned int n = 2;; n++) {
+		bool taken = false;
+
+		VEC_EACH (&x->out->uplinks, struct gateway_uplink, it)
+			taken = taken || (it != u && it->name && strcmp(it->name, u->name) == 0);
+		if (!taken)
+			return;
+		u->name = config_name_like(
+			x->arena, arena_printf(x->arena, "%.*s-%u", (int)LIMIT_NAME - 11, wish, n));
+	}
+}
+
+static void complete_uplink(struct inference *x, struct gateway_uplink *u)
+{
+	infer_addresses(x, u);
+	infer_mark(x, u);
+	name_uplink(x, u);
+}
+
+void gateway_add_uplink(struct arena *a, struct gateway *g, const char *interface)
+{
+	struct inference x = {.arena = a, .net = g->net, .out = g};
+	struct gateway_uplink *u = vec_add(a, &g->uplinks);
+	size_t kept = 0;
+
+	u->interface = interface;
+	complete_uplink(&x, u);
+	for (size_t i = 0; i < g->insides.len; i++) {
+		if (strcmp(g->insides.items[i].interface, interface) != 0)
+			g->insides.items[kept++] = g->insides.items[i];
+	}
+	g->insides.len = kept;
 }
 
 /* ---- insides ---- */
@@ -487,6 +587,15 @@ static void infer_forwards(struct inference *x, enum nft_hook hook, uint8_t fami
 	}
 }
 
+bool gateway_is_interface(const char *pattern, const char *interface)
+{
+	size_t len = strlen(pattern);
+
+	if (len && (pattern[len - 1] == '*' || pattern[len - 1] == '+'))
+		return strncmp(pattern, interface, len - 1) == 0;
+	return strcmp(pattern, interface) == 0;
+}
+
 const struct gateway_uplink *gateway_uplink_at(const struct gateway *g, const char *interface)
 {
 	VEC_EACH (&g->uplinks, struct gateway_uplink, u) {
@@ -560,10 +669,8 @@ void gateway_infer(struct arena *a, const struct netstate *net, struct gateway *
 	infer_forwards(&x, HOOK_OUTPUT, IP_V6);
 	infer_uplinks(&x);
 	infer_nameless(&x);
-	VEC_EACH (&out->uplinks, struct gateway_uplink, u) {
-		infer_addresses(&x, u);
-		infer_mark(&x, u);
-	}
+	VEC_EACH (&out->uplinks, struct gateway_uplink, u)
+		complete_uplink(&x, u);
 	infer_insides(&x);
 	VEC_EACH (&out->insides, struct gateway_inside, i) {
 		if (!gateway_neighbour(out, &i->network, &i->neighbour))

@@ -13,6 +13,7 @@
  * hops on one interface are two uplinks. An interface that has none but has a public address which
  * port forwards are for is one too, with has_default unset for both families. */
 struct gateway_uplink {
+	const char *name; /* what a config can call it: after its interface, and no other's */
 	const char *interface;
 	struct ip_addr next[2];	   /* [0] v4, [1] v6; IP_NONE: none, or on-link */
 	bool has_default[2];	   /* in some table */
@@ -56,6 +57,8 @@ struct gateway {
 	VEC(struct gateway_forward) forwards; /* in the order in which they are tried */
 };
 
+/* Is the interface one of those that @pattern, as rules have it, is for? */
+bool gateway_is_interface(const char *pattern, const char *interface);
 /* Do forwards of the family come in by it? (One without a default route has what addresses it has.) */
 bool gateway_serves(const struct gateway_uplink *u, uint8_t family);
 
@@ -67,6 +70,11 @@ const struct gateway_inside *gateway_inside_at(const struct gateway *g, const ch
  * without naming it, it is public, no default route leads out there, and nothing else is there: no
  * private network, and no backend. */
 bool gateway_may_be_uplink(const struct gateway *g, const struct net_addr *a);
+
+/* Do forwards lead to a backend by way of the interface? */
+bool gateway_leads_to_backend(const struct gateway *g, const char *interface);
+/* Take the interface, which is no uplink so far, for one without a default route. */
+void gateway_add_uplink(struct arena *a, struct gateway *g, const char *interface);
 
 /* A host in @network that nobody else is. False: there is no room. */
 bool gateway_neighbour(

@@ -4,10 +4,20 @@
 
 #include <string.h>
 
+#include "config/write.h"
 #include "walk/journey.h"
 #include "walk/xt.h"
 
 #define NO_SNAT "there is no SNAT: the backend must have this gateway for its way out"
+#define ASK_RETURN                                                                                 \
+	"Do this backend's replies come back through this gateway (is it the backend's way out)? " \
+	"Then add 'return: direct', and the backend sees who its clients are. Until that is "      \
+	"known it sees this gateway."
+#define ASK_RETURN_TOO "Do this one's, too?"
+#define ASK_BACKEND                                                                                \
+	"Is this backend still there? No route leads to it, but perhaps a default route. When "    \
+	"one "                                                                                     \
+	"does, take 'enabled: false' out."
 
 /* Someone far away, who is on no network of any gateway: documentation addresses (RFC 5737, 3849). */
 static const struct ip_addr far_away[] = {
@@ -23,11 +33,14 @@ struct draft {
 	VEC(struct ip_addr) addrs;		    /* or on these */
 	VEC(struct ip_prefix) from;
 	const char *name, *returns, *note;
+	bool asks; /* how replies come back */
+	bool lost; /* no route leads to the backend */
 };
 
 struct drafting {
 	struct arena *arena;
 	const struct gateway *g;
+	enum import_unhidden unhidden;
 	struct import *out;
 	VEC(struct draft) drafts;
 	VEC(const char *) names;
@@ -54,13 +67,14 @@ static void leave(struct drafting *d, const struct gateway_forward *f, const cha
 }
 
 /* Why the forward cannot be a map; NULL: it can. */
-static const char *obstacle(const struct gateway_forward *f)
+static const char *obstacle(const struct netstate *net, const struct gateway_forward *f)
 {
 	bool ranged = f->last > f->first;
 
 	if (f->output)
 		return "it is for packets of the gateway itself, which a map does not take";
-	if (f->to.family == IP_NONE)
+	if (f->to.family == IP_NONE || ip_is_loopback(&f->to) || ip_is_unspecified(&f->to) ||
+		ip_is_multicast(&f->to) || netstate_addr(net, &f->to))
 		return "it leads to the gateway itself, which needs no map";
 	if (f->proto != PROTO_TCP && f->proto != PROTO_UDP && f->proto != PROTO_SCTP)
 		return "a map needs a protocol: tcp, udp or sctp";
@@ -79,17 +93,6 @@ static const char *obstacle(const struct gateway_forward *f)
 
 /* ---- where a forward listens ---- */
 
-static bool takes_interface(const char *wanted, const char *interface)
-{
-	size_t len = wanted ? strlen(wanted) : 0;
-
-	if (!wanted)
-		return true;
-	if (len && (wanted[len - 1] == '*' || wanted[len - 1] == '+'))
-		return strncmp(wanted, interface, len - 1) == 0;
-	return strcmp(wanted, interface) == 0;
-}
-
 static bool takes_address(const struct gateway_forward *f, const struct ip_addr *addr)
 {
 	if (addr->family != f->to.family)
@@ -103,7 +106,7 @@ static void add_places(struct drafting *d, struct draft *m, const struct gateway
 	VEC_EACH (&d->g->uplinks, struct gateway_uplink, u) {
 		size_t all = 0, taken = 0;
 
-		if (!takes_interface(f->in, u->interface))
+		if (f->in && !gateway_is_interface(f->in, u->interface))
 			continue;
 		VEC_EACH (&u->addrs, struct ip_addr, addr) {
 			all += addr->family == f->to.family;
@@ -125,6 +128,86 @@ static bool listens_somewhere(const struct draft *m)
 	return m->uplinks.len || m->addrs.len;
 }
 
+static bool has_uplink(const struct draft *m, const struct gateway_uplink *u)
+{
+	VEC_EACH (&m->uplinks, const struct gateway_uplink *, it) {
+		if (*it == u)
+			return true;
+	}
+	return false;
+}
+
+static bool has_addr(const struct draft *m, const struct ip_addr *addr)
+{
+	VEC_EACH (&m->addrs, const struct ip_addr, it) {
+		if (ip_equal(it, addr))
+			return true;
+	}
+	VEC_EACH (&m->uplinks, const struct gateway_uplink *, u) {
+		VEC_EACH (&(*u)->addrs, const struct ip_addr, it) {
+			if (ip_equal(it, addr))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Do both listen at some place? */
+static bool places_meet(const struct draft *a, const struct draft *b)
+{
+	VEC_EACH (&a->uplinks, const struct gateway_uplink *, u) {
+		if (has_uplink(b, *u))
+			return true;
+	}
+	VEC_EACH (&a->addrs, const struct ip_addr, addr) {
+		if (has_addr(b, addr))
+			return true;
+	}
+	VEC_EACH (&b->addrs, const struct ip_addr, addr) {
+		if (has_addr(a, addr))
+			return true;
+	}
+	return false;
+}
+
+static void merge_places(struct drafting *d, struct draft *m, const struct draft *more)
+{
+	VEC_EACH (&more->uplinks, const struct gateway_uplink *, u) {
+		size_t kept = 0;
+
+		if (has_uplink(m, *u))
+			continue;
+		vec_push(d->arena, &m->uplinks, *u);
+		for (size_t i = 0; i < m->addrs.len; i++) {
+			struct draft alone = {0};
+
+			vec_push(d->arena, &alone.uplinks, *u);
+			if (!has_addr(&alone, &m->addrs.items[i]))
+				m->addrs.items[kept++] = m->addrs.items[i];
+		}
+		m->addrs.len = kept;
+	}
+	VEC_EACH (&more->addrs, const struct ip_addr, addr) {
+		if (!has_addr(m, addr))
+			vec_push(d->arena, &m->addrs, *addr);
+	}
+}
+
+/* Does another map listen on one of these ports, at one of these places? */
+static bool is_taken(const struct drafting *d, const struct draft *m, const struct draft *wanted)
+{
+	const struct gateway_forward *f = wanted->first;
+
+	VEC_EACH (&d->drafts, const struct draft, it) {
+		const struct gateway_forward *o = it->first;
+
+		if (it != m && o->proto == f->proto && o->first <= f->last && f->first <= o->last &&
+			o->to.family == f->to.family && places_meet(it, wanted))
+			return true;
+	}
+	return false;
+}
+
 static bool same_map(const struct gateway_forward *a, const struct gateway_forward *b)
 {
 	return a->proto == b->proto && a->first == b->first && a->last == b->last &&
@@ -134,8 +217,8 @@ static bool same_map(const struct gateway_forward *a, const struct gateway_forwa
 
 static void draft_forward(struct drafting *d, const struct gateway_forward *f)
 {
-	const char *why = obstacle(f);
-	struct draft *m = NULL;
+	const char *why = obstacle(d->g->net, f);
+	struct draft *m = NULL, here = {.first = f};
 
 	if (why) {
 		leave(d, f, why);
@@ -153,14 +236,19 @@ static void draft_forward(struct drafting *d, const struct gateway_forward *f)
 			leave(d, f, "it is for packets from the inside alone");
 		return;
 	}
+	add_places(d, &here, f);
+	if (is_taken(d, m, &here)) {
+		leave(d, f, "an earlier forward has these ports, or some of them");
+		return;
+	}
 	if (!m) {
 		m = vec_add(d->arena, &d->drafts);
 		m->first = f;
-		if (f->src.addr.family)
-			vec_push(d->arena, &m->from, f->src);
+		if (f->src.len)
+			vec_push(d->arena, &m->from, ip_prefix_of(&f->src.addr, f->src.len));
 	}
 	vec_push(d->arena, &m->forwards, f);
-	add_places(d, m, f);
+	merge_places(d, m, &here);
 	replace_rule(d, f->rule);
 }
 
@@ -211,6 +299,30 @@ static const char *obstruction(struct drafting *d, const struct journey *j)
 		d->arena, "whether requests get to the backend is not known: %s", supposed);
 }
 
+/* The backend sees its clients, so its replies come back only if it routes them through here. */
+static void settle_unhidden(struct drafting *d, struct draft *m, const struct journey_way *way)
+{
+	if (d->unhidden == IMPORT_AS_SEEN && way->returns != TRI_YES) {
+		m->asks = true;
+		d->out->asked++;
+		return;
+	}
+	m->returns = "direct";
+	if (way->returns != TRI_YES)
+		m->note = arena_printf(
+			d->arena, "%s%s%s", NO_SNAT, m->note ? "; " : "", m->note ? m->note : "");
+	VEC_EACH (&m->forwards, const struct gateway_forward *, f)
+		vec_push(d->arena, &d->out->direct, *f);
+}
+
+/* A default route is no way to a backend: it leads out. */
+static bool is_lost(const struct drafting *d, const struct draft *m)
+{
+	const struct net_route *r = netstate_route(d->g->net, TABLE_MAIN, &m->first->to);
+
+	return !r || r->type != ROUTE_UNICAST || r->dst.len == 0;
+}
+
 static void ask_walk(struct drafting *d, struct draft *m)
 {
 	const struct gateway_uplink *u = m->uplinks.len ? m->uplinks.items[0] : NULL;
@@ -239,11 +351,7 @@ static void ask_walk(struct drafting *d, struct draft *m)
 	if (way->legs[LEG_REQUEST].end != JOURNEY_FORWARDED)
 		return;
 	if (!way->snat) {
-		m->returns = "direct";
-		m->note = arena_printf(
-			d->arena, "%s%s%s", NO_SNAT, m->note ? "; " : "", m->note ? m->note : "");
-		VEC_EACH (&m->forwards, const struct gateway_forward *, f)
-			vec_push(d->arena, &d->out->direct, *f);
+		settle_unhidden(d, m, way);
 		return;
 	}
 	m->returns = way->snat_rule && masquerades(way->snat_rule)
@@ -254,7 +362,7 @@ static void ask_walk(struct drafting *d, struct draft *m)
 
 /* ---- names ---- */
 
-static const char *service_name(uint8_t proto, uint16_t port)
+const char *import_service_name(uint8_t proto, uint16_t port)
 {
 	static const struct {
 		uint8_t proto;
@@ -293,7 +401,7 @@ static const char *unique_name(struct drafting *d, const char *wish)
 
 static const char *map_name(struct drafting *d, const struct gateway_forward *f)
 {
-	const char *known = f->first == f->last ? service_name(f->proto, f->first) : NULL;
+	const char *known = f->first == f->last ? import_service_name(f->proto, f->first) : NULL;
 
 	return unique_name(d,
 		known ? known : arena_printf(d->arena, "%s-%u", ip_proto_name(f->proto), f->first));
@@ -320,15 +428,6 @@ static void add_gateways(struct strbuf *y, const struct gateway_uplink *u)
 	strbuf_add(y, both ? "]" : "");
 }
 
-static const char *uplink_name(struct drafting *d, const struct gateway_uplink *u)
-{
-	size_t i = (size_t)(u - d->g->uplinks.items), before = 0;
-
-	for (size_t k = 0; k < i; k++)
-		before += strcmp(d->g->uplinks.items[k].interface, u->interface) == 0;
-	return before ? arena_printf(d->arena, "%s-%zu", u->interface, before + 1) : u->interface;
-}
-
 /* Is there another uplink on the same interface? Then each must name its addresses. */
 static bool shares(const struct gateway *g, const struct gateway_uplink *u)
 {
@@ -343,7 +442,10 @@ static void add_uplink(struct drafting *d, struct strbuf *y, const struct gatewa
 {
 	char buf[IP_STRLEN];
 
-	strbuf_addf(y, "  %s: {interface: %s", uplink_name(d, u), u->interface);
+	strbuf_add(y, "  ");
+	config_add_scalar(y, u->name);
+	strbuf_add(y, ": {interface: ");
+	config_add_scalar(y, u->interface);
 	add_gateways(y, u);
 	if (shares(d->g, u)) {
 		for (size_t i = 0; i < u->addrs.len; i++)
@@ -381,8 +483,10 @@ static void add_places_text(struct drafting *d, struct strbuf *y, const struct d
 
 	if (!m->addrs.len && m->uplinks.len == d->g->uplinks.len)
 		return;
-	VEC_EACH (&m->uplinks, const struct gateway_uplink *, u)
-		strbuf_addf(y, "%s%s", n++ ? ", " : ", on: [", uplink_name(d, *u));
+	VEC_EACH (&m->uplinks, const struct gateway_uplink *, u) {
+		strbuf_add(y, n++ ? ", " : ", on: [");
+		config_add_scalar(y, (*u)->name);
+	}
 	VEC_EACH (&m->addrs, struct ip_addr, addr)
 		strbuf_addf(y, "%s\"%s\"", n++ ? ", " : ", on: [", ip_format(addr, buf));
 	strbuf_addch(y, ']');
@@ -397,11 +501,16 @@ static void add_map(struct drafting *d, struct strbuf *y, const struct draft *m)
 
 		if (f != m->forwards.items && f[-1]->rule == (*f)->rule)
 			continue;
-		strbuf_addf(y, "  # %s%s%s\n", place, *place ? ": " : "",
-			nft_rule_words(d->arena, (*f)->table, (*f)->chain, (*f)->rule));
+		config_add_comment(y, 2,
+			arena_printf(d->arena, "%s%s%s", place, *place ? ": " : "",
+				nft_rule_words(d->arena, (*f)->table, (*f)->chain, (*f)->rule)));
 	}
 	if (m->note)
-		strbuf_addf(y, "  # note: %s\n", m->note);
+		config_add_comment(y, 2, arena_printf(d->arena, "note: %s", m->note));
+	if (m->asks)
+		config_add_remark(y, 2, "? ", d->out->asked > 1 ? ASK_RETURN_TOO : ASK_RETURN);
+	if (m->lost)
+		config_add_remark(y, 2, "? ", ASK_BACKEND);
 	strbuf_addf(y, "  %s: {", m->name);
 	add_listens(y, m->first);
 	add_backend(y, m->first);
@@ -412,6 +521,8 @@ static void add_map(struct drafting *d, struct strbuf *y, const struct draft *m)
 	strbuf_add(y, m->from.len ? "]" : "");
 	if (m->returns)
 		strbuf_addf(y, ", return: %s", m->returns);
+	if (m->lost)
+		strbuf_add(y, ", enabled: false");
 	strbuf_add(y, "}\n");
 }
 
@@ -475,91 +586,60 @@ static void replace_marks(struct drafting *d)
 
 /* ---- the front door ---- */
 
-void import_make(struct arena *a, const struct gateway *g, struct import *out)
+static void add_maps(struct drafting *d, struct strbuf *y)
 {
-	struct drafting d = {.arena = a, .g = g, .out = out};
+	VEC_EACH (&d->drafts, struct draft, m) {
+		if (!listens_somewhere(m)) {
+			leave(d, m->first, "no uplink has the address that it is for");
+			continue;
+		}
+		m->lost = d->unhidden == IMPORT_AS_SEEN && is_lost(d, m);
+		if (m->lost)
+			d->out->lost++;
+		else
+			ask_walk(d, m);
+		m->name = map_name(d, m->first);
+		add_map(d, y, m);
+		d->out->maps++;
+	}
+}
+
+void import_make(
+	struct arena *a, const struct gateway *g, enum import_unhidden unhidden, struct import *out)
+{
+	struct drafting d = {.arena = a, .g = g, .unhidden = unhidden, .out = out};
 	struct strbuf y = STRBUF_INIT;
 
 	VEC_EACH (&g->forwards, struct gateway_forward, f)
 		draft_forward(&d, f);
 	replace_routing(&d);
 	replace_marks(&d);
+	add_maps(&d, &y);
+	out->maps_yaml = arena_strdup(a, strbuf_str(&y));
+	strbuf_reset(&y);
 	strbuf_add(&y, "uplinks:\n");
 	VEC_EACH (&g->uplinks, struct gateway_uplink, u)
 		add_uplink(&d, &y, u);
-	strbuf_add(&y, "maps:\n");
-	VEC_EACH (&d.drafts, struct draft, m) {
-		if (!listens_somewhere(m)) {
-			leave(&d, m->first, "no uplink has the address that it is for");
-			continue;
-		}
-		ask_walk(&d, m);
-		m->name = map_name(&d, m->first);
-		add_map(&d, &y, m);
-		out->maps++;
-	}
-	if (!out->maps)
-		strbuf_add(&y, "  {}\n");
+	strbuf_addf(&y, "maps:\n%s", out->maps ? out->maps_yaml : "  {}\n");
 	out->yaml = arena_strdup(a, strbuf_str(&y));
 	strbuf_fini(&y);
 }
 
-static bool is_replaced(const struct import *im, const struct nft_rule *r)
+const char *import_left_words(struct arena *a, const struct import_left *l)
 {
-	VEC_EACH (&im->rules, const struct nft_rule *, it) {
-		if (*it == r)
-			return true;
-	}
-	return false;
+	const char *place = nft_rule_place(a, l->rule);
+
+	return arena_printf(a, "%s%s%s %s: %s", place, *place ? ": " : "",
+		nft_table_words(a, l->table), l->chain->name,
+		nft_rule_words(a, l->table, l->chain, l->rule));
 }
 
-static struct nft_table *strip_table(
-	struct arena *a, const struct import *im, const struct nft_table *t)
+void import_add_left(struct arena *a, const struct import *im, struct strbuf *out)
 {
-	struct nft_table *copy = arena_new_of(a, struct nft_table);
-
-	*copy = *t;
-	memset(&copy->chains, 0, sizeof(copy->chains));
-	VEC_EACH (&t->chains, struct nft_chain *, c) {
-		struct nft_chain *chain = arena_new_of(a, struct nft_chain);
-
-		*chain = **c;
-		memset(&chain->rules, 0, sizeof(chain->rules));
-		VEC_EACH (&(*c)->rules, const struct nft_rule, r) {
-			if (!is_replaced(im, r))
-				vec_push(a, &chain->rules, *r);
-		}
-		vec_push(a, &copy->chains, chain);
+	if (im->left.len)
+		config_add_comment(out, 0, "not carried over:");
+	VEC_EACH (&im->left, const struct import_left, l) {
+		config_add_comment(out, 0, arena_printf(a, "  %s", import_left_words(a, l)));
+		config_add_comment(out, 0, arena_printf(a, "    %s", l->why));
 	}
-	return copy;
-}
-
-static bool is_replaced_table(const struct import *im, uint32_t table)
-{
-	VEC_EACH (&im->tables, uint32_t, it) {
-		if (*it == table)
-			return true;
-	}
-	return false;
-}
-
-void import_strip(
-	struct arena *a, const struct gateway *g, const struct import *im, struct netstate *out)
-{
-	const struct netstate *net = g->net;
-
-	*out = *net;
-	memset(&out->rules, 0, sizeof(out->rules));
-	memset(&out->routes, 0, sizeof(out->routes));
-	memset(&out->ruleset.tables, 0, sizeof(out->ruleset.tables));
-	VEC_EACH (&net->rules, const struct net_rule, r) {
-		if (r->action != RULE_LOOKUP || !is_replaced_table(im, r->table))
-			vec_push(a, &out->rules, *r);
-	}
-	VEC_EACH (&net->routes, const struct net_route, r) {
-		if (!is_replaced_table(im, r->table))
-			vec_push(a, &out->routes, *r);
-	}
-	VEC_EACH (&net->ruleset.tables, struct nft_table *, t)
-		vec_push(a, &out->ruleset.tables, strip_table(a, im, *t));
 }

@@ -9,6 +9,7 @@
 #ifndef WALK_IMPORT_H
 #define WALK_IMPORT_H
 
+#include "base/strbuf.h"
 #include "walk/gateway.h"
 
 /* A port forward that is not carried over. */
@@ -19,9 +20,17 @@ struct import_left {
 	const char *why;
 };
 
+/* What a map says where no rule hides its clients from the backend. */
+enum import_unhidden {
+	IMPORT_AS_RULES, /* direct: that is what the rules rely on, and it is noted */
+	IMPORT_AS_SEEN,	 /* direct where conntrack shows that replies come back; else it is asked */
+};
+
 struct import {
 	const char *yaml;
-	size_t maps;
+	const char *maps_yaml; /* of it, what stands under "maps:" */
+	size_t maps, asked;    /* maps made; of those, how many ask how replies come back */
+	size_t lost; /* IMPORT_AS_SEEN: whose backend no route leads to; they are not enabled */
 	VEC(struct import_left) left;
 	/* Those whose map says `return: direct`: their backends are taken to answer through here. */
 	VEC(const struct gateway_forward *) direct;
@@ -30,7 +39,16 @@ struct import {
 	VEC(uint32_t) tables; /* routes in them, and ip rules that lead there */
 };
 
-void import_make(struct arena *a, const struct gateway *g, struct import *out);
+void import_make(struct arena *a, const struct gateway *g, enum import_unhidden unhidden,
+	struct import *out);
+
+/* "iptables-save.txt:7: ip nat PREROUTING: -A PREROUTING ..." */
+const char *import_left_words(struct arena *a, const struct import_left *l);
+/* What is not carried over, and why, as comments; nothing where that is nothing. */
+void import_add_left(struct arena *a, const struct import *im, struct strbuf *out);
+
+/* What a map for the port is usually called; NULL: there is no usual name. */
+const char *import_service_name(uint8_t proto, uint16_t port);
 
 /* The machine of @g without what the config replaces. Shares what it can. */
 void import_strip(

@@ -100,6 +100,8 @@ struct journey_way {
 	enum journey_verdict verdict;
 	enum tri
 		home; /* the reply leaves by where the request came in; UNKNOWN: no reply to judge */
+	/* Do the backend's replies come back here? UNKNOWN also where that was not asked. */
+	enum tri returns;
 	const char *why; /* the verdict in one line, in the user's terms */
 	/* What the connection became. */
 	struct net_flow flow;

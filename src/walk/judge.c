@@ -440,7 +440,7 @@ static void judge(struct trip *t)
 	if (judge_end(t, request, "the request") || judge_stray(t, request, "the request") ||
 		judge_foreign_source(t, request) || judge_neighbour(t, request))
 		return;
-	through = answers_through_us(t);
+	t->way->returns = through = answers_through_us(t);
 	if (through == TRI_NO) {
 		judge_bypass(t);
 		return;
@@ -464,6 +464,6 @@ static void judge(struct trip *t)
 
 void trip_judge(struct trip *t)
 {
-	t->way->home = TRI_UNKNOWN;
+	t->way->home = t->way->returns = TRI_UNKNOWN;
 	judge(t);
 }

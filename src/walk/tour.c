@@ -80,13 +80,7 @@ static bool near_client(const struct gateway *g, const struct gateway_uplink *u,
 
 static bool name_fits(const char *pattern, bool inverted, const char *name)
 {
-	size_t len = pattern ? strlen(pattern) : 0;
-	bool wild = len && (pattern[len - 1] == '*' || pattern[len - 1] == '+');
-
-	if (!pattern)
-		return true;
-	return (wild ? strncmp(pattern, name, len - 1) == 0 : strcmp(pattern, name) == 0) !=
-	       inverted;
+	return !pattern || gateway_is_interface(pattern, name) != inverted;
 }
 
 /* The public address of the forward on this uplink. */

@@ -338,3 +338,22 @@ def test_the_readme_shows_what_is_printed(run):
     done = run("explain", "--state", "examples/broken-gateway", *QUESTION, "2.2.2.2:80",
                cwd=EXAMPLE.parents[1])
     assert done.out == shown
+
+
+def test_fast_path_on_paper(run, tmp_path):
+    """What is attached is not known there; what is sure is said all the same."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text("""\
+uplinks:
+  telecom: {interface: pr-none0, address: 1.1.1.1, gateway: 1.1.1.254}
+maps:
+  web: {listen: 80/tcp, to: 192.168.0.2, return: snat}
+gateway: {fastpath: auto}
+""")
+    asked = ("explain", "--paper", "--json", "tcp", "100.100.100.100")
+    told = run(*asked, "1.1.1.1:80", file).json["fastpath"]
+    assert told["takes"] is None and "portreeve status --fastpath" in told["why"]
+    told = run(*asked, "1.1.1.1:22", file).json["fastpath"]
+    assert (told["takes"], told["reason"]) == (False, "local")
+    file.write_text(file.read_text().replace("auto", "off"))
+    assert run(*asked, "1.1.1.1:80", file).json["fastpath"] is None

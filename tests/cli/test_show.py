@@ -148,7 +148,8 @@ gateway:
         assert f"sysctl -w net.netfilter.nf_conntrack_tcp_{key}=1\n" in r.out
     assert f"{file}:7:54: warning: fastpath: packets of maps do not use pr-none2" in r.err, r.err
     assert run("show", "--paper", "--as", "json", file).json["fastpaths"] == [
-        {"interface": "pr-none0", "mode": "xdp"}, {"interface": "lan0", "mode": "tc"}]
+        {"interface": "pr-none0", "mode": "xdp", "not_ipv6": None},
+        {"interface": "lan0", "mode": "tc", "not_ipv6": None}]
 
 
 def test_mistakes_are_bad_input(run, tmp_path):

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from conftest import PROGRAM
+from conftest import NOBODY, PROGRAM
 
-COMMANDS = ["check", "show", "diff", "apply", "confirm", "rollback", "remove", "run", "rehearse",
-            "status", "top", "flows", "events", "reload", "snapshot", "explain", "trace",
+COMMANDS = ["init", "check", "show", "diff", "apply", "confirm", "rollback", "remove", "run",
+            "rehearse", "status", "top", "flows", "events", "reload", "snapshot", "explain", "trace",
             "import", "doctor", "probe", "fastpath"]
 
 
@@ -43,7 +43,36 @@ def test_help_fits_a_terminal(run):
 def test_version(run):
     for words in (["--version"], ["-V"], ["check", "--version"]):
         r = run(*words)
-        assert r.code == 0 and re.fullmatch(r"portreeve \d+\.\d+\.\d+\n", r.out)
+        assert r.code == 0 and r.err == ""
+        assert re.fullmatch(r"portreeve \d+\.\d+\.\d+(\+[0-9a-z.]+)?", r.out.split("\n")[0])
+        assert max(map(len, r.out.splitlines())) <= 100
+
+
+def test_version_says_how_it_was_built_and_what_the_kernel_offers(run):
+    answer = run("--version", "--json").json
+    lines = run("--version").out.splitlines()
+    assert lines[0] == f"portreeve {answer['version']}"
+    build, kernel = answer["build"], answer["kernel"]
+    assert re.match(r"(gcc|clang) \d", build["compiler"])
+    assert f"  compiler       {build['compiler']}" in lines
+    assert f"  page           {'yes' if build['page'] else 'no'}" in lines
+    for name, version in build["libraries"].items():
+        assert re.match(r"\d+\.\d", version) and f"  {name:14} {version}" in lines
+    assert kernel["release"] == os.uname().release
+    words = {True: "yes", False: "no", None: "unknown"}
+    for feature in kernel["features"]:
+        why = f": {feature['why']}" if feature["why"] else ""
+        assert f"  {feature['text']:56} {words[feature['has']]}{why}" in lines
+        assert feature["has"] is True or feature["why"]
+    names = [feature["name"] for feature in kernel["features"]]
+    assert len(names) == len(set(names)) and {"nftables", "held-table", "fastpath"} <= set(names)
+
+
+def test_anybody_may_ask_for_the_version(run):
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody with fewer rights")
+    r = run("--version", through=NOBODY)
+    assert r.code == 0 and r.err == "" and r.out == run("--version").out
 
 
 @pytest.mark.parametrize("words,says", [

@@ -39,6 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (http_param(&r, "client"))
 			(void)ip_prefix_parse(http_param(&r, "client"), &client);
 		(void)http_host_is_ours(r.host, "gateway");
+		(void)http_takes_gzip(r.accept_encoding);
+		must(!http_has_tag(r.if_none_match, "\"a\"") || strpbrk(r.if_none_match, "\"*"));
 	}
 	arena_free(a);
 	free(bytes);

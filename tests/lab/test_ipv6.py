@@ -110,15 +110,15 @@ def test_link_local_gateways(lab):
     assert site.foreign("telecom") == site.foreign("unicom") == 0
 
 
-def advertise(site, lifetime=1800):
-    """One router advertisement from telecom's ISP, as a gateway with DHCPv6 or SLAAC gets it."""
+def advertise(site, lifetime=1800, prefix="2001:db8:1::", autoconf=0):
+    """One router advertisement from telecom's ISP, as a gateway with DHCPv6 (or SLAAC) gets it."""
     isp = site.isp["telecom"]
     mac = isp.mac("customer")
     addresses = json.loads(isp.run("ip -j -6 addr show dev customer").stdout)[0]["addr_info"]
     router = next(a["local"] for a in addresses if a["scope"] == "link")
     frame = Ether(src=mac, dst="33:33:00:00:00:01") / IPv6(src=router, dst="ff02::1", hlim=255) \
         / ICMPv6ND_RA(routerlifetime=lifetime) / ICMPv6NDOptSrcLLAddr(lladdr=mac) \
-        / ICMPv6NDOptPrefixInfo(prefix="2001:db8:1::", prefixlen=64, A=0, L=1)
+        / ICMPv6NDOptPrefixInfo(prefix=prefix, prefixlen=64, A=autoconf, L=1)
     sock = isp.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sock.bind(("customer", 0))
     sock.send(bytes(frame))

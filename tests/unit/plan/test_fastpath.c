@@ -142,6 +142,171 @@ static void test_without_conntrack(void **state)
 	planned_fini(&p);
 }
 
+/* ---- IPv6 ---- */
+
+#define TWO_FAMILIES                                                                               \
+	"uplinks:\n"                                                                               \
+	"  telecom: {interface: eth0, address: [1.1.1.1, \"2001:db8:1::1\"],\n"                    \
+	"    gateway: [1.1.1.254, \"2001:db8:1::fe\"]}\n"                                          \
+	"  unicom: {interface: eth1, address: 2.2.2.2, gateway: 2.2.2.254}\n"                      \
+	"maps:\n"                                                                                  \
+	"  web: {listen: 80/tcp, to: 192.168.0.2}\n"                                               \
+	"  web6: {listen: 80/tcp, to: \"fd00::2\", return: direct}\n"
+
+static const char *conf6(struct planned *p, const char *interface, const char *what)
+{
+	return netstate_conf_key(p->a, IP_V6, interface, what);
+}
+
+static void set_conf6(struct planned *p, const char *interface, const char *what, const char *value)
+{
+	const char *key = conf6(p, interface, what);
+
+	VEC_EACH (&p->seen.sysctls, struct net_sysctl, s)
+		if (strcmp(s->key, key) == 0) {
+			s->value = value;
+			return;
+		}
+	vec_push(p->a, &p->seen.sysctls, ((struct net_sysctl){key, value, NOWHERE}));
+}
+
+/* A machine of Linux 6.17, where each interface has a switch that forwards. */
+static void begin6(struct planned *p, const char *gateway)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	strbuf_addf(&text, "%s%s", TWO_FAMILIES, gateway);
+	planned_init(p, strbuf_str(&text));
+	strbuf_fini(&text);
+	VEC_EACH (&p->seen.links, struct net_link, l)
+		set_conf6(p, l->name, "force_forwarding", "0");
+}
+
+/* "eth0.accept_ra=2 eth0.forwarding=1": those of the plan, in their order. */
+static void assert_conf6(struct planned *p, const char *want)
+{
+	struct strbuf got = STRBUF_INIT;
+	const char *name;
+
+	planned_make(p);
+	assert_non_null(p->plan);
+	VEC_EACH (&p->plan->want.sysctls, struct net_sysctl, s) {
+		if (strncmp(s->key, "net.ipv6.conf.", 14) != 0 || strstr(s->key, "force_"))
+			continue;
+		name = s->key + 14;
+		strbuf_addf(&got, "%s%s=%s", got.len ? " " : "", name, s->value);
+	}
+	assert_string_equal(strbuf_str(&got), want);
+	strbuf_fini(&got);
+}
+
+/* accept_ra of all before any forwarding: the first of those takes away what is not kept. */
+static void test_ipv6_forwards(void **state)
+{
+	struct memory_sysctl *m;
+	struct planned p;
+
+	begin6(&p, "gateway: {fastpath: auto}\n");
+	assert_conf6(&p, "eth0.accept_ra=2 lan1.accept_ra=2 eth0.forwarding=1 lan1.forwarding=1");
+	m = p.plan->memory.sysctls.items;
+	for (size_t i = 0; i < p.plan->memory.sysctls.len; i++)
+		if (strstr(m[i].key, "eth0.accept_ra"))
+			assert_string_equal(m[i].value, "1");
+	VEC_EACH (&p.plan->fastpaths, struct plan_fastpath, f) {
+		assert_int_equal(
+			f->ip6, !strcmp(f->interface, "eth0") || !strcmp(f->interface, "lan1"));
+		assert_null(f->not_ip6);
+	}
+	planned_fini(&p);
+
+	/* Only where the fast path is; and nothing at all without it. */
+	begin6(&p, "gateway: {fastpath: {eth0: tc}}\n");
+	assert_conf6(&p, "eth0.accept_ra=2 eth0.forwarding=1");
+	planned_fini(&p);
+	begin6(&p, "gateway: {fastpath: {eth1: tc, lan0: tc}}\n");
+	assert_conf6(&p, "");
+	planned_fini(&p);
+	begin6(&p, "");
+	assert_conf6(&p, "");
+	planned_fini(&p);
+}
+
+/* The whole machine forwards, but this interface is to be a host's: the trick to go on taking advertisements. */
+static void test_ipv6_host_interface(void **state)
+{
+	struct planned p;
+
+	begin6(&p, "gateway: {fastpath: auto}\n");
+	set_conf6(&p, "all", "forwarding", "1");
+	set_conf6(&p, "lan1", "forwarding", "1");
+	assert_conf6(&p, "eth0.accept_ra=2 eth0.forwarding=1");
+	planned_fini(&p);
+
+	begin6(&p, "gateway: {fastpath: auto}\n");
+	set_conf6(&p, "all", "forwarding", "1");
+	set_conf6(&p, "lan1", "forwarding", "1");
+	set_conf6(&p, "eth0", "forwarding", "1");
+	assert_conf6(&p, "");
+	planned_fini(&p);
+}
+
+static void advertise(struct planned *p, const char *interface)
+{
+	struct net_route *r = vec_add(p->a, &p->seen.routes);
+
+	*r = (struct net_route){.family = IP_V6,
+		.table = TABLE_MAIN,
+		.dst = {.addr = {.family = IP_V6}},
+		.type = ROUTE_UNICAST,
+		.protocol = 9,
+		.metric = 1024};
+	*vec_add(p->a, &r->nexthops) = (struct net_nexthop){.interface = interface, .weight = 1};
+}
+
+/* Forwarding on one interface takes the advertised default routes of all. */
+static void test_ipv6_elsewhere(void **state)
+{
+	struct planned p;
+
+	begin6(&p, "gateway: {fastpath: {lan1: tc}}\n");
+	advertise(&p, "eth1");
+	assert_conf6(&p, "eth1.accept_ra=2 lan1.accept_ra=2 lan1.forwarding=1");
+	planned_fini(&p);
+
+	/* Who handles advertisements without the kernel has 0, and keeps it. */
+	begin6(&p, "gateway: {fastpath: {lan1: tc}}\n");
+	advertise(&p, "eth1");
+	set_conf6(&p, "eth1", "accept_ra", "0");
+	set_conf6(&p, "lan1", "accept_ra", "2");
+	assert_conf6(&p, "lan1.forwarding=1");
+	planned_fini(&p);
+}
+
+/* What an earlier plan set is not the machine's own; what is unknown is not touched. */
+static void test_ipv6_stays(void **state)
+{
+	struct planned p;
+
+	begin6(&p, "gateway: {fastpath: {lan1: tc}}\n");
+	vec_push(p.a, &p.memory.sysctls,
+		((struct memory_sysctl){conf6(&p, "lan1", "accept_ra"), "1"}));
+	vec_push(p.a, &p.memory.sysctls,
+		((struct memory_sysctl){conf6(&p, "lan1", "forwarding"), "0"}));
+	set_conf6(&p, "lan1", "accept_ra", "2");
+	set_conf6(&p, "lan1", "forwarding", "1");
+	assert_conf6(&p, "lan1.accept_ra=2 lan1.forwarding=1");
+	planned_fini(&p);
+
+	begin6(&p, "gateway: {fastpath: {lan1: tc}}\n");
+	VEC_EACH (&p.seen.sysctls, struct net_sysctl, s)
+		if (strcmp(s->key, conf6(&p, "lan1", "accept_ra")) == 0)
+			s->key = "net.ipv4.none";
+	assert_conf6(&p, "");
+	assert_non_null(strstr(
+		p.plan->fastpaths.items[0].not_ip6, "net.ipv6.conf.lan1.accept_ra is not known"));
+	planned_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +315,10 @@ int main(void)
 		cmocka_unit_test(test_liberal_is_remembered),
 		cmocka_unit_test(test_liberal_stays),
 		cmocka_unit_test(test_without_conntrack),
+		cmocka_unit_test(test_ipv6_forwards),
+		cmocka_unit_test(test_ipv6_host_interface),
+		cmocka_unit_test(test_ipv6_elsewhere),
+		cmocka_unit_test(test_ipv6_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

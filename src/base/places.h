@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Places: the items of a list by a hash of what they are, in an arena. What is equal is the caller's to tell. */
-#ifndef REPORT_PLACES_H
-#define REPORT_PLACES_H
+#ifndef BASE_PLACES_H
+#define BASE_PLACES_H
 
 #include <stddef.h>
 #include <stdint.h>

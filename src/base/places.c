@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Places: open addressing; a slot holds 1 + the place in the list, 0 is free. At most half are taken. */
-#include "report/places.h"
+#include "base/places.h"
 
 #define FIRST_SLOTS 64u
 
