@@ -11,7 +11,7 @@ import tempfile
 import pytest
 
 from gateway import ARTICLE, Portreeve
-from pitfall import configure
+from pitfall import configure, doctor
 from test_article import DNAT, FWMARK_RULES, REPLY_ONLY, TABLES
 from test_foreign import (ADDRESSES, ADDRESSES6, ARTICLE6, DOCKER_20, DOCKER_28, docker,
                           firewalld_box, ufw_box)
@@ -541,3 +541,13 @@ def test_portreeve_and_firewalld(lab):
     box.run("firewall-cmd --reload")
     assert answers(site)
     is_quiet(portreeve)
+
+
+def test_a_map_that_takes_a_service_of_the_gateways(lab):
+    """No rule of somebody's belongs into portreeve's own table: the remedy is another listener."""
+    site = gateway(lab)
+    portreeve = Portreeve(site.gw)
+    portreeve.apply(ARTICLE)
+    serve(site.gw, tcp=[80])
+    found = next(f for f in doctor(portreeve, "--live") if f["number"] == 60)
+    assert found["remedy"] == [] and "`on:`" in found["advice"]

@@ -584,6 +584,11 @@ static void look_at_service(
 		f->consequence = arena_printf(q->arena,
 			"what comes in by %s for that port ends at the backend instead",
 			u->interface);
+		if (is_own(q, w)) {
+			f->advice = "let the map listen on another port, or keep one address for "
+				    "the gateway with `on:`";
+			return;
+		}
 		remedy_service(q, f, w, u, s);
 		f->advice = "this gives the port back to the gateway's service; to have both, use "
 			    "another port, or forward one of the addresses only";
