@@ -47,7 +47,8 @@ static const struct cli_option common_options[] = {
 	[COMMON_COLOR] = {"color", "WHEN",
 		"colour the text: auto, always or never; auto obeys NO_COLOR"},
 	[COMMON_HELP] = {"help", NULL, "print this help (also -h)"},
-	[COMMON_VERSION] = {"version", NULL, "print the version, how it was built and what this kernel offers (also -V)"},
+	[COMMON_VERSION] = {"version", NULL,
+		"print the version, how it was built and what this kernel offers (also -V)"},
 };
 static_assert(sizeof(common_options) / sizeof(common_options[0]) == COMMON_COUNT_,
 	"one row per common option");
