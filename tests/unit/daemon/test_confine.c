@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
@@ -22,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -72,7 +74,7 @@ static int confined(const char *(*check)(void), const char *mode)
 
 static void need_root(void)
 {
-	if (geteuid() != 0) {
+	if (geteuid() != 0 || prctl(PR_CAPBSET_READ, CAP_NET_ADMIN) != 1) {
 		print_message("# SKIP: only root has rights to give up\n");
 		skip();
 	}
