@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/init_ask.h"
 #include "cli/source.h"
+#include "kernel/rundir.h"
 #include "report/report.h"
 #include "walk/propose.h"
 
@@ -26,23 +27,6 @@ struct init {
 };
 
 /* ---- writing the file ---- */
-
-static int write_all(int fd, const char *s)
-{
-	size_t len = strlen(s);
-
-	while (len) {
-		ssize_t n = write(fd, s, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		s += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
 
 /* Without @force a file that has come meanwhile stays. */
 static int move_there(const char *from, const char *to, bool force)
@@ -69,7 +53,9 @@ static int write_file(struct arena *a, const char *path, const char *text, bool 
 	fd = mkostemp(new, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = write_all(fd, text);
+	err = rundir_write(fd, text, strlen(text));
+	if (!err && fsync(fd) < 0)
+		err = -errno;
 	if (!err && fchmod(fd, 0644 & ~mask) < 0)
 		err = -errno;
 	if (close(fd) < 0 && !err)

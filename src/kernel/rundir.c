@@ -45,7 +45,7 @@ int rundir_name(
 	return 0;
 }
 
-static int write_all(int fd, const char *s, size_t len)
+int rundir_write(int fd, const char *s, size_t len)
 {
 	while (len) {
 		ssize_t n = write(fd, s, len);
@@ -69,7 +69,7 @@ int rundir_replace(int dir, const char *name, const void *bytes, size_t len)
 	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	err = write_all(fd, bytes, len);
+	err = rundir_write(fd, bytes, len);
 	if (!err && fsync(fd) < 0)
 		err = -errno;
 	if (close(fd) < 0 && !err)

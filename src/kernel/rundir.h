@@ -20,6 +20,8 @@ int rundir_open(bool make);
 int rundir_name(
 	const struct kernel *k, const char *what, const char *suffix, char name[RUNDIR_NAME_BYTES]);
 
+/* All of @s, whatever write(2) takes at a time. 0 or -errno. */
+int rundir_write(int fd, const char *s, size_t len);
 /* Write a file as a whole: after a crash there is either the old content or the new. */
 int rundir_replace(int dir, const char *name, const void *bytes, size_t len);
 /* Read a file of at most @limit bytes (else -EFBIG) into @a. A NUL follows the content. */
