@@ -654,6 +654,19 @@ static __always_inline int kernel_turn(const struct fp_how *how, __u32 now)
 }
 
 /*
+ * Conntrack forgot a bypassed connection: the kernel must see a request first, which begins it anew, since a reply
+ * without one is nobody's. So requests are asked anew at once, and a reply goes on as before for a moment.
+ */
+static __always_inline int waits_for_request(struct fp_how *how, __u32 stamp, __u32 age)
+{
+	if (how->stamp != stamp || age > second + second / 4 || is_home(own_index))
+		return 0;
+	outdate(how->slot);
+	how->stamp = stamp_now(how->slot);
+	return 1;
+}
+
+/*
  * The one way through: FP_OK, and @found is how the packet goes on. @segment is the longest packet
  * that it will be on the wire.
  *
@@ -667,7 +680,7 @@ static __always_inline enum fp_reason decide(void *ctx, int xdp, const struct fp
 {
 	__u64 hash = hash_of(key->words, KEY_WORDS(v6));
 	void *flow = find(hash, key, v6);
-	__u32 now = (__u32)bpf_jiffies64(), stamp, age = 0, early;
+	__u32 now = (__u32)bpf_jiffies64(), stamp = 0, age = 0, early;
 	int again = 0, rests = pkt->silent;
 	enum fp_reason reason = FP_OK;
 	struct fp_how *how;
@@ -689,7 +702,7 @@ static __always_inline enum fp_reason decide(void *ctx, int xdp, const struct fp
 		again = how->out != 0;
 		if (again && !rests && (how->stamp ^ stamp) >> 16) {
 			how->stamp = stamp;
-			how->proved = now - second - 1;
+			how->proved = now - 2 * second; /* nothing waits any longer */
 			return FP_CHANGED;
 		}
 	} else {
@@ -699,6 +712,12 @@ static __always_inline enum fp_reason decide(void *ctx, int xdp, const struct fp
 	}
 	start_proof(&p, eth, key, pkt, segment, v6);
 	reason = prove(ctx, xdp, &p, pkt);
+	if (reason == FP_NO_CONNECTION && again &&
+		waits_for_request(how_in(flow, v6), stamp, age)) {
+		reason = FP_OK;
+		rests = 1;
+		goto proved;
+	}
 	if (reason != FP_OK && !holds(reason)) {
 		if (again)
 			forget(flow, now, v6);

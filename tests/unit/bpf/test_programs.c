@@ -6,10 +6,9 @@
  */
 #include "setting.h"
 
-#define CLIENT	  "100.1.2.3"
-#define CLIENT6	  "2001:db8:100::3"
-#define RAW_CHAIN "nft 'table ip zones { chain c { type filter hook prerouting priority raw; "
-#define UDP_PAST  31 /* what is left of a timeout that was refreshed is more */
+#define CLIENT	 "100.1.2.3"
+#define CLIENT6	 "2001:db8:100::3"
+#define UDP_PAST 31 /* what is left of a timeout that was refreshed is more */
 
 /* A mapped connection of one family: as its packets come in and go out, both ways. */
 struct journey {
@@ -479,6 +478,20 @@ static void test_connections(void **state)
 	}
 }
 
+/* TCP4's connection alone, begun under @rule, which gives zones; until end_zones(). */
+static void fresh_zoned(struct setting *s, const char *rule)
+{
+	fresh(s);
+	sh("nft 'table ip zones { chain c { type filter hook prerouting priority raw; %s; }; }'",
+		rule);
+	conntrack_add(s, TCP4);
+}
+
+static void end_zones(void)
+{
+	sh("nft delete table ip zones");
+}
+
 /* What a zone has is no other's: packets find connections of zone 0 alone, which their line must be home of. */
 static void test_zones(void **state)
 {
@@ -489,23 +502,17 @@ static void test_zones(void **state)
 		struct frame f;
 
 		/* All of it in another zone. */
-		fresh(s);
-		sh(RAW_CHAIN "ct zone set 1; }; }'");
-		conntrack_add(s, TCP4);
+		fresh_zoned(s, "ct zone set 1");
 		passed(s, m, UP0, &TCP4->request, FP_NO_CONNECTION);
 		passed(s, m, LAN0, &TCP4->reply, FP_NO_CONNECTION);
-		sh("nft delete table ip zones");
+		end_zones();
 		/* Only what clients call a connection: its replies are still found. */
-		fresh(s);
-		sh(RAW_CHAIN "ct original zone set 1; }; }'");
-		conntrack_add(s, TCP4);
+		fresh_zoned(s, "ct original zone set 1");
 		passed(s, m, UP0, &TCP4->request, FP_NO_CONNECTION);
 		passed(s, m, LAN0, &TCP4->reply, FP_ZONE);
-		sh("nft delete table ip zones");
+		end_zones();
 		/* The same addresses and ports twice: in zone 0, and of another network in zone 1. */
-		fresh(s);
-		sh(RAW_CHAIN "iifname up1 ct zone set 1; }; }'");
-		conntrack_add(s, TCP4);
+		fresh_zoned(s, "iifname up1 ct zone set 1");
 		request.dmac = reply.dmac = interface_macs[UP1];
 		request.flags = FP_SYN;
 		frame_make(&f, &request);
@@ -517,7 +524,7 @@ static void test_zones(void **state)
 		bypassed(s, m, LAN0, &TCP4->reply, &TCP4->reply_out);
 		passed(s, m, UP1, &request, FP_HOME);
 		passed(s, m, UP1, &reply, FP_HOME);
-		sh("nft delete table ip zones");
+		end_zones();
 	}
 }
 
@@ -713,7 +720,7 @@ static void test_off(void **state)
 	}
 }
 
-/* A connection that is gone is gone after a second. */
+/* A connection that is gone is gone after a second, or a moment later: see waits_for_request(). */
 static void test_expires(void **state)
 {
 	struct setting *s = needed(state);
@@ -725,8 +732,45 @@ static void test_expires(void **state)
 			bypassed(s, m, UP0, &j->request, &j->request_out);
 			bypassed(s, m, LAN0, &j->reply, &j->reply_out);
 			conntrack_flush();
-			sleep_jiffies(s->second + 2);
+			sleep_jiffies(s->second + s->second / 4 + 2);
 			passed(s, m, UP0, &j->request, FP_NO_CONNECTION);
+			passed(s, m, LAN0, &j->reply, FP_NO_CONNECTION);
+		}
+}
+
+/* How often connections began or ended, as far as flows are concerned. */
+static uint32_t outdated(const struct setting *s)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < FP_SLOTS; i++)
+		sum += s->programs[0]->bss->shared.stamps[i] & 0xffff;
+	return sum;
+}
+
+/* Of a connection that is gone the kernel sees a request first, however fresh its proof was. */
+static void test_request_before_reply(void **state)
+{
+	struct setting *s = needed(state);
+
+	for (enum mode m = XDP; m < MODES; m++)
+		for (const struct journey *j = journeys; j < journeys_end; j++) {
+			uint32_t before;
+
+			fresh(s);
+			conntrack_add(s, j);
+			bypassed(s, m, LAN0, &j->reply, &j->reply_out);
+			sleep_jiffies(s->second * 2 / 5);
+			bypassed(s, m, UP0, &j->request, &j->request_out);
+			conntrack_flush();
+			before = outdated(s);
+			while (outdated(s) == before) {
+				bypassed(s, m, LAN0, &j->reply, &j->reply_out);
+				sleep_jiffies(s->second / 50);
+			}
+			bypassed(s, m, LAN0, &j->reply, &j->reply_out);
+			passed(s, m, UP0, &j->request, FP_NO_CONNECTION);
+			sleep_jiffies(s->second / 4 + 2);
 			passed(s, m, LAN0, &j->reply, FP_NO_CONNECTION);
 		}
 }
@@ -1165,6 +1209,7 @@ int main(void)
 		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_expires),
+		cmocka_unit_test(test_request_before_reply),
 		cmocka_unit_test(test_home_changes),
 		cmocka_unit_test(test_epoch),
 		cmocka_unit_test(test_rest_is_kept),
