@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Facts about other tools: networkd's settings in all their places, iptables-legacy in a namespace. */
-#include "netns.h"
+#include "fake_root.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,25 +10,6 @@
 
 #include "kernel/facts.h"
 #include "kernel/nft.h"
-
-static char root[] = "/tmp/portreeve-facts-XXXXXX";
-
-static void put(const char *path, const char *text)
-{
-	sh("mkdir -p \"$(dirname %s%s)\" && printf '%s' > %s%s", root, path, text, root, path);
-}
-
-static int make_root(void **state)
-{
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	sh("rm -r %s", root);
-	return 0;
-}
 
 static void check(bool rules, bool routes)
 {
@@ -141,7 +122,7 @@ static void test_foreign_sets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_networkd_settings, make_root, remove_root),
+		IN_ROOT(test_networkd_settings),
 		cmocka_unit_test(test_legacy),
 		cmocka_unit_test(test_processes),
 		cmocka_unit_test(test_foreign_sets),

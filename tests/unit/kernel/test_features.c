@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a kernel offers, by a tree that looks like its /proc, /sys and /lib, and on this machine. */
-#include "netns.h"
+#include "fake_root.h"
 
 #include <sys/utsname.h>
 
@@ -10,25 +10,7 @@
 #include "kernel/features.h"
 #include "kernel/nft.h"
 
-static char root[] = "/tmp/portreeve-features-XXXXXX";
 static struct kernel_feature got[FEATURE_COUNT_];
-
-static void put(const char *path, const char *text)
-{
-	sh("mkdir -p \"$(dirname %s%s)\" && printf '%s' > %s%s", root, path, text, root, path);
-}
-
-static int make_root(void **state)
-{
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	sh("rm -r %s", root);
-	return 0;
-}
 
 static void expect(const char *release, enum feature_id id, enum feature_answer has)
 {
@@ -166,8 +148,6 @@ static void test_this_machine(void **state)
 	for (unsigned int i = 0; i < FEATURE_COUNT_; i++)
 		assert_true(got[i].name && got[i].text);
 }
-
-#define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
 
 int main(void)
 {
