@@ -55,22 +55,12 @@ static bool yes(struct asking *q, const char *question, bool otherwise)
 	return otherwise;
 }
 
-static bool name_is_free(
-	const struct proposal *p, const struct proposal_uplink *u, const char *name)
-{
-	VEC_EACH (&p->uplinks, const struct proposal_uplink, it) {
-		if (it != u && strcmp(it->line.name, name) == 0)
-			return false;
-	}
-	return true;
-}
-
 static void ask_name(struct asking *q, struct proposal_uplink *u)
 {
 	for (unsigned int i = 0; i < TRIES_MAX; i++) {
 		const char *s = answer(q, "  its name", u->line.name);
 
-		if (config_is_name(s) && name_is_free(q->p, u, s)) {
+		if (config_is_name(s) && proposal_name_is_free(q->p, u, s)) {
 			u->line.name = s;
 			return;
 		}
@@ -80,8 +70,8 @@ static void ask_name(struct asking *q, struct proposal_uplink *u)
 }
 
 /* An address of the family, or the word in brackets, which is none. False: that. */
-static bool ask_address(
-	struct asking *q, const char *question, const struct ip_addr *found, struct ip_addr *out)
+static bool ask_address(struct asking *q, const char *question, uint8_t family,
+	const struct ip_addr *found, struct ip_addr *out)
 {
 	const char *otherwise = "not known";
 	char buf[IP_STRLEN];
@@ -93,10 +83,10 @@ static bool ask_address(
 
 		if (!found->family && s == otherwise)
 			return false;
-		if (ip_parse(s, out) == 0 && !ip_is_unspecified(out) && !ip_is_multicast(out) &&
-			!ip_is_loopback(out))
+		if (ip_parse(s, out) == 0 && out->family == family && !ip_is_unspecified(out) &&
+			!ip_is_multicast(out) && !ip_is_loopback(out))
 			return true;
-		fprintf(stderr, "  an address, please\n");
+		fprintf(stderr, "  an address%s, please\n", family == IP_V6 ? " of IPv6" : "");
 	}
 	*out = *found;
 	return found->family;
@@ -105,6 +95,7 @@ static bool ask_address(
 static void ask_line(struct asking *q, struct proposal_uplink *u)
 {
 	const char *addresses = proposal_addresses(q->c->arena, &u->line);
+	uint8_t lacks = u->router_sure ? IP_NONE : proposal_lacks_router(q->p, u);
 	struct ip_addr given;
 
 	VEC_EACH (&u->why, const char *, why)
@@ -113,19 +104,19 @@ static void ask_line(struct asking *q, struct proposal_uplink *u)
 		    arena_printf(q->c->arena, "Is %s (%s) a line to the Internet?",
 			    u->line.interface, *addresses ? addresses : "no address"),
 		    u->standing == LINE_FOUND)) {
-		u->standing = LINE_MAYBE;
+		if (u->standing == LINE_FOUND)
+			u->standing = LINE_DENIED;
 		return;
 	}
 	u->standing = LINE_FOUND;
 	ask_name(q, u);
-	if (!u->router_sure && proposal_lacks_router(q->p, u) &&
-		ask_address(q, "  its router", &u->router, &given)) {
+	if (lacks && ask_address(q, "  its router", lacks, &u->router, &given)) {
 		u->router = given;
 		u->router_sure = true;
 	}
 	given = (struct ip_addr){0};
 	if (proposal_is_behind(u) &&
-		ask_address(q, "  the address that the world calls", &given, &given))
+		ask_address(q, "  the address that the world calls", IP_V4, &given, &given))
 		u->public = given;
 }
 
@@ -171,6 +162,10 @@ static void add_map(struct asking *q, const struct proposal_map *m, const char *
 
 static bool map_name_is_free(const struct proposal *p, const char *name)
 {
+	VEC_EACH (&p->import.names, const char *, it) {
+		if (strcmp(*it, name) == 0)
+			return false;
+	}
 	VEC_EACH (&p->maps, const struct proposal_map, m) {
 		if (strcmp(m->name, name) == 0)
 			return false;

@@ -43,7 +43,6 @@ struct drafting {
 	enum import_unhidden unhidden;
 	struct import *out;
 	VEC(struct draft) drafts;
-	VEC(const char *) names;
 };
 
 /* ---- what is carried over, and what is left ---- */
@@ -389,13 +388,13 @@ static const char *unique_name(struct drafting *d, const char *wish)
 	for (unsigned int n = 2;; n++) {
 		bool taken = false;
 
-		VEC_EACH (&d->names, const char *, it)
+		VEC_EACH (&d->out->names, const char *, it)
 			taken = taken || strcmp(*it, name) == 0;
 		if (!taken)
 			break;
 		name = arena_printf(d->arena, "%s-%u", wish, n);
 	}
-	vec_push(d->arena, &d->names, name);
+	vec_push(d->arena, &d->out->names, name);
 	return name;
 }
 

@@ -28,8 +28,9 @@ enum import_unhidden {
 
 struct import {
 	const char *yaml;
-	const char *maps_yaml; /* of it, what stands under "maps:" */
-	size_t maps, asked;    /* maps made; of those, how many ask how replies come back */
+	const char *maps_yaml;	 /* of it, what stands under "maps:" */
+	VEC(const char *) names; /* of the maps */
+	size_t maps, asked;	 /* maps made; of those, how many ask how replies come back */
 	size_t lost; /* IMPORT_AS_SEEN: whose backend no route leads to; they are not enabled */
 	VEC(struct import_left) left;
 	/* Those whose map says `return: direct`: their backends are taken to answer through here. */

@@ -54,6 +54,7 @@ struct kept_line {
 	const char *name;
 	uint32_t number;
 	const char *interface;
+	const struct net_route *routes[2];
 	struct ip_addr next[2];
 };
 struct kept_lines {
@@ -67,6 +68,7 @@ static void keep_route(struct looking *l, const struct net_rule *rule, struct ke
 			r->family != rule->family || !is_default(r) || !r->nexthops.len)
 			continue;
 		line->interface = r->nexthops.items[0].interface;
+		line->routes[r->family == IP_V6] = r;
 		line->next[r->family == IP_V6] = r->nexthops.items[0].gateway;
 	}
 }
@@ -91,6 +93,22 @@ static void find_kept(struct looking *l, struct kept_lines *out)
 		}
 		if (line.interface)
 			vec_push(l->arena, &out->items, line);
+	}
+}
+
+/* Lines that share an interface are told apart by their next hops, and the machine's own routes need not
+ * name those: then portreeve's do. */
+static void restore_routes(struct looking *l, const struct kept_lines *kept)
+{
+	VEC_EACH (&kept->items, const struct kept_line, k) {
+		bool shared = false;
+
+		VEC_EACH (&kept->items, const struct kept_line, it)
+			shared = shared || (it != k && name_equal(it->interface, k->interface));
+		for (unsigned int f = 0; f < 2; f++) {
+			if (shared && k->routes[f])
+				vec_push(l->arena, &l->out->net.routes, *k->routes[f]);
+		}
 	}
 }
 
@@ -493,15 +511,25 @@ static bool number_taken(const struct proposal *p, uint32_t number)
 	return false;
 }
 
+bool proposal_name_is_free(
+	const struct proposal *p, const struct proposal_uplink *u, const char *name)
+{
+	VEC_EACH (&p->uplinks, const struct proposal_uplink, it) {
+		if (it != u && strcmp(it->line.name, name) == 0)
+			return false;
+	}
+	return true;
+}
+
 /* Names in force stay, so another's may be taken by now. */
 static void settle_names(struct arena *a, struct proposal *p)
 {
 	VEC_EACH (&p->uplinks, struct proposal_uplink, u) {
-		VEC_EACH (&p->uplinks, const struct proposal_uplink, it) {
-			if (it != u && !u->kept && strcmp(it->line.name, u->line.name) == 0)
-				u->line.name = config_name_like(
-					a, arena_printf(a, "line-%.40s", u->line.name));
-		}
+		const char *wish = u->line.name;
+
+		for (unsigned int n = 2; !u->kept && !proposal_name_is_free(p, u, u->line.name);
+			n++)
+			u->line.name = config_name_like(a, arena_printf(a, "%.40s-%u", wish, n));
 	}
 }
 
@@ -575,8 +603,9 @@ void propose_look(struct arena *a, const struct netstate *seen, struct proposal 
 	struct kept_lines kept = {0};
 
 	plan_overlay(a, seen, &nothing, &out->net);
-	gateway_infer(a, &out->net, &out->gateway);
 	find_kept(&l, &kept);
+	restore_routes(&l, &kept);
+	gateway_infer(a, &out->net, &out->gateway);
 	add_lines(&l, &kept);
 	VEC_EACH (&out->gateway.uplinks, const struct gateway_uplink, line)
 		vec_add(a, &out->uplinks)->line = *line;

@@ -17,6 +17,7 @@ enum proposal_standing {
 	LINE_MAYBE,    /* it may be one: written as a comment, with a question */
 	LINE_TWIN,     /* a second router for addresses that another line on the interface has */
 	LINE_NAMELESS, /* the name of its interface cannot stand in a config */
+	LINE_DENIED,   /* it looked like one, but somebody said that it is none */
 };
 
 struct proposal_uplink {
@@ -79,6 +80,9 @@ const char *proposal_addresses(struct arena *a, const struct gateway_uplink *lin
 /* The family in which the line has addresses, or is to have them, but no default route tells its router.
  * IP_NONE: there is none, or what is on the line needs no router. */
 uint8_t proposal_lacks_router(const struct proposal *p, const struct proposal_uplink *u);
+/* Has no other line the name? */
+bool proposal_name_is_free(
+	const struct proposal *p, const struct proposal_uplink *u, const char *name);
 /* Has it IPv4 addresses, and only private ones? */
 bool proposal_is_behind(const struct proposal_uplink *u);
 

@@ -74,7 +74,7 @@ static const char *address(struct writing *w, const struct ip_addr *a)
 }
 
 /* @list and one more, as the items of "[a, b]". */
-static const char * and (struct writing * w, const char *list, const char *item)
+static const char *with_item(struct writing *w, const char *list, const char *item)
 {
 	return arena_printf(w->arena, "%s%s%s", list, *list ? ", " : "", item);
 }
@@ -96,9 +96,9 @@ static const char *routers(struct writing *w, const struct proposal_uplink *u)
 		if (!u->line.has_default[f] || (u->leased[f] && !u->shares))
 			continue;
 		if (u->line.next[f].family)
-			list = and(w, list, address(w, &u->line.next[f]));
+			list = with_item(w, list, address(w, &u->line.next[f]));
 		else if (u->shares)
-			list = and(w, list, "onlink");
+			list = with_item(w, list, "onlink");
 	}
 	return listed(w, list);
 }
@@ -116,7 +116,7 @@ static void ask_router(
 			  : "";
 
 	VEC_EACH (&u->routers, const struct ip_addr, r)
-		list = and(w, list, address(w, r));
+		list = with_item(w, list, address(w, r));
 	if (u->router.family) {
 		ask(w,
 			"Is %s its %srouter? No %sdefault route tells; it is the only neighbour "
@@ -181,7 +181,7 @@ static void write_addresses(struct writing *w, const struct proposal_uplink *u)
 	if (!u->shares || !u->line.addrs.len)
 		return;
 	VEC_EACH (&u->line.addrs, const struct ip_addr, a)
-		list = and(w, list, address(w, a));
+		list = with_item(w, list, address(w, a));
 	line(w, u, true, "address: %s", listed(w, list));
 }
 
@@ -254,6 +254,11 @@ static void write_uplink(struct writing *w, const struct proposal_uplink *u)
 			"name ...",
 			u->line.interface);
 		break;
+	case LINE_DENIED:
+		config_add_remark(&w->y, 2, "",
+			arena_printf(w->arena, "But %s was said to be no line to the Internet.",
+				u->line.interface));
+		break;
 	}
 }
 
@@ -279,7 +284,7 @@ static const char *host_words(struct writing *w, const struct proposal_host *h)
 	char buf[IP_STRLEN];
 
 	VEC_EACH (&h->ports, const struct proposal_port, port)
-		ports = and(w, ports,
+		ports = with_item(w, ports,
 			arena_printf(w->arena, "%u/%s", port->port, ip_proto_name(port->proto)));
 	ip_format(&h->addr, buf);
 	return arena_printf(w->arena, *ports ? "%s (answers on %s)" : "%s%s", buf, ports);
@@ -301,7 +306,7 @@ static void write_insides(struct writing *w)
 		const char *hosts = "";
 
 		VEC_EACH (&i->hosts, const struct proposal_host, h)
-			hosts = and(w, hosts, host_words(w, h));
+			hosts = with_item(w, hosts, host_words(w, h));
 		config_add_remark(&w->y, 0, "  ",
 			arena_printf(w->arena, "%s, %s: %s", i->inside->interface,
 				ip_prefix_format(&i->inside->network, buf),
@@ -311,17 +316,14 @@ static void write_insides(struct writing *w)
 
 /* ---- maps ---- */
 
-struct example {
-	uint8_t proto;
-	uint16_t port;
-};
+/* Ports that an example was given for. */
 struct examples {
-	VEC(struct example) items;
+	VEC(struct proposal_port) items;
 };
 
 static bool is_told(const struct examples *told, const struct proposal_port *port)
 {
-	VEC_EACH (&told->items, const struct example, e) {
+	VEC_EACH (&told->items, const struct proposal_port, e) {
 		if (e->proto == port->proto && e->port == port->port)
 			return true;
 	}
@@ -336,7 +338,7 @@ static void example_port(struct writing *w, const struct proposal_host *h,
 
 	if (told->items.len >= EXAMPLES_MAX || is_told(told, port))
 		return;
-	vec_push(w->arena, &told->items, ((struct example){port->proto, port->port}));
+	vec_push(w->arena, &told->items, *port);
 	if (!name)
 		name = arena_printf(w->arena, "%s-%u", ip_proto_name(port->proto), port->port);
 	strbuf_addf(&w->y, "  #%s: {listen: %u/%s, to: %s}\n", name, port->port,

@@ -145,6 +145,21 @@ def test_answers(run, dumps):
     assert "  # ?" not in got.out and "Open," not in got.err
 
 
+def test_one_line_denied(run, dumps):
+    got = run("init", "-", "--state", dumps, "--interactive", text="y\ntelecom\nno\nno\n")
+    assert got.code == 0 and set(yaml.safe_load(got.out)["uplinks"]) == {"telecom"}
+    assert "eth3 was said to be no line to the Internet" in got.out
+    # One that was a question stays one.
+    assert "# ? Is eth1 a line to the Internet?" in got.out
+
+
+def test_a_router_of_the_other_family(run, dumps):
+    answers = ["y", "", "n", "y", "", "2001:db8::1", "2.2.2.254"]
+    got = run("init", "-", "--state", dumps, "--interactive", text="\n".join(answers))
+    assert "an address, please" in got.err
+    assert yaml.safe_load(got.out)["uplinks"]["eth1"]["gateway"] == "2.2.2.254"
+
+
 def test_all_lines_denied(run, dumps):
     got = run("init", "-", "--state", dumps, "--interactive", text="no\n" * 5)
     assert got.code == 1 and "no line to the Internet" in got.err and got.out == ""

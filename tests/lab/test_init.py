@@ -163,12 +163,16 @@ def test_two_routers_on_one_interface(lab):
     site.gw.ip("route add default via 2.2.2.254 dev eth0 table 102",
                "rule add from 2.2.2.2 lookup 102")
     site.gw.iptables("-t nat -A PREROUTING -i eth0 -p tcp --dport 80 -j DNAT --to 192.168.0.2")
-    config = in_force(Portreeve(site.gw))
+    portreeve = Portreeve(site.gw)
+    config = in_force(portreeve)
     assert config["uplinks"] == {
         "eth0": {"interface": "eth0", "address": "1.1.1.1", "gateway": "1.1.1.254", "number": 1},
         "eth0-2": {"interface": "eth0", "address": "2.2.2.2", "gateway": "2.2.2.254", "number": 2}}
     assert together(lambda: ask(site.world, "1.1.1.1", 80), lambda: ask(site.world, "2.2.2.2", 80))\
         .count(None) == 0
+    # portreeve's own routes tell of both routers when the machine's no longer do.
+    site.gw.ip("route del default table 102", "rule del from 2.2.2.2 lookup 102")
+    assert proposal(portreeve)[0]["uplinks"] == config["uplinks"]
 
 
 @pytest.mark.parametrize("name", ["on", "wan@1", "\"'#,[", "1.2.3.4", "größe", "-x", "null"])
