@@ -77,8 +77,8 @@ def flush():
 
 
 class Iptables(Contender):
-    """The article's rules with the LAN looked up first, without which they do not work: one DNAT rule
-    a map and uplink. A single SNAT rule for the inside, where the article has one a map."""
+    """The article's rules with the LAN looked up first, without which they do not work: a map has one DNAT
+    rule for each uplink, and one SNAT rule."""
 
     def __init__(self, name, title, variant):
         super().__init__(name, title)
@@ -93,6 +93,11 @@ class Iptables(Contender):
         return (f"PREROUTING {{}}-d {address}/32 -i {dev} -p {m.protocol} -m {m.protocol} "
                 f"--dport {m.port} -j DNAT --to-destination {m.backend}:{m.backend_port}")
 
+    @staticmethod
+    def snat(m):
+        return (f"POSTROUTING {{}}-d {m.backend}/32 -o {INSIDE} -p {m.protocol} -m {m.protocol} "
+                f"--dport {m.backend_port} -j SNAT --to-source {GATEWAY}")
+
     def on(self, maps):
         lines = ["*mangle", "-A PREROUTING -j CONNMARK --restore-mark",
                  "-A PREROUTING -m mark ! --mark 0 -j ACCEPT"]
@@ -101,9 +106,8 @@ class Iptables(Contender):
                       for p in sorted({m.protocol for m in maps})]
         lines += ["-A PREROUTING -j CONNMARK --save-mark", "COMMIT", "*nat"]
         lines += ["-A " + self.dnat(m, u).format("") for m in maps for u in UPLINKS]
-        lines += [f"-A POSTROUTING -d 192.168.0.0/16 -o {INSIDE} -j SNAT --to-source {GATEWAY}",
-                  "COMMIT", ""]
-        sh(*inside("g", self.restore), input="\n".join(lines))
+        lines += ["-A " + self.snat(m).format("") for m in maps]
+        sh(*inside("g", self.restore), input="\n".join(lines + ["COMMIT", ""]))
         steer(True)
 
     def change(self, maps, which):
@@ -112,6 +116,7 @@ class Iptables(Contender):
         for n, uplink in enumerate(UPLINKS):
             place = which * len(UPLINKS) + n + 1
             lines.append("-R " + self.dnat(maps[which], uplink).format(f"{place} "))
+        lines.append("-R " + self.snat(maps[which]).format(f"{which + 1} "))
         sh(*inside("g", self.restore, "--noflush"), input="\n".join(lines + ["COMMIT", ""]))
 
     def off(self):

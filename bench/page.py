@@ -44,11 +44,12 @@ program to the counting one. It holds what the sender's batch takes.
 
 **Bulk TCP** is iperf3, **connections** are either bare (connect, accept, close) or wrk asking nginx
 with a connection for each request. Processes may use all processors. The map that is used stands in the
-middle of the others. For XDP the ends complete their checksums themselves, as XDP cannot: frames between
+middle of the others. No end keeps closed connections (`tcp_max_tw_buckets`), or who is measured later would
+pay for who was before. For XDP the ends complete their checksums themselves, as XDP cannot: frames between
 veths carry unfinished ones otherwise.
 
 **Contenders.** iptables has the rules of the article that portreeve began with, the LAN looked up
-first, without which they do not work: one DNAT rule a map and uplink. *nft by hand* has the maps in one
+first, without which they do not work: a map has one DNAT rule for each uplink, and one SNAT rule. *nft by hand* has the maps in one
 map and two more lookups; nobody writes less for two uplinks. HAProxy, nginx, rinetd and socat run on the
 gateway as proxies, with their defaults. portreeve hides clients as the others do (`return: snat`); its fast
 path has its usual room of 65,536 connections, or more where there are more flows.
