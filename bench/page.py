@@ -108,9 +108,8 @@ class Page:
         m, s = self.result["machine"], self.result["settings"]
         text = (f"{m['processor']}, {m['processors']} processors, {m['memory_gib']} GiB; {m['system']}; "
                 f"Linux {m['kernel']}. {s['runs']} run{'s' * (s['runs'] != 1)} of {s['seconds']} s each.\n")
-        if m["load_before"] > 0.5:
-            text += (f"\nThe machine was busy before it began (load {m['load_before']:.1f}): these "
-                     "figures are doubtful.\n")
+        if report.doubt(self.result):
+            text += f"\n{report.doubt(self.result)}\n"
         return text
 
     def targets(self):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Doctor: a machine with each pitfall, where it must be found, and machines that work, where nothing
- * must be. (Long since there is a machine for every pitfall.)
+ * must be. (It is long because there is a machine for every pitfall.)
  */
 #include "dumped.h"
 
