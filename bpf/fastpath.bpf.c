@@ -306,6 +306,7 @@ struct proof {
 	__u16 slot;
 	__u16 mtu;
 	__u8 begins; /* its connection does: nothing of it was bypassed yet */
+	__u8 reply;
 	__u32 stamp; /* this and `sent` are from before conntrack was asked, so that no change is missed */
 	__u16 sent;
 };
@@ -512,12 +513,13 @@ static __always_inline enum fp_reason prove(
 
 	if (!ct)
 		return FP_NO_CONNECTION;
+	p->reply = opts.dir != DIR_ORIGINAL;
 	reason = ask_conntrack(ct, opts.dir, p, &home);
 	if (reason == FP_OK)
-		reason = ask_routes(ctx, p, opts.dir != DIR_ORIGINAL, &home);
+		reason = ask_routes(ctx, p, p->reply, &home);
 	if (reason == FP_OK && xdp && !bpf_map_lookup_elem(&targets, &p->route.ifindex))
 		reason = FP_TARGET;
-	if (reason == FP_OK && pkt->proto == FP_TCP && !goes_both_ways(p, opts.dir != DIR_ORIGINAL))
+	if (reason == FP_OK && pkt->proto == FP_TCP && !goes_both_ways(p, p->reply))
 		reason = FP_ONE_WAY;
 	if (reason == FP_OK)
 		refresh(ct, pkt, p->slot);
@@ -653,13 +655,19 @@ static __always_inline int kernel_turn(const struct fp_how *how, __u32 now)
 	return 1;
 }
 
+/* Replies are asked for so much sooner than a second after they were last: time to wait for a request. */
+static __always_inline __u32 sooner(void)
+{
+	return second / 8;
+}
+
 /*
  * Conntrack forgot a bypassed connection: the kernel must see a request first, which begins it anew, since a reply
- * without one is nobody's. So requests are asked anew at once, and a reply goes on as before for a moment.
+ * without one is nobody's. So requests are asked anew at once, and replies go on as before until their second is over.
  */
 static __always_inline int waits_for_request(struct fp_how *how, __u32 stamp, __u32 age)
 {
-	if (how->stamp != stamp || age > second + second / 4 || is_home(own_index))
+	if (how->stamp != stamp || age > second + sooner() || is_home(own_index))
 		return 0;
 	outdate(how->slot);
 	how->stamp = stamp_now(how->slot);
@@ -727,6 +735,8 @@ static __always_inline enum fp_reason decide(void *ctx, int xdp, const struct fp
 	}
 	/* Flows that begin together are not proved together ever after, which others would wait for. */
 	early = again && age <= 2 * second ? 0 : (__u32)((hash >> 48) * (second / 2) >> 16);
+	if (p.reply)
+		early += sooner();
 	learn(flow, key, &p, reason, now - early, v6);
 	if (reason != FP_OK)
 		return reason;
