@@ -17,9 +17,10 @@ from traffic import dead
 NETNS = pathlib.Path("/run/netns")
 
 CHILD = """
-import sys, time
+import signal, sys, time
 sys.path.insert(0, sys.argv[1])
 from lab import Lab
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with Lab() as lab:
     host = lab.host("orphan")
     print(host.netns, lab.dir, host.popen("sleep 600").pid, flush=True)
