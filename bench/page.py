@@ -17,8 +17,8 @@ BY_HAND = "<!-- What stands below was written by hand, and is kept when the page
 INTRO = """\
 # How fast portreeve is
 
-Written by `make bench BENCH="--doc docs/bench.md"`, which installs what it needs and takes some twenty
-minutes; with `--quick` it is a minute or two, to see that it works. Everything happens in network
+Written by `make bench BENCH="--doc docs/bench.md"`, which installs what it needs and takes half an
+hour; with `--quick` it is a minute or two, to see that it works. Everything happens in network
 namespaces of its own: a client behind two ISPs' links, the gateway, the backend, connected by veths.
 **Ratios count; absolute figures depend on the machine.** Measure on one that has nothing else to do.
 """
