@@ -34,7 +34,8 @@
 #define AF_INET	     2
 #define AF_INET6     10
 #define DIR_ORIGINAL 0
-#define SENT	     0x10000u /* in a stamp */
+#define TURNS	     3u	       /* in a stamp, of the kernel: see kernel_turn() */
+#define SENT	     0x100000u /* in a stamp */
 
 /* Never changed once loaded: each interface has its own copy of the programs. */
 const volatile __u32 own_index;
@@ -52,8 +53,8 @@ struct {
 	__u32 tcp_ms, udp_ms; /* conntrack's timeouts, established and stream */
 	__u32 unacked_ms;     /* and of TCP with data that waits for its acknowledgement */
 	struct fp_home homes[FP_HOMES];
-	/* Of connections. A SYN, FIN or RST adds to the lower half of its own, and each proof by data to the
-	 * upper: an acknowledgement is proved anew if there was data since. */
+	/* Of connections. A SYN, FIN or RST adds to the lower half of its own, and each proof by data to the upper
+	 * twelve bits: an acknowledgement is proved anew if there was data since. Between them the kernel's turns. */
 	__u32 stamps[FP_SLOTS];
 	__u32 kicked[FP_KICKS]; /* neighbours: when the kernel last used one, in jiffies */
 } shared;
@@ -167,6 +168,29 @@ static __always_inline __u16 sent_now(__u32 slot)
 static __always_inline void data_was_sent(__u32 slot)
 {
 	__sync_fetch_and_add(&shared.stamps[slot & (FP_SLOTS - 1)], SENT);
+}
+
+/* The kernel's turns with a connection's packets one way, since one the other way was proved; up to TURNS. */
+static __always_inline __u32 turns_shift(int reply)
+{
+	return reply ? 18 : 16;
+}
+
+static __always_inline __u32 turns_now(__u32 slot, int reply)
+{
+	return shared.stamps[slot & (FP_SLOTS - 1)] >> turns_shift(reply) & TURNS;
+}
+
+static __always_inline void turn_was_taken(__u32 slot, int reply)
+{
+	__sync_fetch_and_add(&shared.stamps[slot & (FP_SLOTS - 1)], 1u << turns_shift(reply));
+}
+
+static __always_inline void was_answered(__u32 slot, int reply)
+{
+	if (turns_now(slot, reply))
+		__sync_fetch_and_and(
+			&shared.stamps[slot & (FP_SLOTS - 1)], ~(TURNS << turns_shift(reply)));
 }
 
 static __always_inline void outdate(__u32 slot)
@@ -477,14 +501,16 @@ static __always_inline enum fp_reason ask_routes(
 }
 
 /* As conntrack would have it, had it seen the packet. */
-static __always_inline void refresh(struct nf_conn *ct, const struct fp_packet *pkt, __u32 slot)
+static __always_inline void refresh(
+	struct nf_conn *ct, const struct fp_packet *pkt, const struct proof *p)
 {
 	__u32 ms = shared.udp_ms;
 
 	if (pkt->proto == FP_TCP)
 		ms = pkt->silent ? shared.tcp_ms : shared.unacked_ms;
 	if (pkt->proto == FP_TCP && !pkt->silent)
-		data_was_sent(slot);
+		data_was_sent(p->slot);
+	was_answered(p->slot, !p->reply);
 	bpf_ct_change_timeout(ct, ms);
 	/* It may have begun to end meanwhile, on another CPU. */
 	if (pkt->proto == FP_TCP && ct->proto.tcp.state != CT_TCP_ESTABLISHED)
@@ -522,7 +548,7 @@ static __always_inline enum fp_reason prove(
 	if (reason == FP_OK && pkt->proto == FP_TCP && !goes_both_ways(p, p->reply))
 		reason = FP_ONE_WAY;
 	if (reason == FP_OK)
-		refresh(ct, pkt, p->slot);
+		refresh(ct, pkt, p);
 	bpf_ct_release(ct);
 	return reason;
 }
@@ -643,14 +669,29 @@ static __always_inline void control(
 		outdate(how_in(flow, v6)->slot);
 }
 
-/* A neighbour that only we use would never be looked after. */
-static __always_inline int kernel_turn(const struct fp_how *how, __u32 now)
+/*
+ * A neighbour that only we use would never be looked after: every few seconds the kernel gets a packet to each.
+ *
+ * Of TCP it gets one with data, does not know what was acknowledged meanwhile, and may give the connection the
+ * timeout of one that rests. The other side's next packet mends that. A sender whose peer is dead gets ever fewer
+ * turns, and none in the end; those that it gets are over a time in which the kernel finds a dead neighbour.
+ */
+static __always_inline int kernel_turn(const struct fp_how *how, const struct fp_packet *pkt, __u32 now)
 {
 	/* Those that share a place share its turns: of some fifty, the chance is small that any do. */
 	__u32 kick = (*(const __u16 *)(how->dmac + 4) ^ how->out) & (FP_KICKS - 1);
+	__u32 waited = now - shared.kicked[kick], turns;
 
-	if (now - shared.kicked[kick] <= FP_KICK_S * second)
+	if (waited <= FP_KICK_S * second)
 		return 0;
+	if (pkt->proto == FP_TCP) {
+		int reply = !is_home(own_index);
+
+		turns = turns_now(how->slot, reply);
+		if (turns == TURNS || waited <= FP_KICK_S * second << turns)
+			return 0;
+		turn_was_taken(how->slot, reply);
+	}
 	shared.kicked[kick] = now;
 	return 1;
 }
@@ -746,7 +787,7 @@ proved:
 		return how->mtu;
 	if (segment > how->mtu)
 		reason = FP_MTU;
-	else if (!rests && kernel_turn(how, now))
+	else if (!rests && kernel_turn(how, pkt, now))
 		reason = FP_KERNEL;
 	if (reason != FP_OK) {
 		/* Conntrack sees it, and may make its timeout the short one. */

@@ -320,13 +320,19 @@ static inline uint32_t jiffies_now(void)
 	return (uint32_t)jiffies;
 }
 
+/* The kernel last used neighbours @ago jiffies before now. */
+static inline void neighbours_were_used(struct setting *s, uint32_t ago)
+{
+	uint32_t then = jiffies_now() - ago;
+
+	for (unsigned int i = 0; i < FP_KICKS; i++)
+		s->programs[0]->bss->shared.kicked[i] = then;
+}
+
 /* Let no neighbour want the kernel's look, which has a test of its own. */
 static inline void neighbours_are_fine(struct setting *s)
 {
-	uint32_t now = jiffies_now();
-
-	for (unsigned int i = 0; i < FP_KICKS; i++)
-		s->programs[0]->bss->shared.kicked[i] = now;
+	neighbours_were_used(s, 0);
 }
 
 /* All counts of reasons, over all CPUs. */

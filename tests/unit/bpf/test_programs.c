@@ -987,6 +987,45 @@ static void test_neighbour_is_used(void **state)
 	}
 }
 
+/* What a sender without a peer says last must not be the kernel's, which would keep the connection for days. */
+static void test_neighbour_of_the_dead(void **state)
+{
+	struct setting *s = needed(state);
+	uint32_t due = FP_KICK_S * s->second + 2;
+
+	for (enum mode m = XDP; m < MODES; m++)
+		for (int v6 = 0; v6 < 2; v6++) {
+			const struct journey *j = v6 ? TCP6 : TCP4;
+			struct spec ack = with_payload(&j->reply, 0);
+			struct spec ack_out = with_payload(&j->reply_out, 0);
+
+			fresh(s);
+			conntrack_add(s, j);
+			bypassed(s, m, UP0, &j->request, &j->request_out);
+			bypassed(s, m, LAN0, &ack, &ack_out);
+			s->neighbours_age = true;
+			for (int turn = 0; turn < 3; turn++) {
+				if (turn > 0) {
+					neighbours_were_used(s, (due << turn) / 2);
+					bypassed(s, m, UP0, &j->request, &j->request_out);
+				}
+				neighbours_were_used(s, due << turn);
+				passed(s, m, UP0, &j->request, FP_KERNEL);
+			}
+			neighbours_were_used(s, due << 5);
+			sleep_jiffies(s->second + 2);
+			bypassed(s, m, UP0, &j->request, &j->request_out);
+			assert_in_range(conntrack_left(j), 290, 300);
+			/* But it lives. */
+			neighbours_are_fine(s);
+			bypassed(s, m, LAN0, &ack, &ack_out);
+			neighbours_were_used(s, due);
+			passed(s, m, UP0, &j->request, FP_KERNEL);
+			bypassed(s, m, LAN0, &ack, &ack_out);
+			s->neighbours_age = false;
+		}
+}
+
 /* Each neighbour has its own turn, also where addresses are alike: in their last bytes with the interface's. */
 static void test_neighbours_alike(void **state)
 {
@@ -1230,6 +1269,7 @@ int main(void)
 		cmocka_unit_test(test_udp_timeout),
 		cmocka_unit_test(test_tcp_timeout),
 		cmocka_unit_test(test_neighbour_is_used),
+		cmocka_unit_test(test_neighbour_of_the_dead),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_neighbours_alike),
 		cmocka_unit_test(test_accounts),
