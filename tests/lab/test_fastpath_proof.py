@@ -212,9 +212,9 @@ class Udp(Tcp):
         return self
 
 
-def each(make, ends, **options):
+def each(make, ends, sport=40000, **options):
     """One connection for each line and family, each with a port of its own."""
-    return [make(ends, line, v6, sport=40000 + 10 * i, **options)
+    return [make(ends, line, v6, sport=sport + 10 * i, **options)
             for i, (line, v6) in enumerate((line, v6) for line in LINES for v6 in (False, True))]
 
 
@@ -509,9 +509,11 @@ def one_cpu():
 
 @pytest.mark.usefixtures("one_cpu")
 def test_accounts_end_with_connections(fast):
-    """What begins from the same port has nothing of what went before; the sum of all never falls."""
+    """What begins from the same port has nothing of what went before; the sum of all never falls.
+
+    Ports of its own: what another CPU had of other tests' connections may not be settled yet."""
     begun = fast.fast.bypassed()
-    connections = each(Tcp, fast)
+    connections = each(Tcp, fast, sport=41000)
     for c in connections:
         c.open().talk(30).close()
     sums = [fast.fast.bypassed()]
@@ -528,9 +530,8 @@ def test_accounts_end_with_connections(fast):
         c.talk(3)
         sums.append(fast.fast.bypassed())
     second = bypassed_of(fast.fast)
-    assert all(min(second[c.sport, c.v6]) >= 1 for c in connections)
-    # On a busy machine another CPU may have had packets of one, and keeps what it has not yet settled.
-    assert sum(max(second[c.sport, c.v6]) <= 6 for c in connections) >= len(connections) / 2, second
+    assert all(min(second[c.sport, c.v6]) >= 1 and max(second[c.sport, c.v6]) <= 6
+               for c in connections), second
     assert sums == sorted(sums) and sums[0] - begun >= 4 * 50 and sums[-1] - sums[0] >= 4 * 2
 
 
