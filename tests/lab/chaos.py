@@ -393,7 +393,8 @@ class Chaos:
             thread.join()
 
     def settled(self):
-        return self.well() and all(
+        """All answers, and no repair waits for others to leave off: then half a minute may pass."""
+        return self.well() and self.status()["drift"]["backing_off_ms"] is None and all(
             self.answers(line, port, proto) for line in self.lines
             for proto, port in (("udp", 53), ("tcp", 2200), ("tcp", 8080), ("tcp", 8081),
                                 ("tcp", 8082))) and all(map(self.answers_http, self.lines))
