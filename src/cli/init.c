@@ -140,6 +140,12 @@ static void say_nothing_found(struct cli_context *c, const struct init *i)
 	const struct netstate *net = i->source.net;
 
 	diag_error(&c->diag, NOWHERE, "no line to the Internet was found on %s", i->source.name);
+	VEC_EACH (&i->proposal.uplinks, const struct proposal_uplink, u) {
+		const char *why = proposal_obstacle(c->arena, u);
+
+		if (why)
+			diag_note(&c->diag, NOWHERE, "%s", why);
+	}
 	diag_hint(&c->diag,
 		"looked for, among %zu interfaces, %zu addresses, %zu routes and %zu ip rules:\n"
 		"  a default route in any routing table\n"

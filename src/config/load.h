@@ -120,6 +120,8 @@ bool value_u32(
 bool value_bool(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *n, bool *out);
 /* An address that can be somebody's: not multicast, unspecified or loopback. */
+/* Why it is the address of nobody on a network: "a multicast address"; NULL: it can be somebody's. */
+const char *value_bad_address(const struct ip_addr *a);
 bool value_address(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
 	struct ip_addr *out);
 /* @items addresses from @n on, each once, into @out, which has room for them. Returns how many were

@@ -203,6 +203,11 @@ static const char *address_class(const struct ip_addr *a)
 	return NULL;
 }
 
+const char *value_bad_address(const struct ip_addr *a)
+{
+	return ip_is_loopback(a) ? "a loopback address" : address_class(a);
+}
+
 bool value_address(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
 	struct ip_addr *out)
 {
@@ -210,7 +215,7 @@ bool value_address(struct loader *l, const struct yaml_node *key, const struct y
 
 	if (ip_parse_n(n->text, n->len, out))
 		return not_an_address(l, n);
-	class = ip_is_loopback(out) ? "a loopback address" : address_class(out);
+	class = value_bad_address(out);
 	if (!class)
 		return true;
 	diag_error(l->d, n->at, "'%s' cannot be %s, which is %s", load_quote(l, key),
@@ -585,7 +590,7 @@ bool value_endpoint(struct loader *l, const struct yaml_node *key, const struct 
 
 	if (!split_endpoint(l, n, addr, out))
 		return false;
-	class = ip_is_loopback(addr) ? "a loopback address" : address_class(addr);
+	class = value_bad_address(addr);
 	if (class) {
 		diag_error(l->d, n->at, "'%s' cannot be %s, which is %s", load_quote(l, key),
 			load_quote(l, n), class);

@@ -30,6 +30,11 @@ bool config_is_interface(const char *s)
 	return true;
 }
 
+const char *config_refuses_address(const struct ip_addr *a)
+{
+	return value_bad_address(a);
+}
+
 /* Words that other readers of YAML take for something else than text. */
 static bool is_word(const char *s)
 {

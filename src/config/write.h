@@ -6,10 +6,15 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "base/ip.h"
 #include "base/strbuf.h"
 
 /* Can a config name the interface? A kernel takes bytes that are no text in UTF-8. */
 bool config_is_interface(const char *s);
+
+/* Why a config takes the address neither for a line's nor for a router's: "a multicast address"; NULL: it
+ * does. */
+const char *config_refuses_address(const struct ip_addr *a);
 
 /* @s as a scalar, in quotes where it needs them. */
 void config_add_scalar(struct strbuf *out, const char *s);

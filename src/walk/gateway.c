@@ -395,6 +395,7 @@ struct place {
 	const struct nft_table *table;
 	const struct nft_chain *chain;
 	const struct nft_rule *rule;
+	const struct place *from; /* where the jump to the chain is; NULL: it is a base chain */
 	unsigned int depth;
 };
 
@@ -554,15 +555,26 @@ static void read_rules(struct inference *x, const struct place *at, const struct
 	}
 }
 
+/* No kernel takes such a jump, but a text may have it. */
+static bool is_loop(const struct place *at, const struct nft_chain *chain)
+{
+	for (; at; at = at->from) {
+		if (at->chain == chain)
+			return true;
+	}
+	return false;
+}
+
 static void read_chain(
 	struct inference *x, const struct place *at, const char *name, const struct scopes *within)
 {
 	struct place there = *at;
 
 	there.chain = name ? nft_chain_find(at->table, name) : NULL;
+	there.from = at;
 	there.depth++;
-	if (!there.chain || there.depth > WALK_MAX_DEPTH || within->items.len == 0 ||
-		x->given++ > FORWARDS_MAX)
+	if (!there.chain || is_loop(at, there.chain) || there.depth > WALK_MAX_DEPTH ||
+		within->items.len == 0 || x->given++ > FORWARDS_MAX)
 		return;
 	read_rules(x, &there, within);
 }

@@ -367,15 +367,55 @@ static bool tell_others(struct looking *l, struct proposal_uplink *u)
 
 /* ---- how sure it is ---- */
 
-static bool has_same_address(const struct gateway_uplink *a, const struct gateway_uplink *b)
+static bool has_address_of(const struct gateway_uplink *u, const struct ip_addr *addr)
 {
-	VEC_EACH (&a->addrs, const struct ip_addr, x) {
-		VEC_EACH (&b->addrs, const struct ip_addr, y) {
-			if (ip_equal(x, y))
-				return true;
-		}
+	VEC_EACH (&u->addrs, const struct ip_addr, a) {
+		if (ip_equal(a, addr))
+			return true;
 	}
 	return false;
+}
+
+static bool has_same_address(const struct gateway_uplink *a, const struct gateway_uplink *b)
+{
+	VEC_EACH (&b->addrs, const struct ip_addr, addr) {
+		if (has_address_of(a, addr))
+			return true;
+	}
+	return false;
+}
+
+static bool is_shared(const struct proposal *p, const struct proposal_uplink *u)
+{
+	VEC_EACH (&p->uplinks, const struct proposal_uplink, it) {
+		if (it != u && name_equal(it->line.interface, u->line.interface))
+			return true;
+	}
+	return false;
+}
+
+/* Why no config takes what it would have to name of the line; NULL: one does. */
+static const char *why_unfit(struct arena *a, const struct proposal_uplink *u)
+{
+	char buf[IP_STRLEN];
+	const char *why;
+
+	for (unsigned int f = 0; f < 2; f++) {
+		const struct ip_addr *next = &u->line.next[f];
+
+		if (!next->family || !proposal_names_router(u, f))
+			continue;
+		why = has_address_of(&u->line, next) ? "an address of its own"
+						     : config_refuses_address(next);
+		if (why)
+			return arena_printf(a, "its router %s is %s", ip_format(next, buf), why);
+	}
+	VEC_EACH (&u->line.addrs, const struct ip_addr, addr) {
+		why = u->shares ? config_refuses_address(addr) : NULL;
+		if (why)
+			return arena_printf(a, "its address %s is %s", ip_format(addr, buf), why);
+	}
+	return NULL;
 }
 
 static void stand(struct looking *l, struct proposal_uplink *u, bool speaks)
@@ -383,16 +423,19 @@ static void stand(struct looking *l, struct proposal_uplink *u, bool speaks)
 	const struct gateway_uplink *line = &u->line;
 	bool routed = line->has_default[0] || line->has_default[1];
 
+	u->shares = is_shared(l->out, u);
+	u->unfit = why_unfit(l->arena, u);
 	VEC_EACH (&l->out->uplinks, struct proposal_uplink, it) {
-		if (it == u || !name_equal(it->line.interface, line->interface))
+		if (it == u || it->unfit || !name_equal(it->line.interface, line->interface))
 			continue;
-		u->shares = it->shares = true;
 		if ((it < u && has_same_address(&it->line, line)) ||
 			(!line->addrs.len && (it < u || it->line.addrs.len)))
 			u->standing = LINE_TWIN;
 	}
 	if (!config_is_interface(line->interface))
 		u->standing = LINE_NAMELESS;
+	else if (u->unfit)
+		u->standing = LINE_UNFIT;
 	else if (u->standing == LINE_FOUND && !u->kept && !forwards_for(&l->out->gateway, line) &&
 		 (routed ? is_tunnel(&l->out->net, line->interface) && !line->is_main[0] &&
 					 !line->is_main[1]
@@ -446,7 +489,8 @@ static void find_routers(struct looking *l, struct proposal_uplink *u)
 	VEC_EACH (&net->neighbours, const struct net_neighbour, n) {
 		if (name_equal(n->interface, u->line.interface) && n->addr.family == family &&
 			(n->state == NEIGHBOUR_REACHABLE || n->state == NEIGHBOUR_STALE) &&
-			plan_is_beside(net, n->interface, &n->addr) && u->routers.len < ROUTERS_MAX)
+			plan_is_beside(net, n->interface, &n->addr) &&
+			!config_refuses_address(&n->addr) && u->routers.len < ROUTERS_MAX)
 			vec_push(l->arena, &u->routers, n->addr);
 	}
 	if (u->routers.len == 1)
@@ -472,6 +516,11 @@ static void keep(struct looking *l, struct proposal_uplink *u, const struct kept
 	}
 	u->router_sure = u->router.family;
 	vec_push(l->arena, &u->why, "portreeve has it in force");
+}
+
+bool proposal_names_router(const struct proposal_uplink *u, unsigned int f)
+{
+	return u->line.has_default[f] && (!u->leased[f] || u->shares);
 }
 
 bool proposal_is_behind(const struct proposal_uplink *u)

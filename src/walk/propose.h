@@ -17,6 +17,7 @@ enum proposal_standing {
 	LINE_MAYBE,    /* it may be one: written as a comment, with a question */
 	LINE_TWIN,     /* a second router for addresses that another line on the interface has */
 	LINE_NAMELESS, /* the name of its interface cannot stand in a config */
+	LINE_UNFIT,    /* nor can a router or an address that would have to */
 	LINE_DENIED,   /* it looked like one, but somebody said that it is none */
 };
 
@@ -25,6 +26,7 @@ struct proposal_uplink {
 	enum proposal_standing standing;
 	uint32_t number; /* 0: none is left */
 	bool shares; /* another line is on its interface, so it must name its addresses and routers */
+	const char *unfit;     /* which cannot, and why; NULL: all can */
 	bool leased[2];	       /* its default route was set by DHCP, or by router advertisements */
 	bool kept;	       /* name and number are those that portreeve has in force here */
 	VEC(const char *) why; /* what speaks for it, a line each */
@@ -80,6 +82,11 @@ const char *proposal_addresses(struct arena *a, const struct gateway_uplink *lin
 /* The family in which the line has addresses, or is to have them, but no default route tells its router.
  * IP_NONE: there is none, or what is on the line needs no router. */
 uint8_t proposal_lacks_router(const struct proposal *p, const struct proposal_uplink *u);
+/* Does the config name the router that the default route tells? What a lease brings is left to it, unless
+ * another line on the interface would be mistaken for this one. @f: 0 IPv4, 1 IPv6. */
+bool proposal_names_router(const struct proposal_uplink *u, unsigned int f);
+/* Why no config takes the line as it is, as a question; NULL: that is not what stands against it. */
+const char *proposal_obstacle(struct arena *a, const struct proposal_uplink *u);
 /* Has no other line the name? */
 bool proposal_name_is_free(
 	const struct proposal *p, const struct proposal_uplink *u, const char *name);

@@ -86,18 +86,17 @@ static const char *listed(struct writing *w, const char *list)
 
 /* ---- uplinks ---- */
 
-/* The routers that the file names. Those that a lease brings are left to it, unless another line on the
- * interface would be mistaken for this one. */
+/* The routers that the file names. */
 static const char *routers(struct writing *w, const struct proposal_uplink *u)
 {
 	const char *list = u->router.family ? address(w, &u->router) : "";
 
 	for (unsigned int f = 0; f < 2; f++) {
-		if (!u->line.has_default[f] || (u->leased[f] && !u->shares))
+		if (!proposal_names_router(u, f))
 			continue;
 		if (u->line.next[f].family)
 			list = with_item(w, list, address(w, &u->line.next[f]));
-		else if (u->shares)
+		else if (u->shares && !strstr(list, "onlink")) /* once, for both families */
 			list = with_item(w, list, "onlink");
 	}
 	return listed(w, list);
@@ -224,6 +223,20 @@ static void ask_maybe(struct writing *w, const struct proposal_uplink *u)
 			u->line.interface, *addresses ? addresses : "no address");
 }
 
+const char *proposal_obstacle(struct arena *a, const struct proposal_uplink *u)
+{
+	if (u->standing == LINE_NAMELESS)
+		return arena_printf(a,
+			"Can %s have another name? This one cannot stand in a file: ip link set "
+			"dev ... "
+			"name ...",
+			u->line.interface);
+	if (u->standing == LINE_UNFIT)
+		return arena_printf(a, "What is right for %s? No file takes it as it is: %s.",
+			u->line.interface, u->unfit);
+	return NULL;
+}
+
 static void write_uplink(struct writing *w, const struct proposal_uplink *u)
 {
 	const char *hops = routers(w, u);
@@ -248,11 +261,8 @@ static void write_uplink(struct writing *w, const struct proposal_uplink *u)
 			*hops ? hops : "this", u->line.interface);
 		break;
 	case LINE_NAMELESS:
-		ask(w,
-			"Can %s have another name? This one cannot stand in a file: ip link set "
-			"dev ... "
-			"name ...",
-			u->line.interface);
+	case LINE_UNFIT:
+		ask(w, "%s", proposal_obstacle(w->arena, u));
 		break;
 	case LINE_DENIED:
 		config_add_remark(&w->y, 2, "",

@@ -107,6 +107,14 @@ def test_nothing_found(run, tmp_path):
     assert not (tmp_path / "new.yaml").exists()
 
 
+def test_the_only_line_is_none_that_a_file_takes(run, dumps, tmp_path):
+    (dumps / "ip-route.txt").write_text("default via 0.3.3.254 dev eth0 onlink\n")
+    got = run("init", tmp_path / "new.yaml", "--state", dumps)
+    assert got.code == 1 and "no line to the Internet" in got.err
+    assert "its router 0.3.3.254 is in 0.0.0.0/8" in got.err
+    assert not (tmp_path / "new.yaml").exists()
+
+
 def test_asks_nobody_unless_told_to(run, dumps):
     got = run("init", "-", "--state", dumps, text="no\n" * 9)
     assert "[yes]" not in got.err

@@ -63,6 +63,24 @@ static void test_no_text(void **state)
 	assert_false(config_is_interface(""));
 }
 
+static void test_addresses(void **state)
+{
+	static const char *const refused[] = {"0.0.0.0", "0.3.3.254", "127.0.0.1", "224.0.0.1",
+		"240.0.0.1", "255.255.255.255", "::", "::1", "ff02::1", "::ffff:1.2.3.4"};
+	static const char *const taken[] = {
+		"1.0.0.1", "10.0.0.1", "100.64.0.1", "223.255.255.254", "fe80::1", "2001:db8::1"};
+	struct ip_addr a;
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		assert_int_equal(ip_parse(refused[i], &a), 0);
+		assert_non_null(config_refuses_address(&a));
+	}
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		assert_int_equal(ip_parse(taken[i], &a), 0);
+		assert_null(config_refuses_address(&a));
+	}
+}
+
 static void is_comment(const char *text, const char *expected)
 {
 	struct strbuf y = STRBUF_INIT;
@@ -126,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scalars),
 		cmocka_unit_test(test_no_text),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_comments),
 		cmocka_unit_test(test_remarks),
 		cmocka_unit_test(test_names),

@@ -207,6 +207,37 @@ static void test_nft(void **state)
 	machine_end(&m);
 }
 
+/* A text may have a chain that comes back to itself, as often as it likes: it is read once. */
+static void test_chains_in_a_circle(void **state)
+{
+	const struct dumped d = {.nft = "table ip nat {\n"
+					"	chain prerouting {\n"
+					"		type nat hook prerouting priority dstnat;\n"
+					"		jump first\n"
+					"		jump prerouting\n"
+					"	}\n"
+					"	chain first {\n"
+					"		jump second\n"
+					"		jump first\n"
+					"		tcp dport 80 dnat to 192.168.0.2\n"
+					"	}\n"
+					"	chain second {\n"
+					"		jump first\n"
+					"		jump second\n"
+					"		tcp dport 25 dnat to 192.168.0.3\n"
+					"	}\n"
+					"}\n"};
+	struct machine m;
+	struct gateway *g;
+
+	machine_read(&m, &d);
+	g = infer(&m);
+	assert_int_equal(g->forwards.len, 2);
+	assert_int_equal(g->forwards.items[0].first, 25);
+	assert_int_equal(g->forwards.items[1].first, 80);
+	machine_end(&m);
+}
+
 /* What portreeve plans is read as what its file says. */
 static void test_own_plan(void **state)
 {
@@ -241,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_nameless_uplink),
 		cmocka_unit_test(test_iptables),
 		cmocka_unit_test(test_nft),
+		cmocka_unit_test(test_chains_in_a_circle),
 		cmocka_unit_test(test_own_plan),
 	};
 

@@ -470,6 +470,67 @@ static void test_odd_names(void **state)
 	machine_end(&x.m);
 }
 
+static void test_router_that_no_config_takes(void **state)
+{
+	const struct dumped d = {.addr = TWO_UPLINKS_ADDR,
+		.route = "default via 0.3.3.254 dev eth0 onlink\n"
+			 "default via 2.2.2.254 dev eth1 table 102\n"};
+	const struct dumped leased = {.addr = TWO_UPLINKS_ADDR,
+		.route = "default via 240.0.0.1 dev eth0 proto dhcp onlink\n"};
+	struct proposed x;
+
+	propose_dumps(&x, &d);
+	assert_int_equal(x.model->uplinks.len, 1);
+	assert_string_equal(x.model->uplinks.items[0].interface, "eth1");
+	assert_true(
+		asks(&x, "What is right for eth0? No file takes it as it is: its router 0.3.3.254 "
+			 "is in 0.0.0.0/8"));
+	end(&x);
+
+	/* What the file leaves to the lease need not stand there. */
+	propose_dumps(&x, &leased);
+	assert_int_equal(x.model->uplinks.len, 1);
+	assert_string_equal(x.model->uplinks.items[0].interface, "eth0");
+	assert_int_equal(x.model->uplinks.items[0].gateway4.kind, GATEWAY_AUTO);
+	end(&x);
+}
+
+static void test_address_that_no_config_takes(void **state)
+{
+	const struct dumped d = {
+		.addr = "2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n"
+			"    inet 240.0.0.1/24 scope global eth0\n"
+			"    inet 1.1.1.1/24 scope global eth0\n",
+		.route = "default via 1.1.1.254 dev eth0 src 1.1.1.1\n"
+			 "default via 240.0.0.254 dev eth0 table 102\n"};
+	struct proposed x;
+
+	propose_dumps(&x, &d);
+	assert_int_equal(x.model->uplinks.len, 1);
+	assert_true(asks(&x, "240.0.0"));
+	end(&x);
+}
+
+/* Where lines share an interface each names its way, for both families at once. */
+static void test_on_link_for_both_families(void **state)
+{
+	const struct dumped d = {
+		.addr = "2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n"
+			"    inet 1.1.1.1/24 scope global eth0\n"
+			"    inet 2.2.2.2/24 scope global eth0\n",
+		.route = "default dev eth0 table 101 src 1.1.1.1\n"
+			 "default via 2.2.2.254 dev eth0 table 102 src 2.2.2.2\n"
+			 "::/0 dev eth0 table 101 metric 1024\n",
+		.more_rule = "101:\tfrom 1.1.1.1 lookup 101\n102:\tfrom 2.2.2.2 lookup 102\n"};
+	struct proposed x;
+
+	propose_dumps(&x, &d);
+	assert_int_equal(x.model->uplinks.len, 2);
+	assert_int_equal(x.model->uplinks.items[0].gateway4.kind, GATEWAY_ONLINK);
+	assert_int_equal(x.model->uplinks.items[0].gateway6.kind, GATEWAY_ONLINK);
+	end(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +553,9 @@ int main(void)
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_second_run),
 		cmocka_unit_test(test_odd_names),
+		cmocka_unit_test(test_router_that_no_config_takes),
+		cmocka_unit_test(test_address_that_no_config_takes),
+		cmocka_unit_test(test_on_link_for_both_families),
 	};
 
 	return cmocka_run_group_tests_name("walk/propose", tests, NULL, NULL);
