@@ -394,6 +394,19 @@ static bool is_shared(const struct proposal *p, const struct proposal_uplink *u)
 	return false;
 }
 
+/* A router of the other family (RFC 5549) has no place in a file, but the system's route may tell it. */
+static bool has_foreign_router(const struct gateway_uplink *line, unsigned int f)
+{
+	return line->next[f].family && (line->next[f].family == IP_V6) != f;
+}
+
+bool proposal_names_router(const struct proposal_uplink *u, unsigned int f)
+{
+	bool left_to_system = u->leased[f] || has_foreign_router(&u->line, f);
+
+	return u->line.has_default[f] && (!left_to_system || u->shares);
+}
+
 /* Why no config takes what it would have to name of the line; NULL: one does. */
 static const char *why_unfit(struct arena *a, const struct proposal_uplink *u)
 {
@@ -405,8 +418,12 @@ static const char *why_unfit(struct arena *a, const struct proposal_uplink *u)
 
 		if (!next->family || !proposal_names_router(u, f))
 			continue;
-		why = has_address_of(&u->line, next) ? "an address of its own"
-						     : config_refuses_address(next);
+		if (has_foreign_router(&u->line, f))
+			why = "of another family than its route";
+		else if (has_address_of(&u->line, next))
+			why = "an address of its own";
+		else
+			why = config_refuses_address(next);
 		if (why)
 			return arena_printf(a, "its router %s is %s", ip_format(next, buf), why);
 	}
@@ -516,11 +533,6 @@ static void keep(struct looking *l, struct proposal_uplink *u, const struct kept
 	}
 	u->router_sure = u->router.family;
 	vec_push(l->arena, &u->why, "portreeve has it in force");
-}
-
-bool proposal_names_router(const struct proposal_uplink *u, unsigned int f)
-{
-	return u->line.has_default[f] && (!u->leased[f] || u->shares);
 }
 
 bool proposal_is_behind(const struct proposal_uplink *u)

@@ -82,8 +82,9 @@ const char *proposal_addresses(struct arena *a, const struct gateway_uplink *lin
 /* The family in which the line has addresses, or is to have them, but no default route tells its router.
  * IP_NONE: there is none, or what is on the line needs no router. */
 uint8_t proposal_lacks_router(const struct proposal *p, const struct proposal_uplink *u);
-/* Does the config name the router that the default route tells? What a lease brings is left to it, unless
- * another line on the interface would be mistaken for this one. @f: 0 IPv4, 1 IPv6. */
+/* Does the config name the router that the default route tells? What a lease brings is left to it, and a
+ * router of the other family to the system, unless another line on the interface would be mistaken for this
+ * one. @f: 0 IPv4, 1 IPv6. */
 bool proposal_names_router(const struct proposal_uplink *u, unsigned int f);
 /* Why no config takes the line as it is, as a question; NULL: that is not what stands against it. */
 const char *proposal_obstacle(struct arena *a, const struct proposal_uplink *u);

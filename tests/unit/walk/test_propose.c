@@ -475,6 +475,12 @@ static void test_router_that_no_config_takes(void **state)
 	const struct dumped d = {.addr = TWO_UPLINKS_ADDR,
 		.route = "default via 0.3.3.254 dev eth0 onlink\n"
 			 "default via 2.2.2.254 dev eth1 table 102\n"};
+	const struct dumped other_family = {.addr = TWO_UPLINKS_ADDR,
+		.route = "default via inet6 fe80::1 dev eth0\n"
+			 "default via inet6 fe80::1 dev eth1 table 102\n"};
+	const struct dumped shared = {.addr = TWO_ROUTERS_ADDR,
+		.route = "default via inet6 fe80::1 dev eth9 src 3.3.3.3\n"
+			 "default via 3.3.3.253 dev eth9 table 104 src 3.3.3.4\n"};
 	const struct dumped leased = {.addr = TWO_UPLINKS_ADDR,
 		.route = "default via 240.0.0.1 dev eth0 proto dhcp onlink\n"};
 	struct proposed x;
@@ -485,6 +491,15 @@ static void test_router_that_no_config_takes(void **state)
 	assert_true(
 		asks(&x, "What is right for eth0? No file takes it as it is: its router 0.3.3.254 "
 			 "is in 0.0.0.0/8"));
+	end(&x);
+
+	propose_dumps(&x, &other_family);
+	assert_int_equal(x.model->uplinks.len, 2);
+	assert_int_equal(x.model->uplinks.items[0].gateway4.kind, GATEWAY_AUTO);
+	end(&x);
+
+	propose_dumps(&x, &shared);
+	assert_true(asks(&x, "as it is: its router fe80::1 is of another family than its route"));
 	end(&x);
 
 	/* What the file leaves to the lease need not stand there. */
