@@ -608,6 +608,11 @@ bool gateway_is_interface(const char *pattern, const char *interface)
 	return strcmp(pattern, interface) == 0;
 }
 
+bool gateway_has_foreign_router(const struct gateway_uplink *u, unsigned int f)
+{
+	return u->next[f].family && (u->next[f].family == IP_V6) != f;
+}
+
 const struct gateway_uplink *gateway_uplink_at(const struct gateway *g, const char *interface)
 {
 	VEC_EACH (&g->uplinks, struct gateway_uplink, u) {

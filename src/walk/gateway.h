@@ -62,6 +62,10 @@ bool gateway_is_interface(const char *pattern, const char *interface);
 /* Do forwards of the family come in by it? (One without a default route has what addresses it has.) */
 bool gateway_serves(const struct gateway_uplink *u, uint8_t family);
 
+/* Is its router of the other family (RFC 5549)? A file cannot name that, but the system's route tells it.
+ * @f: 0 IPv4, 1 IPv6. */
+bool gateway_has_foreign_router(const struct gateway_uplink *u, unsigned int f);
+
 /* The first at the interface; NULL: there is none, or no interface. */
 const struct gateway_uplink *gateway_uplink_at(const struct gateway *g, const char *interface);
 const struct gateway_inside *gateway_inside_at(const struct gateway *g, const char *interface);

@@ -410,21 +410,25 @@ static const char *map_name(struct drafting *d, const struct gateway_forward *f)
 
 static void add_gateways(struct strbuf *y, const struct gateway_uplink *u)
 {
-	bool both = u->has_default[0] && u->has_default[1];
+	struct strbuf list = STRBUF_INIT;
+	bool onlink = false; /* once, for both families */
 	char buf[IP_STRLEN];
+	size_t n = 0;
 
-	strbuf_add(y, u->has_default[0] || u->has_default[1] ? ", gateway: " : "");
-	strbuf_add(y, both ? "[" : "");
 	for (unsigned int i = 0; i < 2; i++) {
-		if (!u->has_default[i])
+		if (!u->has_default[i] || gateway_has_foreign_router(u, i))
 			continue;
-		strbuf_add(y, both && i ? ", " : "");
 		if (u->next[i].family == IP_NONE)
-			strbuf_add(y, "onlink");
+			onlink = true;
 		else
-			strbuf_addf(y, i ? "\"%s\"" : "%s", ip_format(&u->next[i], buf));
+			strbuf_addf(&list, i ? "%s\"%s\"" : "%s%s", n++ ? ", " : "",
+				ip_format(&u->next[i], buf));
 	}
-	strbuf_add(y, both ? "]" : "");
+	if (onlink)
+		strbuf_addf(&list, "%sonlink", n++ ? ", " : "");
+	if (n)
+		strbuf_addf(y, n > 1 ? ", gateway: [%s]" : ", gateway: %s", strbuf_str(&list));
+	strbuf_fini(&list);
 }
 
 /* Is there another uplink on the same interface? Then each must name its addresses. */

@@ -394,15 +394,9 @@ static bool is_shared(const struct proposal *p, const struct proposal_uplink *u)
 	return false;
 }
 
-/* A router of the other family (RFC 5549) has no place in a file, but the system's route may tell it. */
-static bool has_foreign_router(const struct gateway_uplink *line, unsigned int f)
-{
-	return line->next[f].family && (line->next[f].family == IP_V6) != f;
-}
-
 bool proposal_names_router(const struct proposal_uplink *u, unsigned int f)
 {
-	bool left_to_system = u->leased[f] || has_foreign_router(&u->line, f);
+	bool left_to_system = u->leased[f] || gateway_has_foreign_router(&u->line, f);
 
 	return u->line.has_default[f] && (!left_to_system || u->shares);
 }
@@ -418,7 +412,7 @@ static const char *why_unfit(struct arena *a, const struct proposal_uplink *u)
 
 		if (!next->family || !proposal_names_router(u, f))
 			continue;
-		if (has_foreign_router(&u->line, f))
+		if (gateway_has_foreign_router(&u->line, f))
 			why = "of another family than its route";
 		else if (has_address_of(&u->line, next))
 			why = "an address of its own";

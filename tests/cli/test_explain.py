@@ -135,6 +135,21 @@ def copy(to, *without, **changed):
     return to
 
 
+@pytest.mark.parametrize("routes, gateway", [
+    ("default dev eth0 scope link\n::/0 dev eth0 metric 1024\n", ", gateway: onlink"),
+    ("default via 1.1.1.254 dev eth0\n::/0 dev eth0 metric 1024\n", ", gateway: [1.1.1.254, onlink]"),
+    ("default via 1.1.1.254 dev eth0\ndefault via fe80::1 dev eth0\n",
+     ', gateway: [1.1.1.254, "fe80::1"]'),
+    ("default via inet6 fe80::1 dev eth0\n", ""),
+])
+def test_import_names_the_routers_of_both_families(run, tmp_path, routes, gateway):
+    """A router of the other family is left to the system's route."""
+    done = run("import", "--state", copy(tmp_path, ip_route=lambda text: routes + "".join(
+        line for line in text.splitlines(True) if not line.startswith("default via 1.1.1.254 "))))
+    assert f"eth0: {{interface: eth0{gateway}}}\n" in done.out
+    assert "not walked" not in done.err
+
+
 def test_import_tells_no_supposition_as_a_fact(run, tmp_path):
     """Whether the interface forwards is not known: that is no reason for anything."""
     done = run("import", "--state", copy(tmp_path, "sysctl"))
