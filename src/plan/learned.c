@@ -141,7 +141,7 @@ static bool read_down(struct arena *a, const char *s, struct learned *out)
 			return false;
 		n = n * 10 + (uint32_t)(*port - '0');
 	}
-	if (n > UINT16_MAX)
+	if (n > UINT16_MAX || strlen(s + 1) > LIMIT_NAME)
 		return false;
 	d.port = (uint16_t)n;
 	d.map = s + 1;

@@ -388,11 +388,16 @@ static void test_damaged_lines(void **state)
 		"down 192.168.0.2 65536 web", "down 192.168.0.2 -1 web",
 		"down 192.168.0.2 123456 web", "return 192.168.0.2", "return 192.168.0.2 auto x",
 		"return x snat y", "returns 192.168.0.2 snat y"};
+	char name[LIMIT_NAME + 2] = "", line[LIMIT_MEMORY_LINE + 1];
 	struct arena *a = arena_new();
 	struct learned l = {0};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(plan_read_learned(a, bad[i], strlen(bad[i]), &l));
+	/* Longer than the name of any map: it might not fit a line again, by an address that was shortened. */
+	memset(name, 'a', LIMIT_NAME + 1);
+	snprintf(line, sizeof(line), "down fd00::2 80 %s", name);
+	assert_false(plan_read_learned(a, line, strlen(line), &l));
 	assert_int_equal(l.returns.len + l.downs.len, 0);
 	assert_true(plan_read_learned(a, "down fd00::2 0 a web", 20, &l));
 	assert_string_equal(l.downs.items[0].map, "a web");
