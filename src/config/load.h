@@ -119,9 +119,9 @@ bool value_u32(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *n, uint32_t *out);
 bool value_bool(
 	struct loader *l, const struct yaml_node *key, const struct yaml_node *n, bool *out);
-/* An address that can be somebody's: not multicast, unspecified or loopback. */
 /* Why it is the address of nobody on a network: "a multicast address"; NULL: it can be somebody's. */
 const char *value_bad_address(const struct ip_addr *a);
+/* An address that can be somebody's: not multicast, unspecified or loopback. */
 bool value_address(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
 	struct ip_addr *out);
 /* @items addresses from @n on, each once, into @out, which has room for them. Returns how many were

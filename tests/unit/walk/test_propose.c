@@ -517,12 +517,55 @@ static void test_address_that_no_config_takes(void **state)
 			"    inet 240.0.0.1/24 scope global eth0\n"
 			"    inet 1.1.1.1/24 scope global eth0\n",
 		.route = "default via 1.1.1.254 dev eth0 src 1.1.1.1\n"
-			 "default via 240.0.0.254 dev eth0 table 102\n"};
+			 "default via 1.1.1.253 dev eth0 table 102 src 240.0.0.1\n",
+		.more_rule = "102:\tfrom 240.0.0.1 lookup 102\n"};
 	struct proposed x;
 
 	propose_dumps(&x, &d);
 	assert_int_equal(x.model->uplinks.len, 1);
-	assert_true(asks(&x, "240.0.0"));
+	assert_true(asks(&x, "as it is: its address 240.0.0.1 is in 240.0.0.0/4"));
+	end(&x);
+}
+
+/* It is only in the way: the other one on the interface stays the line that it is without it. */
+static void test_router_that_is_no_other(void **state)
+{
+	const struct dumped own = {.addr = TWO_UPLINKS_ADDR,
+		.route = "default via 1.1.1.1 dev eth0 onlink\n"
+			 "default via 2.2.2.254 dev eth1 table 102\n"};
+	const struct dumped beside = {.addr = TWO_ROUTERS_ADDR,
+		.route = "default via 3.3.3.4 dev eth9\n"
+			 "default via 3.3.3.253 dev eth9 table 104\n"};
+	struct proposed x;
+
+	propose_dumps(&x, &own);
+	assert_int_equal(x.model->uplinks.len, 1);
+	assert_true(asks(&x, "as it is: its router 1.1.1.1 is an address of its own"));
+	end(&x);
+
+	propose_dumps(&x, &beside);
+	assert_int_equal(x.model->uplinks.len, 1);
+	assert_int_equal(x.model->uplinks.items[0].gateway4.addr.bytes[3], 253);
+	end(&x);
+}
+
+static void test_neighbour_that_no_config_takes(void **state)
+{
+	const struct dumped d = {
+		.addr = "2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n"
+			"    inet 1.1.1.1/24 scope global eth0\n"
+			"3: eth1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n"
+			"    inet 2.2.2.2/24 scope global eth1\n"
+			"    inet 240.0.0.2/24 scope global eth1\n",
+		.route = ONE_UPLINK_ROUTE,
+		.iptables = NAT(PORT_80)};
+	struct proposed x;
+
+	memset(&x, 0, sizeof(x));
+	machine_read(&x.m, &d);
+	neighbour(&x, "eth1", "240.0.0.254");
+	propose(&x);
+	assert_true(asks(&x, "Which is its router? No default route leads out by eth1"));
 	end(&x);
 }
 
@@ -570,6 +613,8 @@ int main(void)
 		cmocka_unit_test(test_odd_names),
 		cmocka_unit_test(test_router_that_no_config_takes),
 		cmocka_unit_test(test_address_that_no_config_takes),
+		cmocka_unit_test(test_router_that_is_no_other),
+		cmocka_unit_test(test_neighbour_that_no_config_takes),
 		cmocka_unit_test(test_on_link_for_both_families),
 	};
 
